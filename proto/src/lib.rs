@@ -1,0 +1,24 @@
+//! The wire of a federation: gRPC messages and services (package `unsilo.v1`), their size limits, and the
+//! one place that maps a refusal to a gRPC status and back.
+//!
+//! Ciphertexts, shares and ledger entries are opaque bytes here: decoding needs parameters that only their
+//! crates hold.
+
+mod invite;
+pub mod limits;
+mod rejected;
+mod statement;
+
+pub use invite::{Invite, InviteError};
+pub use rejected::{Code, Rejected};
+pub use statement::{join_statement, opening_statement};
+
+/// Messages, clients and servers generated from `unsilo/v1/unsilo.proto`.
+#[expect(
+    missing_docs,
+    clippy::allow_attributes_without_reason,
+    reason = "generated; the proto file holds the documentation"
+)]
+pub mod v1 {
+    tonic::include_proto!("unsilo.v1");
+}
