@@ -11,7 +11,10 @@ mod statement;
 
 pub use invite::{Invite, InviteError};
 pub use rejected::{Code, Rejected};
-pub use statement::{join_statement, opening_statement};
+pub use statement::{
+    join_statement, key_sum_hash, opening_hash, opening_statement, sum_hash, sum_hasher,
+    weights_digest,
+};
 
 /// Messages, clients and servers generated from `unsilo/v1/unsilo.proto`.
 #[expect(
