@@ -1,0 +1,180 @@
+//! Weighted sums of ciphertexts, exact mod q, straight from the packed bytes.
+
+use crate::{
+    modular::reduce_once,
+    pack::{self, CiphertextError, split},
+    params::{CHUNK_BYTES, MAX_TOTAL_WEIGHT, MAX_WEIGHT, N, Q},
+    simd::{Level, vectorised},
+};
+use thiserror::Error;
+
+/// Why a contribution was not added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum AggregateError {
+    /// The bytes are no ciphertext for this range of chunks.
+    #[error(transparent)]
+    Ciphertext(#[from] CiphertextError),
+    /// A weight above the limit that the error distribution was chosen for.
+    #[error("weight {weight} is above {MAX_WEIGHT}")]
+    Weight {
+        /// Weight given.
+        weight: u16,
+    },
+    /// The sum could wrap around.
+    #[error("with this contribution the weights add up to {total}, above {MAX_TOTAL_WEIGHT}")]
+    TotalWeight {
+        /// Sum of weights it would have had.
+        total: u64,
+    },
+}
+
+/// How much weight of reduced coefficients fits in 64 bits on top of a reduced one.
+const ROOM: u64 = (u64::MAX - (Q - 1)) / (Q - 1);
+
+/// The running sum of one range of chunks, 8 bytes a coefficient.
+///
+/// Exact, and independent of the order of additions. Ranges are independent too: the sums of consecutive ranges,
+/// one after the other, are the sum of the whole.
+pub struct Accumulator {
+    sums: Vec<[u64; N]>,
+    /// Weight added since the sums were last reduced, at most [`ROOM`].
+    load: u64,
+    total_weight: u64,
+    level: Level,
+}
+
+impl Accumulator {
+    /// A sum of nothing over `chunks` chunks.
+    #[must_use]
+    pub fn new(chunks: usize) -> Self {
+        Self {
+            sums: vec![[0; N]; chunks],
+            load: 0,
+            total_weight: 0,
+            level: Level::best(),
+        }
+    }
+
+    /// Adds `weight` times the chunks in `packed` ([`CHUNK_BYTES`] each, as many as the accumulator has).
+    ///
+    /// # Errors
+    /// [`AggregateError`]; the sum is then what it was before.
+    pub fn add(&mut self, packed: &[u8], weight: u16) -> Result<(), AggregateError> {
+        let chunks = pack::split_chunks(packed, self.sums.len())?;
+        if weight > MAX_WEIGHT {
+            return Err(AggregateError::Weight { weight });
+        }
+        let weight = u64::from(weight);
+        let total = self.total_weight + weight;
+        if total > MAX_TOTAL_WEIGHT {
+            return Err(AggregateError::TotalWeight { total });
+        }
+        if self.load + weight > ROOM {
+            for sum in &mut self.sums {
+                reduce(self.level, sum);
+            }
+            self.load = 0;
+        }
+        for (chunk, (sum, bytes)) in self.sums.iter_mut().zip(chunks).enumerate() {
+            if add_packed(self.level, sum, bytes, weight) >= Q {
+                // Words are below 2^48 in any case, so subtracting the same again is exact.
+                for (sum, bytes) in self.sums[..=chunk].iter_mut().zip(chunks) {
+                    add_packed(self.level, sum, bytes, weight.wrapping_neg());
+                }
+                let mut words = [0; N];
+                return Err(match pack::unpack_checked(&chunks[chunk], &mut words) {
+                    Err((index, value)) => CiphertextError::Coefficient {
+                        chunk,
+                        index,
+                        value,
+                    }
+                    .into(),
+                    Ok(()) => unreachable!("the same bytes held a word that is not below q"),
+                });
+            }
+        }
+        self.load += weight;
+        self.total_weight = total;
+        Ok(())
+    }
+
+    /// Sum of the weights added.
+    #[must_use]
+    pub fn total_weight(&self) -> u64 {
+        self.total_weight
+    }
+
+    /// The packed sum, reduced mod q.
+    #[must_use]
+    pub fn finish(mut self) -> Vec<u8> {
+        let mut packed = vec![0; self.sums.len() * CHUNK_BYTES];
+        for (sum, bytes) in self.sums.iter_mut().zip(packed.as_chunks_mut().0) {
+            reduce(self.level, sum);
+            pack::pack_at(self.level, sum, bytes);
+        }
+        packed
+    }
+}
+
+/// The weighted sum of whole ciphertexts that are all in memory, chunk by chunk so that the sum stays in the
+/// processor's cache.
+///
+/// # Errors
+/// [`AggregateError`] for the first contribution that cannot be added; `chunk` counts from the start.
+pub fn weighted_sum(
+    chunks: usize,
+    contributions: &[(&[u8], u16)],
+) -> Result<Vec<u8>, AggregateError> {
+    let mut split = Vec::with_capacity(contributions.len());
+    for (packed, weight) in contributions {
+        split.push((pack::split_chunks(packed, chunks)?, *weight));
+    }
+    let mut sum = Vec::with_capacity(chunks * CHUNK_BYTES);
+    for k in 0..chunks {
+        let mut accumulator = Accumulator::new(1);
+        for (chunks, weight) in &split {
+            accumulator
+                .add(&chunks[k], *weight)
+                .map_err(|error| match error {
+                    AggregateError::Ciphertext(CiphertextError::Coefficient {
+                        index,
+                        value,
+                        ..
+                    }) => CiphertextError::Coefficient {
+                        chunk: k,
+                        index,
+                        value,
+                    }
+                    .into(),
+                    other => other,
+                })?;
+        }
+        sum.extend_from_slice(&accumulator.finish());
+    }
+    Ok(sum)
+}
+
+vectorised! {
+    /// `sum += weight·words` modulo 2^64; returns the largest word.
+    fn add_packed(sum: &mut [u64; N], bytes: &[u8; CHUNK_BYTES], weight: u64) -> u64 {
+        let mut largest = [0; 4];
+        for (sums, bytes) in sum.as_chunks_mut::<4>().0.iter_mut().zip(bytes.as_chunks::<24>().0) {
+            let words = split(bytes);
+            for ((sum, word), largest) in sums.iter_mut().zip(words).zip(&mut largest) {
+                *sum = sum.wrapping_add(word.wrapping_mul(weight));
+                *largest = (*largest).max(word);
+            }
+        }
+        largest.into_iter().fold(0, u64::max)
+    }
+}
+
+vectorised! {
+    /// Reduces any 64-bit numbers mod q: 2^48 is q + 163839.
+    fn reduce(sum: &mut [u64; N]) {
+        const FOLD: u64 = (1 << 48) - Q;
+        for sum in sum {
+            *sum = reduce_once((*sum & ((1 << 48) - 1)) + (*sum >> 48) * FOLD);
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! A participant's one message of the round.
+
+use crate::{
+    commit::{ContributionCommitment, commitment},
+    committee::Committee,
+    context::RoundContext,
+    encode::Encoded,
+    encrypt::encrypt,
+    key::{ContributionSeed, Entropy, OneTimeKey},
+    params::{N, Params},
+    seal::{SealSeeds, Slot, seal},
+    share,
+};
+use thiserror::Error;
+
+/// What dealer and members of a contribution agree on.
+#[derive(Clone, Copy, Debug)]
+pub struct Dealing<'a> {
+    /// Encryption parameters.
+    pub params: &'a Params,
+    /// Federation, round and model.
+    pub context: &'a RoundContext,
+    /// The dealer's number in the federation.
+    pub participant: u32,
+    /// The round's seated members.
+    pub committee: &'a Committee,
+}
+
+impl Dealing<'_> {
+    pub(crate) fn slot(&self, seat: u16) -> Slot {
+        Slot {
+            context: *self.context,
+            participant: self.participant,
+            seat,
+        }
+    }
+}
+
+/// An encrypted update with its sealed key shares. `seal_seeds` is secret; the rest is sent.
+pub struct Contribution {
+    /// Packed chunks, [`Params::ciphertext_bytes`].
+    pub ciphertext: Vec<u8>,
+    /// The sealed share of each seat, in seat order.
+    pub sealed_shares: Vec<Vec<u8>>,
+    /// What the participant signs.
+    pub commitment: ContributionCommitment,
+    /// Kept by the participant, to be able to show one disputed share.
+    pub seal_seeds: SealSeeds,
+}
+
+/// Why an update was not encrypted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum ContributeError {
+    /// The update was encoded for other parameters.
+    #[error("the update was encoded into {actual} chunks, the parameters have {expected}")]
+    WrongParams {
+        /// Chunks of the parameters.
+        expected: usize,
+        /// Chunks of the encoded update.
+        actual: usize,
+    },
+    /// A member's key cannot be sealed to.
+    #[error("nothing can be sealed to the round key of seat {seat}")]
+    Seal {
+        /// The member's seat.
+        seat: u16,
+    },
+}
+
+/// Encrypts an update under a fresh key, shares the key, seals the shares, and commits to all of it.
+///
+/// 1. *Private input*: the update and the entropy, both used up.
+/// 2. *Public input*: parameters, context, committee.
+/// 3. *Public output*: ciphertext, sealed shares, commitment. *Private output*: the seal seeds.
+///
+/// # Errors
+/// [`ContributeError`] if the update is for other parameters or a member's key is unusable.
+pub fn contribute(
+    dealing: &Dealing<'_>,
+    encoded: Encoded,
+    entropy: Entropy,
+) -> Result<Contribution, ContributeError> {
+    let Dealing {
+        params,
+        context,
+        participant,
+        committee,
+    } = *dealing;
+    if encoded.steps().len() != params.chunks() * N {
+        return Err(ContributeError::WrongParams {
+            expected: params.chunks(),
+            actual: encoded.steps().len() / N,
+        });
+    }
+    let seed = ContributionSeed::new(entropy, context, participant, &encoded);
+    let key = OneTimeKey::new(&seed);
+    let plaintexts = share::split(&key, committee, &mut seed.stream("share seeds"));
+    let ciphertext = encrypt(context, &encoded, &key.into_ntt(), &seed);
+
+    let seal_seeds = SealSeeds::draw(&mut seed.stream("seal seeds"), committee.seats());
+    let mut sealed_shares = Vec::with_capacity(plaintexts.len());
+    for ((seat, member), plaintext) in (1..).zip(committee.members()).zip(&plaintexts) {
+        let sealed = seal_seeds
+            .seed(seat)
+            .and_then(|seed| seal(member, &dealing.slot(seat), seed, plaintext).ok())
+            .ok_or(ContributeError::Seal { seat })?;
+        sealed_shares.push(sealed);
+    }
+    let commitment = commitment(params, context, participant, &ciphertext, &sealed_shares)
+        .expect("encrypt returns params.chunks() chunks, checked above");
+    Ok(Contribution {
+        ciphertext,
+        sealed_shares,
+        commitment,
+        seal_seeds,
+    })
+}

@@ -1,0 +1,69 @@
+//! `c_k = a_k·s + e_k + Delta·m_k` for every chunk `k`.
+
+use crate::{
+    context::RoundContext,
+    encode::Encoded,
+    gaussian::ErrorSampler,
+    key::{ContributionSeed, Entropy, OneTimeKey},
+    pack,
+    params::{CHUNK_BYTES, DELTA, N, Q},
+    ring::{NttPoly, PublicPolynomials},
+    simd::{Level, vectorised},
+};
+use zeroize::{Zeroize, Zeroizing};
+
+/// Encrypts under a one-time key that is thrown away: the part of [`crate::contribute`] whose time grows with the
+/// model, for measuring.
+#[must_use]
+pub fn encrypt_and_forget(context: &RoundContext, encoded: &Encoded, entropy: Entropy) -> Vec<u8> {
+    let seed = ContributionSeed::new(entropy, context, 0, encoded);
+    let key = OneTimeKey::new(&seed).into_ntt();
+    encrypt(context, encoded, &key, &seed)
+}
+
+/// Encrypts all chunks; the result has [`CHUNK_BYTES`] a chunk.
+///
+/// 1. *Private input*: the quantised update, the one-time key, the seed of the errors.
+/// 2. *Public input*: the round's context.
+/// 3. *Public output*: the ciphertext.
+///
+/// Noise of the output: `e`, at most [`crate::params::MAX_ERROR`] a coefficient.
+pub(crate) fn encrypt(
+    context: &RoundContext,
+    encoded: &Encoded,
+    key: &NttPoly,
+    seed: &ContributionSeed,
+) -> Vec<u8> {
+    let level = Level::best();
+    let chunks = encoded.chunks();
+    let mut ciphertext = vec![0; chunks.len() * CHUNK_BYTES];
+    let mut public = PublicPolynomials::new(context);
+    let mut sampler = ErrorSampler::new(seed.stream("errors"));
+    let mut errors = Zeroizing::new([0; N]);
+    let mut product = Zeroizing::new([0; N]);
+    let packed = ciphertext.as_chunks_mut().0.iter_mut();
+    for ((k, message), packed) in (0..).zip(chunks).zip(packed) {
+        public.expand(k, &mut product);
+        key.multiply_into(&mut product);
+        sampler.fill(&mut errors);
+        add_message(level, &mut product, &errors, message);
+        pack::pack_at(level, &product, packed);
+    }
+    errors.zeroize();
+    ciphertext
+}
+
+vectorised! {
+    /// `product += e + Delta·m` mod q; `product` is reduced before and after.
+    fn add_message(product: &mut [u64; N], errors: &[i32; N], message: &[i16; N]) {
+        for ((product, &error), &step) in product.iter_mut().zip(errors).zip(message) {
+            // At most 32767·1024 + 9280 in absolute value: fits, and is far below q.
+            let term = error + i32::from(step) * DELTA as i32;
+            let sum = product.wrapping_add(i64::from(term) as u64);
+            // In (-2^26, q + 2^26): a negative sum is a huge unsigned number that +q makes small again.
+            let up = sum.wrapping_add(Q);
+            let down = sum.wrapping_sub(Q);
+            *product = sum.min(up).min(down);
+        }
+    }
+}

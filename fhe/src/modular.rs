@@ -1,0 +1,87 @@
+//! Arithmetic mod q on single numbers, and products of a vector by one number.
+//!
+//! Nothing here branches on its operands.
+
+use crate::params::Q;
+
+/// `floor(2^96 / q)`, for [`multiply`].
+const BARRETT: u128 = (1 << 96) / Q as u128;
+
+/// `x mod q` for `x < 2q`.
+#[inline(always)]
+pub(crate) fn reduce_once(x: u64) -> u64 {
+    let y = x.wrapping_sub(Q);
+    // The smaller of the two as unsigned numbers: x - q has wrapped around when x < q.
+    x.min(y)
+}
+
+/// `a + b mod q`, both reduced.
+#[inline(always)]
+pub(crate) fn add(a: u64, b: u64) -> u64 {
+    reduce_once(a + b)
+}
+
+/// `a - b mod q`, both reduced.
+#[inline(always)]
+pub(crate) fn subtract(a: u64, b: u64) -> u64 {
+    reduce_once(a + Q - b)
+}
+
+/// `a·b mod q`, both reduced.
+#[inline(always)]
+pub(crate) fn multiply(a: u64, b: u64) -> u64 {
+    let product = u128::from(a) * u128::from(b);
+    // Barrett: with product < 2^96 the quotient is short by at most 2.
+    let quotient = ((product >> 47) * BARRETT) >> 49;
+    let remainder = (product - quotient * u128::from(Q)) as u64;
+    reduce_once(reduce_once(remainder))
+}
+
+/// `base^exponent mod q`. Branches on the exponent, which is public.
+pub(crate) fn power(mut base: u64, mut exponent: u64) -> u64 {
+    let mut result = 1;
+    while exponent > 0 {
+        if exponent & 1 == 1 {
+            result = multiply(result, base);
+        }
+        base = multiply(base, base);
+        exponent >>= 1;
+    }
+    result
+}
+
+/// `1/a mod q` for a reduced `a` that is not zero.
+pub(crate) fn invert(a: u64) -> u64 {
+    power(a, Q - 2)
+}
+
+/// A number with a precomputed quotient (Shoup), for products with whole vectors.
+#[derive(Clone, Copy)]
+pub(crate) struct Factor {
+    value: u64,
+    quotient: u64,
+}
+
+impl Factor {
+    /// Prepares a reduced number.
+    pub(crate) fn new(value: u64) -> Self {
+        let quotient = ((u128::from(value) << 64) / u128::from(Q)) as u64;
+        Self { value, quotient }
+    }
+
+    /// `x·self mod q` for any `x < 2^63`.
+    #[inline(always)]
+    pub(crate) fn multiply(self, x: u64) -> u64 {
+        let quotient = ((u128::from(x) * u128::from(self.quotient)) >> 64) as u64;
+        reduce_once(
+            x.wrapping_mul(self.value)
+                .wrapping_sub(quotient.wrapping_mul(Q)),
+        )
+    }
+}
+
+/// Centres a reduced number: the representative in `(-q/2, q/2]`.
+#[inline(always)]
+pub(crate) fn centre(x: u64) -> i64 {
+    x as i64 - if x > Q / 2 { Q as i64 } else { 0 }
+}

@@ -1,0 +1,142 @@
+//! The ring `Z_q[X]/(X^N + 1)`: polynomials by coefficients and by evaluations.
+//!
+//! The NTT library chooses its own root of unity, so a [`NttPoly`] never leaves the process; only
+//! coefficients are serialised.
+
+use crate::{
+    context::RoundContext,
+    modular::{self, Factor},
+    pack,
+    params::{CHUNK_BYTES, N, Q},
+    xof::Xof,
+};
+use concrete_ntt::prime64::Plan;
+use std::sync::LazyLock;
+use thiserror::Error;
+use zeroize::Zeroize;
+
+static PLAN: LazyLock<Plan> = LazyLock::new(|| {
+    Plan::try_new(N, Q).expect("q is prime and 1 mod 2N, asserted in params and tested")
+});
+
+/// Whether products in the ring run on AVX512-IFMA on this machine.
+#[must_use]
+pub fn uses_ifma() -> bool {
+    PLAN.use_ifma()
+}
+
+/// A polynomial by its evaluations, wiped when dropped. No `Debug`, no `Clone`: most are secret.
+pub(crate) struct NttPoly(Box<[u64; N]>);
+
+impl NttPoly {
+    /// Transforms reduced coefficients.
+    pub(crate) fn new(coefficients: &[u64; N]) -> Self {
+        let mut evaluations = Box::new(*coefficients);
+        PLAN.fwd(&mut evaluations[..]);
+        Self(evaluations)
+    }
+
+    /// `other := other · self`, all by reduced coefficients.
+    pub(crate) fn multiply_into(&self, other: &mut [u64; N]) {
+        PLAN.fwd(other);
+        PLAN.mul_assign_normalize(other, &self.0[..]);
+        PLAN.inv(other);
+    }
+}
+
+impl Drop for NttPoly {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+/// The public polynomials `a_k = XOF(federation, round, model, k)` of one round.
+pub struct PublicPolynomials {
+    context: [u8; 72],
+    bytes: Box<[u8; CHUNK_BYTES]>,
+}
+
+impl PublicPolynomials {
+    /// Those of `context`.
+    #[must_use]
+    pub fn new(context: &RoundContext) -> Self {
+        Self {
+            context: context.to_bytes(),
+            bytes: Box::new([0; CHUNK_BYTES]),
+        }
+    }
+
+    /// Writes the coefficients of `a_k`, uniform mod q, where `k` is the chunk.
+    pub fn expand(&mut self, chunk: u64, coefficients: &mut [u64; N]) {
+        Xof::new("public polynomial", &[&self.context, &chunk.to_le_bytes()])
+            .fill_uniform(&mut self.bytes, coefficients);
+    }
+}
+
+/// A polynomial as it crosses the wire: reduced coefficients, 12,288 bytes packed. Wiped when dropped.
+pub(crate) struct Poly(pub(crate) Box<[u64; N]>);
+
+/// Why bytes are not one polynomial of the ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum PolynomialError {
+    /// Truncated or oversized.
+    #[error("a polynomial has {CHUNK_BYTES} bytes, not {actual}")]
+    Length {
+        /// Bytes given.
+        actual: usize,
+    },
+    /// A word that is no number mod q.
+    #[error("coefficient {index} is {value}, not below the modulus {Q}")]
+    Coefficient {
+        /// Coefficient, from 0.
+        index: usize,
+        /// The word.
+        value: u64,
+    },
+}
+
+impl Poly {
+    /// The zero polynomial.
+    pub(crate) fn zero() -> Self {
+        Self(Box::new([0; N]))
+    }
+
+    /// The packed coefficients.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = vec![0; CHUNK_BYTES];
+        if let Some(chunk) = bytes.first_chunk_mut() {
+            pack::pack(&self.0, chunk);
+        }
+        bytes
+    }
+
+    /// Decodes exactly one polynomial.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, PolynomialError> {
+        let chunk = bytes.try_into().map_err(|_| PolynomialError::Length {
+            actual: bytes.len(),
+        })?;
+        let mut poly = Self::zero();
+        match pack::unpack_checked(chunk, &mut poly.0) {
+            Ok(()) => Ok(poly),
+            Err((index, value)) => Err(PolynomialError::Coefficient { index, value }),
+        }
+    }
+}
+
+impl Drop for Poly {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+/// `sum_i factors[i]·polys[i]` mod q: Lagrange interpolation, coefficient by coefficient.
+pub(crate) fn linear_combination<'a>(terms: impl IntoIterator<Item = (u64, &'a [u64; N])>) -> Poly {
+    let mut sum = Poly::zero();
+    for (factor, poly) in terms {
+        let factor = Factor::new(factor);
+        for (sum, &coefficient) in sum.0.iter_mut().zip(poly) {
+            *sum = modular::add(*sum, factor.multiply(coefficient));
+        }
+    }
+    sum
+}
