@@ -1,0 +1,156 @@
+//! The entries of the log and who must sign each.
+//!
+//! | entry | signed by exactly |
+//! |---|---|
+//! | [`Entry::FederationCreated`] | every founder, and the coordinator |
+//! | [`Entry::ParticipantAdmitted`] | one participant each of more than half of the owners; of an affiliate's owner too |
+//! | [`Entry::RoundOpened`] | the coordinator; each seat carries its member's own signature |
+//! | [`Entry::ContributionCommitted`] | the participant |
+//! | [`Entry::RoundClosed`] | the coordinator; carries the cosignatures of at least `threshold` seats |
+//! | [`Entry::ModelPublished`] | the coordinator and at least `threshold` seated members |
+//! | [`Entry::RoundVoided`] | as [`VoidAuthority`] says |
+//!
+//! "Exactly": a signature too few, one too many, one twice or one that does not verify rejects the
+//! entry, so nobody can be made to look as if they had agreed.
+
+pub(crate) mod signed;
+
+use crate::close::Cosignature;
+use crate::draft::Draft;
+use crate::hash::Hash;
+use crate::identity::PublicKey;
+use crate::member::{Member, OwnerId, ParticipantId};
+use crate::seat::Seat;
+use borsh::{BorshDeserialize, BorshSerialize};
+
+/// One statement of the log.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum Entry {
+    /// The genesis, always entry 0 and never again.
+    ///
+    /// # Signing
+    /// When every invited founder has joined, the coordinator writes the entry and sends it to all.
+    /// Each founder prints the names and keys to compare out of band, checks that
+    /// `draft.federation_id()` is the id in its invite, and signs with
+    /// [`Entry::sign`]`(&draft.federation_id(), &identity)`. The coordinator signs likewise and
+    /// combines all with [`crate::SignedEntry::new`].
+    FederationCreated {
+        /// What everyone agreed to.
+        draft: Draft,
+        /// One for each name in `draft.founders`, in that order.
+        founders: Vec<Member>,
+    },
+    /// A new participant.
+    ///
+    /// # Signing
+    /// `unsilo approve NAME` of a member makes one signature with [`Entry::sign`]; the entry is
+    /// appended once more than half of the owners have. The coordinator does not sign.
+    ParticipantAdmitted {
+        /// Its legal name, not used before.
+        name: String,
+        /// Its ledger identity, not used before.
+        key: PublicKey,
+        /// `None` for a new owner, who gets the grant; else the owner it is an affiliate of, which
+        /// must be among the signers.
+        owner: Option<OwnerId>,
+    },
+    /// A round begins. Signed by the coordinator; see [`crate::SeatOffer`] for the seats.
+    RoundOpened {
+        /// [`crate::State::next_round`].
+        round: u64,
+        /// The current model, [`crate::State::model`].
+        model: Hash,
+        /// [`crate::State::next_unit_log2`].
+        unit_log2: i8,
+        /// Those drawn who answered, in the order of [`crate::State::draw`]; between its `threshold`
+        /// and its `size`, one per owner.
+        seats: Vec<Seat>,
+        /// When contributions end, in milliseconds since 1970.
+        contribute_by_ms: u64,
+        /// When members stop cosigning the close; after `contribute_by_ms`.
+        close_by_ms: u64,
+        /// When the sum should have been opened; after `close_by_ms`.
+        open_by_ms: u64,
+    },
+    /// A participant stands by the encrypted contribution with this root. Signed by it alone.
+    ContributionCommitted {
+        /// The open round.
+        round: u64,
+        /// The signer.
+        participant: ParticipantId,
+        /// The root over all that was sent.
+        root: Hash,
+        /// How many bytes were sent.
+        bytes: u64,
+    },
+    /// The set of contributions is final. Signed by the coordinator; see [`crate::CloseStatement`].
+    RoundClosed {
+        /// The open round.
+        round: u64,
+        /// [`crate::State::contributions_hash`].
+        contributions: Hash,
+        /// In ascending order of seats.
+        cosignatures: Vec<Cosignature>,
+    },
+    /// A new model. Every signing member recomputed it from the opened sum with [`Entry::sign`].
+    ModelPublished {
+        /// The closed round.
+        round: u64,
+        /// The hash of the summed ciphertext.
+        sum: Hash,
+        /// The hash of the opened key sum.
+        key_sum: Hash,
+        /// The hash of the new model, never one the federation had before.
+        model: Hash,
+        /// The sum of the weights in [`crate::State::weights`].
+        total_weight: u64,
+    },
+    /// A round ends without a model.
+    ///
+    /// # Signing
+    /// A seated member that signs this with [`Entry::sign`] must write its guard record first and
+    /// never answer with an opening of that round afterwards; and the reverse.
+    RoundVoided {
+        /// The round in progress; or, while none is, the next one: then its draw is skipped.
+        round: u64,
+        /// Why, for people.
+        reason: VoidReason,
+        /// On whose word.
+        authority: VoidAuthority,
+    },
+}
+
+/// Who declares a round void, and so who must sign.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[borsh(use_discriminant = false)]
+pub enum VoidAuthority {
+    /// At least `threshold` seated members of the round; any time between its open and its publication.
+    Committee,
+    /// More than half of the owners. Before the close, any time (also to skip a draw whose owners do
+    /// not answer); after it, only a day past the round's last deadline, because until then a member
+    /// may have answered with an opening.
+    Owners {
+        /// After the close, each signer states by its own clock that this moment (milliseconds since
+        /// 1970) has passed; at least `open_by_ms` + 24 h. Zero before the close.
+        passed_ms: u64,
+    },
+}
+
+/// Why a round is void.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[borsh(use_discriminant = false)]
+pub enum VoidReason {
+    /// Fewer owners contributed than the cohort needs.
+    TooFewContributions,
+    /// Too few of the drawn or seated members answered.
+    TooFewMembers,
+    /// A receipted contribution was left out, or replicas disagree.
+    Dispute,
+    /// The opened sum or the published model failed a member's check.
+    BadSum,
+    /// The coordinator lost data it cannot recover.
+    LostData,
+}
+
+/// How long after the last deadline owners wait before they void a closed round: 24 hours.
+pub const OWNERS_VOID_DELAY_MS: u64 = 86_400_000;

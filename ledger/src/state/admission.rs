@@ -1,0 +1,100 @@
+//! More than half of the owners admit a participant.
+
+use super::books::Books;
+use super::members::Members;
+use super::signers;
+use crate::draft::{Draft, MAX_PARTICIPANTS};
+use crate::entry::signed::SignedEntry;
+use crate::event::Event;
+use crate::identity::PublicKey;
+use crate::member::{Owner, OwnerId, Participant};
+use crate::name::{NameError, check_name};
+use crate::rejected::Rejected;
+use std::sync::Arc;
+
+/// A participant ready to be added, with its owner if that is new.
+pub(super) struct Admission {
+    participant: Participant,
+    owner: Option<Owner>,
+}
+
+pub(super) fn check(
+    books: &Books,
+    name: &str,
+    key: &PublicKey,
+    owner: Option<OwnerId>,
+    signed: &SignedEntry,
+) -> Result<Admission, Rejected> {
+    // A round that is open may still be contributed to by the newcomer.
+    let first_round = match &books.current {
+        Some(current) if current.closing.is_none() => current.opening.round,
+        _ => books.next_round,
+    };
+    let admission = Admission::prepare(&books.members, &books.draft, name, key, owner, first_round)?;
+    let signers = signers::majority_of_owners(books, signed)?;
+    match owner {
+        // Nobody is made to speak for a company that did not agree.
+        Some(owner) if !signers.contains(&owner) => Err(Rejected::OwnerDidNotSign { owner }),
+        _ => Ok(admission),
+    }
+}
+
+impl Admission {
+    /// Checks all but the signatures.
+    pub(super) fn prepare(
+        members: &Members,
+        draft: &Draft,
+        name: &str,
+        key: &PublicKey,
+        owner: Option<OwnerId>,
+        admitted_round: u64,
+    ) -> Result<Self, Rejected> {
+        let what = "participant name";
+        check_name(what, name)?;
+        if members.by_name(name).is_some() {
+            return Err(NameError::Duplicate { what, name: name.to_owned() }.into());
+        }
+        if !key.is_usable() {
+            return Err(Rejected::UnusableKey { key: *key });
+        }
+        if members.by_key(key).is_some() || *key == draft.coordinator {
+            return Err(Rejected::KeyTaken { key: *key });
+        }
+        if members.participants().len() >= MAX_PARTICIPANTS {
+            return Err(Rejected::Full);
+        }
+        let id = members.next_participant().ok_or(Rejected::Full)?;
+        let new_owner = match owner {
+            Some(owner) if members.owner(owner).is_none() => return Err(Rejected::UnknownOwner { owner }),
+            Some(_) => None,
+            None => Some(Owner {
+                id: members.next_owner().ok_or(Rejected::Full)?,
+                name: name.to_owned(),
+                stake: draft.grant,
+                admitted_round,
+            }),
+        };
+        let owner = owner.or(new_owner.as_ref().map(|owner| owner.id)).ok_or(Rejected::Full)?;
+        let participant = Participant { id, name: name.to_owned(), key: *key, owner };
+        Ok(Self { participant, owner: new_owner })
+    }
+
+    pub(super) fn into_parts(self) -> (Participant, Option<Owner>) {
+        (self.participant, self.owner)
+    }
+
+    pub(super) fn carry_out(self, books: &mut Books) -> Vec<Event> {
+        let admitted = Event::ParticipantAdmitted {
+            participant: self.participant.id,
+            owner: self.participant.owner,
+            granted: self.owner.as_ref().map_or(0, |owner| owner.stake),
+        };
+        let redraws = self.owner.is_some() && books.current.is_none();
+        Arc::make_mut(&mut books.members).add([self.into_parts()]);
+        let mut events = vec![admitted];
+        if redraws {
+            events.push(Event::CommitteeDrawn(books.draw()));
+        }
+        events
+    }
+}

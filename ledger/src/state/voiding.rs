@@ -1,0 +1,46 @@
+//! A round ends without a model, on the word of its committee or of the owners. Never on the
+//! coordinator's: it could otherwise have a round repeated until it likes the sum.
+
+use super::books::Books;
+use super::publication::Ending;
+use super::signers;
+use crate::close::seed_after_void;
+use crate::entry::signed::SignedEntry;
+use crate::entry::{OWNERS_VOID_DELAY_MS, VoidAuthority, VoidReason};
+use crate::rejected::Rejected;
+use crate::round::Outcome;
+
+pub(super) fn check(
+    books: &Books,
+    round: u64,
+    reason: VoidReason,
+    authority: VoidAuthority,
+    signed: &SignedEntry,
+) -> Result<Ending, Rejected> {
+    let (closed, need_ms) = match &books.current {
+        Some(_) => {
+            let current = books.current(round)?;
+            let closed = current.closing.is_some();
+            let day_after = current.opening.open_by_ms.saturating_add(OWNERS_VOID_DELAY_MS);
+            (closed, if closed { day_after } else { 0 })
+        }
+        None if round == books.next_round => (false, 0),
+        None => return Err(Rejected::WrongRound { expected: books.next_round, found: round }),
+    };
+    match authority {
+        VoidAuthority::Committee => {
+            let current = books.current.as_ref().ok_or(Rejected::NoCommittee { round })?;
+            signers::committee(current, signed, None)?;
+        }
+        VoidAuthority::Owners { passed_ms } => {
+            let stated_well = if closed { passed_ms >= need_ms } else { passed_ms == 0 };
+            if !stated_well {
+                return Err(Rejected::VoidTime { need_ms, found_ms: passed_ms });
+            }
+            signers::majority_of_owners(books, signed)?;
+        }
+    }
+    // A close has drawn a new challenge already; without one, the old seed must not draw again.
+    let seed = if closed { books.seed } else { seed_after_void(&books.seed, round) };
+    Ok(Ending { round, outcome: Outcome::Voided { reason }, seed })
+}
