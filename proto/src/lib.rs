@@ -12,8 +12,8 @@ mod statement;
 pub use invite::{Invite, InviteError};
 pub use rejected::{Code, Rejected};
 pub use statement::{
-    join_statement, key_sum_hash, opening_hash, opening_statement, sum_hash, sum_hasher,
-    weights_digest,
+    JOIN_DOMAIN, OPENING_DOMAIN, join_statement, key_sum_hash, opening_hash, opening_statement,
+    sum_hash, sum_hasher, weights_digest,
 };
 
 /// Messages, clients and servers generated from `unsilo/v1/unsilo.proto`.

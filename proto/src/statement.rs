@@ -1,12 +1,19 @@
 //! Bytes that an identity signs on the wire but that are no ledger entries, and the hashes they name.
 
 use sha2::{Digest, Sha256};
+use unsilo_ledger::Domain;
+
+/// Under which an identity signs a [`join_statement`].
+pub const JOIN_DOMAIN: Domain = Domain::new("join");
+
+/// Under which an identity signs an [`opening_statement`].
+pub const OPENING_DOMAIN: Domain = Domain::new("opening answer");
 
 /// What a company signs to prove, when it joins, that it holds its identity key: the signature binds the
 /// identity to this name, this invitation and this TLS key.
 #[must_use]
 pub fn join_statement(name: &str, secret_hash: &[u8; 32], certificate_request: &[u8]) -> Vec<u8> {
-    let mut bytes = b"unsilo/v1/join\0".to_vec();
+    let mut bytes = Vec::new();
     bytes.extend_from_slice(&length(name.as_bytes()));
     bytes.extend_from_slice(name.as_bytes());
     bytes.extend_from_slice(secret_hash);
@@ -25,7 +32,7 @@ pub fn opening_statement(
     digest: &[u8; 32],
     opening: &[u8; 32],
 ) -> Vec<u8> {
-    let mut bytes = b"unsilo/v1/opening\0".to_vec();
+    let mut bytes = Vec::new();
     bytes.extend_from_slice(federation);
     bytes.extend_from_slice(&round.to_le_bytes());
     bytes.extend_from_slice(&seat.to_le_bytes());
