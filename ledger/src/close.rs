@@ -42,7 +42,11 @@ impl CloseStatement {
 
     /// The cosignature of the member on `seat` (its number, from 1).
     pub fn sign(&self, seat: u16, member: &SigningIdentity) -> Cosignature {
-        Cosignature { seat, nonce: self.nonce, signature: member.sign(CLOSE, &self.message()) }
+        Cosignature {
+            seat,
+            nonce: self.nonce,
+            signature: member.sign(CLOSE, &self.message()),
+        }
     }
 
     /// Whether `signature` is `member`'s under this statement.
@@ -95,5 +99,8 @@ pub fn challenge_seed(closed: &Hash, nonces: impl Iterator<Item = Hash>) -> Hash
 
 /// The seed that replaces `last` when `round` is void before its close: H(last seed, round).
 pub fn seed_after_void(last: &Hash, round: u64) -> Hash {
-    DomainHasher::new(VOID_SEED).with(last).with(&round.to_le_bytes()).finish()
+    DomainHasher::new(VOID_SEED)
+        .with(last)
+        .with(&round.to_le_bytes())
+        .finish()
 }

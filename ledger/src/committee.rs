@@ -12,7 +12,10 @@ pub fn size_for(owners: usize) -> usize {
 
 /// How many of `size` members must act: floor(2 * size / 3) + 1. 3/3, 4/3, 5/4, 7/5, 21/15.
 pub fn threshold_for(size: usize) -> usize {
-    size.saturating_mul(2).checked_div(3).unwrap_or(0).saturating_add(1)
+    size.saturating_mul(2)
+        .checked_div(3)
+        .unwrap_or(0)
+        .saturating_add(1)
 }
 
 /// How many owners, in the order of the draw, may fill a committee of `size` seats: the seats and

@@ -89,7 +89,9 @@ pub enum DraftError {
     #[error("the coordinator's key is not a usable Ed25519 key: make a new one")]
     CoordinatorKey,
     /// The model's inputs are not the schema's features.
-    #[error("the model takes {inputs} inputs but the schema has {features} features: make them equal")]
+    #[error(
+        "the model takes {inputs} inputs but the schema has {features} features: make them equal"
+    )]
     Inputs {
         /// Of the model.
         inputs: u32,
@@ -97,7 +99,9 @@ pub enum DraftError {
         features: usize,
     },
     /// The model's outputs are not the schema's classes.
-    #[error("the model gives {outputs} outputs but the schema has {classes} classes: make them equal")]
+    #[error(
+        "the model gives {outputs} outputs but the schema has {classes} classes: make them equal"
+    )]
     Outputs {
         /// Of the model.
         outputs: u32,
@@ -175,10 +179,15 @@ impl Draft {
         }
         let cohort = usize::try_from(self.min_cohort).unwrap_or(usize::MAX);
         if self.min_cohort != 0 && (self.min_cohort < MIN_COHORT || cohort > founders) {
-            return Err(DraftError::Cohort { min_cohort: self.min_cohort, founders });
+            return Err(DraftError::Cohort {
+                min_cohort: self.min_cohort,
+                founders,
+            });
         }
         if !(-30..=10).contains(&self.unit_log2) {
-            return Err(DraftError::Unit { unit_log2: self.unit_log2 });
+            return Err(DraftError::Unit {
+                unit_log2: self.unit_log2,
+            });
         }
         if self.grant == 0 || self.grant > MAX_GRANT {
             return Err(DraftError::Grant { grant: self.grant });

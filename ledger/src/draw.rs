@@ -12,14 +12,20 @@ const DRAW: Domain = Domain::new("committee draw");
 /// weight 0 are never drawn, so fewer than `count` may come back.
 pub fn draw<T: Clone>(seed: &Hash, candidates: &[(T, u64)], count: usize) -> Vec<T> {
     let mut xof = Xof::new(DRAW, seed);
-    let mut remaining: Vec<(&T, u128)> =
-        candidates.iter().map(|(candidate, weight)| (candidate, u128::from(*weight))).collect();
+    let mut remaining: Vec<(&T, u128)> = candidates
+        .iter()
+        .map(|(candidate, weight)| (candidate, u128::from(*weight)))
+        .collect();
     // At most 2^32 candidates of 64-bit weights: the sum does not reach 2^128.
-    let mut total = remaining.iter().fold(0_u128, |sum, (_, weight)| sum.saturating_add(*weight));
+    let mut total = remaining
+        .iter()
+        .fold(0_u128, |sum, (_, weight)| sum.saturating_add(*weight));
     let mut drawn = Vec::new();
     while drawn.len() < count && total > 0 {
         let target = xof.below(total);
-        let Some(at) = position_of(&remaining, target) else { break };
+        let Some(at) = position_of(&remaining, target) else {
+            break;
+        };
         let (candidate, weight) = remaining.remove(at);
         drawn.push(candidate.clone());
         total = total.saturating_sub(weight);

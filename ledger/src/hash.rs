@@ -113,7 +113,11 @@ impl Xof {
             self.used = self.used.saturating_add(1);
             return *byte;
         }
-        self.block = self.start.clone().with(&self.counter.to_le_bytes()).finish();
+        self.block = self
+            .start
+            .clone()
+            .with(&self.counter.to_le_bytes())
+            .finish();
         // 2^64 blocks are 512 exbibytes: the counter does not come round.
         self.counter = self.counter.wrapping_add(1);
         self.used = 1;

@@ -80,11 +80,20 @@ impl Uniform {
         const SIX_Q48: u64 = 1_688_849_860_263_936;
         let square = SIX_Q48.checked_div(u64::from(inputs)).unwrap_or(0);
         let bound = u32::try_from(square.isqrt()).unwrap_or(u32::MAX);
-        let (reach, step) = if bound > 16_777_216 { (bound.wrapping_shr(2), 4) } else { (bound, 1) };
+        let (reach, step) = if bound > 16_777_216 {
+            (bound.wrapping_shr(2), 4)
+        } else {
+            (bound, 1)
+        };
         let span = reach.saturating_mul(2).saturating_add(1);
         // Attempts at or above the last whole multiple of `span` are drawn again.
         let limit = u32::MAX.saturating_sub(u32::MAX.checked_rem(span).unwrap_or(0));
-        Self { reach, step, span, limit }
+        Self {
+            reach,
+            step,
+            span,
+            limit,
+        }
     }
 
     fn draw(&self, xof: &mut Xof) -> i32 {

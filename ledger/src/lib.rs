@@ -9,9 +9,11 @@
     clippy::panic
 )]
 
+pub mod checkpoint;
 pub mod close;
 pub mod committee;
 mod committee_draw;
+mod describe;
 pub mod draft;
 mod draw;
 pub mod entry;
@@ -24,12 +26,16 @@ pub mod model;
 pub mod name;
 mod receipt;
 mod rejected;
+mod replica;
 mod round;
 pub mod schema;
 pub mod seat;
 mod state;
+pub mod store;
 pub mod training;
+mod tree;
 
+pub use checkpoint::{Checkpoint, CheckpointError, SignedCheckpoint};
 pub use close::{CloseStatement, Cosignature};
 pub use committee_draw::CommitteeDraw;
 pub use draft::{Draft, DraftError, FederationId};
@@ -44,8 +50,13 @@ pub use member::{Member, Owner, OwnerId, Participant, ParticipantId};
 pub use model::{Activation, ModelError, ModelHasher, ModelKind, ModelSpec, model_hash};
 pub use receipt::{Receipt, SignedReceipt};
 pub use rejected::Rejected;
-pub use round::{Closing, Contribution, CurrentRound, Opening, Outcome, Phase, RoundRecord, SeatedMember};
+pub use replica::{AppendError, Appended, Diverged, Replica, Standing};
+pub use round::{
+    Closing, Contribution, CurrentRound, Opening, Outcome, Phase, RoundRecord, SeatedMember,
+};
 pub use schema::{Feature, Schema};
 pub use seat::{Seat, SeatOffer, commit_nonce};
 pub use state::State;
+pub use store::{LedgerStore, StoreError, verify};
 pub use training::{Optimiser, TrainingPlan};
+pub use tree::{Proof, ProofError, leaf_hash, verify_consistency, verify_inclusion};

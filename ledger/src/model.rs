@@ -81,13 +81,17 @@ impl ModelSpec {
     pub fn parameters(&self) -> u64 {
         self.shapes().fold(0, |sum, (inputs, outputs)| {
             let weights = u64::from(inputs).saturating_mul(u64::from(outputs));
-            sum.saturating_add(weights).saturating_add(u64::from(outputs))
+            sum.saturating_add(weights)
+                .saturating_add(u64::from(outputs))
         })
     }
 
     /// `(inputs, outputs)` of each connection between two layers, in order.
     pub fn shapes(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
-        self.layers.iter().copied().zip(self.layers.iter().copied().skip(1))
+        self.layers
+            .iter()
+            .copied()
+            .zip(self.layers.iter().copied().skip(1))
     }
 
     /// Units of the first layer; 0 if there is none.

@@ -53,7 +53,10 @@ pub fn check_name(what: &'static str, name: &str) -> Result<(), NameError> {
         return Err(NameError::Unprintable { what, character });
     }
     if name.starts_with(' ') || name.ends_with(' ') || name.contains("  ") {
-        return Err(NameError::Unprintable { what, character: ' ' });
+        return Err(NameError::Unprintable {
+            what,
+            character: ' ',
+        });
     }
     Ok(())
 }
@@ -70,7 +73,10 @@ pub fn check_names<'a>(
     for name in names {
         check_name(what, name)?;
         if !seen.insert(fold(name)) {
-            return Err(NameError::Duplicate { what, name: name.to_owned() });
+            return Err(NameError::Duplicate {
+                what,
+                name: name.to_owned(),
+            });
         }
     }
     Ok(())

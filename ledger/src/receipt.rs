@@ -43,7 +43,10 @@ impl Receipt {
     /// Signs the receipt. The same receipt always gets the same bytes.
     pub fn sign(self, coordinator: &SigningIdentity) -> SignedReceipt {
         let signature = coordinator.sign(RECEIPT, &self.message());
-        SignedReceipt { receipt: self, signature }
+        SignedReceipt {
+            receipt: self,
+            signature,
+        }
     }
 
     fn message(&self) -> Vec<u8> {

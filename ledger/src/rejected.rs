@@ -25,7 +25,9 @@ pub enum Rejected {
     #[error("the draft is not acceptable: {0}")]
     Draft(#[from] DraftError),
     /// The founders are not those the draft invited, in its order.
-    #[error("founder {position} should be {expected:?} but is {found:?}: list exactly those invited, in order")]
+    #[error(
+        "founder {position} should be {expected:?} but is {found:?}: list exactly those invited, in order"
+    )]
     WrongFounder {
         /// From 0.
         position: usize,
@@ -35,7 +37,9 @@ pub enum Rejected {
         found: String,
     },
     /// Fewer owners than a federation needs.
-    #[error("the founders are {owners} owners: at least 3 are needed, and no fewer than the minimum cohort")]
+    #[error(
+        "the founders are {owners} owners: at least 3 are needed, and no fewer than the minimum cohort"
+    )]
     TooFewOwners {
         /// How many.
         owners: usize,
@@ -50,7 +54,9 @@ pub enum Rejected {
         key: PublicKey,
     },
     /// A key that someone has already, the coordinator included.
-    #[error("the key {key} is in use already: every participant and the coordinator have their own")]
+    #[error(
+        "the key {key} is in use already: every participant and the coordinator have their own"
+    )]
     KeyTaken {
         /// The key.
         key: PublicKey,
@@ -77,7 +83,9 @@ pub enum Rejected {
         participant: ParticipantId,
     },
     /// Signatures not in ascending order of keys, or a key twice.
-    #[error("the signatures are not in ascending order of keys at {key}: one signature a key, in order")]
+    #[error(
+        "the signatures are not in ascending order of keys at {key}: one signature a key, in order"
+    )]
     SignatureOrder {
         /// The first key out of order.
         key: PublicKey,
@@ -176,7 +184,9 @@ pub enum Rejected {
         size: usize,
     },
     /// A seat of an owner that is not drawn, sits already, or comes out of the order of the draw.
-    #[error("seat {seat}: owner {owner} is not next in the draw (not drawn, seated twice or out of order)")]
+    #[error(
+        "seat {seat}: owner {owner} is not next in the draw (not drawn, seated twice or out of order)"
+    )]
     NotDrawn {
         /// From 1.
         seat: usize,
@@ -250,7 +260,9 @@ pub enum Rejected {
     #[error("the published model is one the federation had before")]
     ModelRepeated,
     /// Owners void a closed round before a day after its last deadline; or state a time where none is asked.
-    #[error("owners may void this round with passed_ms at least {need_ms} (0: exactly 0), not {found_ms}")]
+    #[error(
+        "owners may void this round with passed_ms at least {need_ms} (0: exactly 0), not {found_ms}"
+    )]
     VoidTime {
         /// What is needed.
         need_ms: u64,

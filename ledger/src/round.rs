@@ -1,7 +1,7 @@
 //! A round in the books: in progress, and when it is over.
 
-use crate::hash::Hash;
 use crate::entry::VoidReason;
+use crate::hash::Hash;
 use crate::identity::PublicKey;
 use crate::member::{OwnerId, ParticipantId};
 use borsh::BorshSerialize;
@@ -98,7 +98,11 @@ impl CurrentRound {
 
     /// The seat number of `participant`, from 1.
     pub fn seat_of(&self, participant: ParticipantId) -> Option<u16> {
-        let at = self.opening.seats.iter().position(|seat| seat.participant == participant)?;
+        let at = self
+            .opening
+            .seats
+            .iter()
+            .position(|seat| seat.participant == participant)?;
         u16::try_from(at.checked_add(1)?).ok()
     }
 

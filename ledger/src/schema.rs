@@ -78,13 +78,20 @@ impl Schema {
         }
         check_name("label", &self.label)?;
         check_names("class", self.classes.iter().map(String::as_str))?;
-        check_names("feature", self.features.iter().map(|feature| feature.name.as_str()))?;
+        check_names(
+            "feature",
+            self.features.iter().map(|feature| feature.name.as_str()),
+        )?;
         for feature in &self.features {
             if feature.min_micro >= feature.max_micro {
-                return Err(SchemaError::Range { name: feature.name.clone() });
+                return Err(SchemaError::Range {
+                    name: feature.name.clone(),
+                });
             }
             if feature.name == self.label {
-                return Err(SchemaError::LabelIsFeature { name: feature.name.clone() });
+                return Err(SchemaError::LabelIsFeature {
+                    name: feature.name.clone(),
+                });
             }
         }
         Ok(())

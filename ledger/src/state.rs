@@ -13,7 +13,10 @@ mod voiding;
 
 use crate::committee_draw::CommitteeDraw;
 use crate::draft::{Draft, FederationId};
-use crate::entry::{Entry, signed::{MAX_ENTRY_BYTES, SignedEntry}};
+use crate::entry::{
+    Entry,
+    signed::{MAX_ENTRY_BYTES, SignedEntry},
+};
 use crate::event::Event;
 use crate::hash::{Domain, DomainHasher, Hash};
 use crate::identity::PublicKey;
@@ -72,7 +75,10 @@ impl State {
     ///
     /// # Errors
     /// As [`State::apply`], except for signatures that do not verify.
-    pub fn apply_with_known_signatures(&mut self, signed: &SignedEntry) -> Result<Vec<Event>, Rejected> {
+    pub fn apply_with_known_signatures(
+        &mut self,
+        signed: &SignedEntry,
+    ) -> Result<Vec<Event>, Rejected> {
         let transition = self.transition(signed, Trust::SignaturesVerifiedBefore)?;
         Ok(self.carry_out(transition))
     }
@@ -89,7 +95,9 @@ impl State {
     ///
     /// # Errors
     /// The index of the first entry that is not allowed, and why.
-    pub fn replay<'a>(entries: impl IntoIterator<Item = &'a SignedEntry>) -> Result<Self, (usize, Rejected)> {
+    pub fn replay<'a>(
+        entries: impl IntoIterator<Item = &'a SignedEntry>,
+    ) -> Result<Self, (usize, Rejected)> {
         let mut state = Self::new();
         for (index, entry) in entries.into_iter().enumerate() {
             state.apply(entry).map_err(|rejected| (index, rejected))?;
@@ -167,7 +175,9 @@ impl State {
 
     /// All participants, in order of numbers.
     pub fn participants(&self) -> impl Iterator<Item = &Participant> {
-        self.books.iter().flat_map(|books| books.members.participants())
+        self.books
+            .iter()
+            .flat_map(|books| books.members.participants())
     }
 
     /// One participant.
@@ -265,6 +275,10 @@ impl State {
 
     /// The rounds that are over, in order.
     pub fn history(&self) -> impl DoubleEndedIterator<Item = &RoundRecord> + ExactSizeIterator {
-        self.books.as_ref().map_or(&[][..], |books| &books.history[..]).iter().map(|record| &**record)
+        self.books
+            .as_ref()
+            .map_or(&[][..], |books| &books.history[..])
+            .iter()
+            .map(|record| &**record)
     }
 }

@@ -56,7 +56,11 @@ impl TrainingPlan {
         let fields = [
             ("steps", self.steps, MAX_STEPS),
             ("batch", self.batch, MAX_BATCH),
-            ("learning_rate_micro", self.learning_rate_micro, MAX_LEARNING_RATE_MICRO),
+            (
+                "learning_rate_micro",
+                self.learning_rate_micro,
+                MAX_LEARNING_RATE_MICRO,
+            ),
         ];
         for (field, value, max) in fields {
             if value == 0 || value > max {

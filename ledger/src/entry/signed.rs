@@ -87,6 +87,15 @@ impl Entry {
             signature: identity.sign(ENTRY, &signed_message(federation, &self.to_bytes())),
         }
     }
+
+    /// Whether `signature` is its signer's under this entry of `federation`: for whoever collects
+    /// signatures, so that a bad one is refused before it spoils the entry.
+    pub fn verify_signature(&self, federation: &FederationId, signature: &EntrySignature) -> bool {
+        let message = signed_message(federation, &self.to_bytes());
+        signature
+            .signer
+            .verify(ENTRY, &message, &signature.signature)
+    }
 }
 
 impl SignedEntry {
@@ -97,8 +106,15 @@ impl SignedEntry {
     }
 
     /// Signs `entry` by each of `identities`, for callers that hold all keys.
-    pub fn signed_by(entry: Entry, federation: &FederationId, identities: &[&SigningIdentity]) -> Self {
-        let signatures = identities.iter().map(|identity| entry.sign(federation, identity)).collect();
+    pub fn signed_by(
+        entry: Entry,
+        federation: &FederationId,
+        identities: &[&SigningIdentity],
+    ) -> Self {
+        let signatures = identities
+            .iter()
+            .map(|identity| entry.sign(federation, identity))
+            .collect();
         Self::new(entry, signatures)
     }
 
@@ -120,7 +136,9 @@ impl SignedEntry {
 
     /// The hash of the canonical bytes, by which people refer to an entry.
     pub fn hash(&self) -> Hash {
-        DomainHasher::new(SIGNED_ENTRY).with(&self.encode()).finish()
+        DomainHasher::new(SIGNED_ENTRY)
+            .with(&self.encode())
+            .finish()
     }
 
     /// Who signed, in ascending order of keys if the entry is well-formed.
@@ -133,7 +151,11 @@ impl SignedEntry {
         let message = signed_message(federation, &self.entry.to_bytes());
         self.signatures
             .iter()
-            .find(|signature| !signature.signer.verify(ENTRY, &message, &signature.signature))
+            .find(|signature| {
+                !signature
+                    .signer
+                    .verify(ENTRY, &message, &signature.signature)
+            })
             .map(|signature| signature.signer)
     }
 }
@@ -152,5 +174,7 @@ fn decode<T: BorshDeserialize>(bytes: &[u8]) -> Result<T, DecodeError> {
     if *version != ENTRY_VERSION {
         return Err(DecodeError::Version { version: *version });
     }
-    borsh::from_slice(body).map_err(|error| DecodeError::Malformed { reason: error.to_string() })
+    borsh::from_slice(body).map_err(|error| DecodeError::Malformed {
+        reason: error.to_string(),
+    })
 }

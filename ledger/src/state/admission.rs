@@ -30,7 +30,8 @@ pub(super) fn check(
         Some(current) if current.closing.is_none() => current.opening.round,
         _ => books.next_round,
     };
-    let admission = Admission::prepare(&books.members, &books.draft, name, key, owner, first_round)?;
+    let admission =
+        Admission::prepare(&books.members, &books.draft, name, key, owner, first_round)?;
     let signers = signers::majority_of_owners(books, signed)?;
     match owner {
         // Nobody is made to speak for a company that did not agree.
@@ -52,7 +53,11 @@ impl Admission {
         let what = "participant name";
         check_name(what, name)?;
         if members.by_name(name).is_some() {
-            return Err(NameError::Duplicate { what, name: name.to_owned() }.into());
+            return Err(NameError::Duplicate {
+                what,
+                name: name.to_owned(),
+            }
+            .into());
         }
         if !key.is_usable() {
             return Err(Rejected::UnusableKey { key: *key });
@@ -65,7 +70,9 @@ impl Admission {
         }
         let id = members.next_participant().ok_or(Rejected::Full)?;
         let new_owner = match owner {
-            Some(owner) if members.owner(owner).is_none() => return Err(Rejected::UnknownOwner { owner }),
+            Some(owner) if members.owner(owner).is_none() => {
+                return Err(Rejected::UnknownOwner { owner });
+            }
             Some(_) => None,
             None => Some(Owner {
                 id: members.next_owner().ok_or(Rejected::Full)?,
@@ -74,9 +81,19 @@ impl Admission {
                 admitted_round,
             }),
         };
-        let owner = owner.or(new_owner.as_ref().map(|owner| owner.id)).ok_or(Rejected::Full)?;
-        let participant = Participant { id, name: name.to_owned(), key: *key, owner };
-        Ok(Self { participant, owner: new_owner })
+        let owner = owner
+            .or(new_owner.as_ref().map(|owner| owner.id))
+            .ok_or(Rejected::Full)?;
+        let participant = Participant {
+            id,
+            name: name.to_owned(),
+            key: *key,
+            owner,
+        };
+        Ok(Self {
+            participant,
+            owner: new_owner,
+        })
     }
 
     pub(super) fn into_parts(self) -> (Participant, Option<Owner>) {

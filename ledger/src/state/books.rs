@@ -47,13 +47,25 @@ pub(super) struct Books {
 }
 
 impl Books {
-    pub(super) fn transition(&self, signed: &SignedEntry, trust: Trust) -> Result<Transition, Rejected> {
+    pub(super) fn transition(
+        &self,
+        signed: &SignedEntry,
+        trust: Trust,
+    ) -> Result<Transition, Rejected> {
         match &signed.entry {
             Entry::FederationCreated { .. } => Err(Rejected::AlreadyFounded),
             Entry::ParticipantAdmitted { name, key, owner } => {
                 admission::check(self, name, key, *owner, signed).map(Transition::Admit)
             }
-            Entry::RoundOpened { round, model, unit_log2, seats, contribute_by_ms, close_by_ms, open_by_ms } => {
+            Entry::RoundOpened {
+                round,
+                model,
+                unit_log2,
+                seats,
+                contribute_by_ms,
+                close_by_ms,
+                open_by_ms,
+            } => {
                 let proposal = opening::Proposal {
                     round: *round,
                     model: *model,
@@ -63,19 +75,39 @@ impl Books {
                 };
                 opening::check(self, &proposal, signed, trust).map(Transition::Open)
             }
-            Entry::ContributionCommitted { round, participant, root, bytes } => {
-                contribution::check(self, *round, *participant, *root, *bytes, signed).map(Transition::Contribute)
-            }
-            Entry::RoundClosed { round, contributions, cosignatures } => {
-                closing::check(self, *round, contributions, cosignatures, signed, trust).map(Transition::Close)
-            }
-            Entry::ModelPublished { round, sum, key_sum, model, total_weight } => {
-                let claim = publication::Claim { sum: *sum, key_sum: *key_sum, model: *model, total_weight: *total_weight };
+            Entry::ContributionCommitted {
+                round,
+                participant,
+                root,
+                bytes,
+            } => contribution::check(self, *round, *participant, *root, *bytes, signed)
+                .map(Transition::Contribute),
+            Entry::RoundClosed {
+                round,
+                contributions,
+                cosignatures,
+            } => closing::check(self, *round, contributions, cosignatures, signed, trust)
+                .map(Transition::Close),
+            Entry::ModelPublished {
+                round,
+                sum,
+                key_sum,
+                model,
+                total_weight,
+            } => {
+                let claim = publication::Claim {
+                    sum: *sum,
+                    key_sum: *key_sum,
+                    model: *model,
+                    total_weight: *total_weight,
+                };
                 publication::check(self, *round, &claim, signed).map(Transition::End)
             }
-            Entry::RoundVoided { round, reason, authority } => {
-                voiding::check(self, *round, *reason, *authority, signed).map(Transition::End)
-            }
+            Entry::RoundVoided {
+                round,
+                reason,
+                authority,
+            } => voiding::check(self, *round, *reason, *authority, signed).map(Transition::End),
         }
     }
 
@@ -96,22 +128,36 @@ impl Books {
         let current = self.current.as_ref().ok_or(Rejected::NoOpenRound)?;
         let expected = current.opening.round;
         if round != expected {
-            return Err(Rejected::WrongRound { expected, found: round });
+            return Err(Rejected::WrongRound {
+                expected,
+                found: round,
+            });
         }
         Ok(current)
     }
 
     pub(super) fn draw(&self) -> CommitteeDraw {
         // Equal stakes in this part; once stake can differ, capped power takes its place here.
-        let candidates: Vec<(OwnerId, u64)> =
-            self.members.owners().map(|owner| (owner.id, owner.stake)).collect();
+        let candidates: Vec<(OwnerId, u64)> = self
+            .members
+            .owners()
+            .map(|owner| (owner.id, owner.stake))
+            .collect();
         let size = size_for(candidates.len());
         let owners = draw(&self.seed, &candidates, candidates_for(size));
-        CommitteeDraw { round: self.next_round, size, threshold: threshold_for(size), owners }
+        CommitteeDraw {
+            round: self.next_round,
+            size,
+            threshold: threshold_for(size),
+            owners,
+        }
     }
 
     pub(super) fn contributions_hash(&self, round: &CurrentRound) -> Hash {
-        let roots = round.contributions.iter().map(|(participant, contribution)| (*participant, contribution.root));
+        let roots = round
+            .contributions
+            .iter()
+            .map(|(participant, contribution)| (*participant, contribution.root));
         contributions_hash(&self.federation, round.opening.round, roots)
     }
 
@@ -123,15 +169,24 @@ impl Books {
     }
 
     pub(super) fn required_cohort(&self) -> usize {
-        let round = self.current.as_ref().map_or(self.next_round, |current| current.opening.round);
-        let active = self.members.owners().filter(|owner| self.is_active(owner.id, owner.admitted_round, round));
+        let round = self
+            .current
+            .as_ref()
+            .map_or(self.next_round, |current| current.opening.round);
+        let active = self
+            .members
+            .owners()
+            .filter(|owner| self.is_active(owner.id, owner.admitted_round, round));
         self.minimum_cohort().max(half_of(active.count()))
     }
 
     /// Whether an owner contributed in one of the last three rounds before `round` (void or not, so
     /// that a federation that shrank can go on), or has not been there for so long.
     fn is_active(&self, owner: OwnerId, admitted_round: u64, round: u64) -> bool {
-        let seen = self.last_contributed.get(&owner).is_some_and(|last| last.saturating_add(ACTIVE_ROUNDS) >= round);
+        let seen = self
+            .last_contributed
+            .get(&owner)
+            .is_some_and(|last| last.saturating_add(ACTIVE_ROUNDS) >= round);
         seen || admitted_round.saturating_add(ACTIVE_ROUNDS) > round
     }
 
@@ -139,19 +194,39 @@ impl Books {
         let mut bytes = Vec::new();
         // Writing to a Vec cannot fail.
         let _ = record.serialize(&mut bytes);
-        self.history_digest = DomainHasher::new(HISTORY).with(&self.history_digest).with(&bytes).finish();
+        self.history_digest = DomainHasher::new(HISTORY)
+            .with(&self.history_digest)
+            .with(&bytes)
+            .finish();
         self.history.push(Arc::new(record));
     }
 
     pub(super) fn root(&self) -> Hash {
         let current = self.current.as_ref().map(|round| {
-            (&*round.opening, &round.contributions, &round.owners, round.closing.as_deref())
+            (
+                &*round.opening,
+                &round.contributions,
+                &round.owners,
+                round.closing.as_deref(),
+            )
         });
-        let identity = (&self.federation, &self.genesis, &self.founders_seed, self.members.digest());
+        let identity = (
+            &self.federation,
+            &self.genesis,
+            &self.founders_seed,
+            self.members.digest(),
+        );
         let training = (&self.seed, &self.model, self.next_round, self.published);
         let mut bytes = Vec::new();
         // Writing to a Vec cannot fail.
-        let _ = (identity, training, current, &self.last_contributed, &self.history_digest).serialize(&mut bytes);
+        let _ = (
+            identity,
+            training,
+            current,
+            &self.last_contributed,
+            &self.history_digest,
+        )
+            .serialize(&mut bytes);
         DomainHasher::new(STATE).with(&bytes).finish()
     }
 }

@@ -38,8 +38,14 @@ pub(super) fn check(
     check_cosignatures(books, current, contributions, cosignatures, trust)?;
     Ok(Closing {
         contributions: *contributions,
-        challenge: challenge_seed(contributions, cosignatures.iter().map(|cosignature| cosignature.nonce)),
-        cosigners: cosignatures.iter().map(|cosignature| cosignature.seat).collect(),
+        challenge: challenge_seed(
+            contributions,
+            cosignatures.iter().map(|cosignature| cosignature.nonce),
+        ),
+        cosigners: cosignatures
+            .iter()
+            .map(|cosignature| cosignature.seat)
+            .collect(),
         weights: weigh(current),
     })
 }
@@ -53,12 +59,19 @@ fn check_cosignatures(
 ) -> Result<(), Rejected> {
     let need = usize::from(current.opening.threshold);
     if cosignatures.len() < need {
-        return Err(Rejected::TooFewSigners { have: cosignatures.len(), need });
+        return Err(Rejected::TooFewSigners {
+            have: cosignatures.len(),
+            need,
+        });
     }
     let (federation, round) = (books.federation, current.opening.round);
     let mut last = 0;
     for cosignature in cosignatures {
-        let Cosignature { seat, nonce, signature } = cosignature;
+        let Cosignature {
+            seat,
+            nonce,
+            signature,
+        } = cosignature;
         // Ascending from 1, so no seat counts twice.
         let member = match current.seat(*seat) {
             Some(member) if *seat > last => member,
@@ -68,7 +81,12 @@ fn check_cosignatures(
         if commit_nonce(&federation, round, member.participant, nonce) != member.nonce_commitment {
             return Err(Rejected::NonceMismatch { seat: *seat });
         }
-        let statement = CloseStatement { federation, round, contributions: *contributions, nonce: *nonce };
+        let statement = CloseStatement {
+            federation,
+            round,
+            contributions: *contributions,
+            nonce: *nonce,
+        };
         if trust == Trust::Verify && !statement.verify(&member.key, signature) {
             return Err(Rejected::BadCosignature { seat: *seat });
         }
@@ -78,17 +96,29 @@ fn check_cosignatures(
 
 /// Everyone alike. Signed weight rows will take this function's place.
 fn weigh(current: &CurrentRound) -> Vec<(ParticipantId, u16)> {
-    current.contributions.keys().map(|participant| (*participant, EQUAL_WEIGHT)).collect()
+    current
+        .contributions
+        .keys()
+        .map(|participant| (*participant, EQUAL_WEIGHT))
+        .collect()
 }
 
 pub(super) fn carry_out(books: &mut Books, closing: Closing) -> Vec<Event> {
     // From here the challenge decides the next draw, also if this round is void later.
     books.seed = closing.challenge;
-    let Some(current) = &mut books.current else { return Vec::new() };
+    let Some(current) = &mut books.current else {
+        return Vec::new();
+    };
     let round = current.opening.round;
     let events = vec![
-        Event::RoundClosed { round, challenge: closing.challenge },
-        Event::RoundWeighed { round, weights: closing.weights.clone() },
+        Event::RoundClosed {
+            round,
+            challenge: closing.challenge,
+        },
+        Event::RoundWeighed {
+            round,
+            weights: closing.weights.clone(),
+        },
     ];
     current.closing = Some(Arc::new(closing));
     events

@@ -37,8 +37,10 @@ pub(super) fn check(
     if current.closing.is_some() {
         return Err(Rejected::RoundClosed { round });
     }
-    let contributor =
-        books.members.participant(participant).ok_or(Rejected::UnknownParticipant { participant })?;
+    let contributor = books
+        .members
+        .participant(participant)
+        .ok_or(Rejected::UnknownParticipant { participant })?;
     let who = format!("participant {:?}", contributor.name);
     signers::exactly(signed, &BTreeMap::from([(contributor.key, who)]))?;
     if current.contributions.contains_key(&participant) {
@@ -47,16 +49,26 @@ pub(super) fn check(
     if bytes == 0 || bytes > MAX_CONTRIBUTION_BYTES {
         return Err(Rejected::ContributionSize { bytes });
     }
-    Ok(Committed { round, participant, owner: contributor.owner, contribution: Contribution { root, bytes } })
+    Ok(Committed {
+        round,
+        participant,
+        owner: contributor.owner,
+        contribution: Contribution { root, bytes },
+    })
 }
 
 impl Committed {
     pub(super) fn carry_out(self, books: &mut Books) -> Vec<Event> {
         if let Some(current) = &mut books.current {
-            current.contributions.insert(self.participant, self.contribution);
+            current
+                .contributions
+                .insert(self.participant, self.contribution);
             let of_owner = current.owners.entry(self.owner).or_insert(0);
             *of_owner = of_owner.saturating_add(1);
         }
-        vec![Event::ContributionCommitted { round: self.round, participant: self.participant }]
+        vec![Event::ContributionCommitted {
+            round: self.round,
+            participant: self.participant,
+        }]
     }
 }

@@ -22,16 +22,30 @@ fn founders_seed(genesis: &Hash) -> Hash {
     DomainHasher::new(SEED).with(genesis).finish()
 }
 
-pub(super) fn check(draft: &Draft, founders: &[Member], signed: &SignedEntry) -> Result<Books, Rejected> {
+pub(super) fn check(
+    draft: &Draft,
+    founders: &[Member],
+    signed: &SignedEntry,
+) -> Result<Books, Rejected> {
     draft.validate()?;
     check_invited(draft, founders)?;
-    check_names("founder's name", founders.iter().map(|founder| founder.name.as_str()))?;
+    check_names(
+        "founder's name",
+        founders.iter().map(|founder| founder.name.as_str()),
+    )?;
 
     let federation = draft.federation_id();
     let mut members = Members::new();
     let mut required = BTreeMap::from([(draft.coordinator, "the coordinator".to_owned())]);
     for founder in founders {
-        let admission = Admission::prepare(&members, draft, &founder.name, &founder.key, founder.owner, 1)?;
+        let admission = Admission::prepare(
+            &members,
+            draft,
+            &founder.name,
+            &founder.key,
+            founder.owner,
+            1,
+        )?;
         members.add([admission.into_parts()]);
         required.insert(founder.key, format!("founder {:?}", founder.name));
     }
@@ -66,9 +80,15 @@ fn check_invited(draft: &Draft, founders: &[Member]) -> Result<(), Rejected> {
     let count = draft.founders.len().max(founders.len());
     for position in 0..count {
         let expected = draft.founders.get(position).map_or("", String::as_str);
-        let found = founders.get(position).map_or("", |founder| founder.name.as_str());
+        let found = founders
+            .get(position)
+            .map_or("", |founder| founder.name.as_str());
         if expected != found {
-            return Err(Rejected::WrongFounder { position, expected: expected.to_owned(), found: found.to_owned() });
+            return Err(Rejected::WrongFounder {
+                position,
+                expected: expected.to_owned(),
+                found: found.to_owned(),
+            });
         }
     }
     Ok(())

@@ -69,7 +69,9 @@ impl Members {
     }
 
     pub(super) fn next_participant(&self) -> Option<ParticipantId> {
-        u32::try_from(self.participants.len()).ok().map(ParticipantId)
+        u32::try_from(self.participants.len())
+            .ok()
+            .map(ParticipantId)
     }
 
     pub(super) fn next_owner(&self) -> Option<OwnerId> {

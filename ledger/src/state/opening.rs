@@ -28,10 +28,15 @@ pub(super) fn check(
     trust: Trust,
 ) -> Result<CurrentRound, Rejected> {
     if let Some(current) = &books.current {
-        return Err(Rejected::RoundInProgress { round: current.opening.round });
+        return Err(Rejected::RoundInProgress {
+            round: current.opening.round,
+        });
     }
     if proposal.round != books.next_round {
-        return Err(Rejected::WrongRound { expected: books.next_round, found: proposal.round });
+        return Err(Rejected::WrongRound {
+            expected: books.next_round,
+            found: proposal.round,
+        });
     }
     let rounds = books.draft.training.rounds;
     if rounds != 0 && books.published >= rounds {
@@ -42,7 +47,10 @@ pub(super) fn check(
         return Err(Rejected::WrongModel);
     }
     if proposal.unit_log2 != books.draft.unit_log2 {
-        return Err(Rejected::WrongUnit { expected: books.draft.unit_log2, found: proposal.unit_log2 });
+        return Err(Rejected::WrongUnit {
+            expected: books.draft.unit_log2,
+            found: proposal.unit_log2,
+        });
     }
     let [contribute_by_ms, close_by_ms, open_by_ms] = proposal.deadlines_ms;
     if contribute_by_ms >= close_by_ms || close_by_ms >= open_by_ms {
@@ -75,20 +83,30 @@ fn check_seats(
     let drawn = books.draw();
     let seats = proposal.seats.len();
     if seats < drawn.threshold || seats > drawn.size {
-        return Err(Rejected::SeatCount { seats, threshold: drawn.threshold, size: drawn.size });
+        return Err(Rejected::SeatCount {
+            seats,
+            threshold: drawn.threshold,
+            size: drawn.size,
+        });
     }
     let mut order = drawn.owners.iter();
     let mut keys = BTreeSet::new();
     let mut members = Vec::with_capacity(seats);
     for (position, seat) in proposal.seats.iter().enumerate() {
         let number = position.saturating_add(1);
-        let participant = books
-            .members
-            .participant(seat.participant)
-            .ok_or(Rejected::UnknownParticipant { participant: seat.participant })?;
+        let participant =
+            books
+                .members
+                .participant(seat.participant)
+                .ok_or(Rejected::UnknownParticipant {
+                    participant: seat.participant,
+                })?;
         // Runs on past owners who did not answer. Since it never turns back, no owner sits twice.
         if !order.any(|owner| *owner == participant.owner) {
-            return Err(Rejected::NotDrawn { seat: number, owner: participant.owner });
+            return Err(Rejected::NotDrawn {
+                seat: number,
+                owner: participant.owner,
+            });
         }
         let length = seat.round_key.len();
         if length == 0 || length > MAX_ROUND_KEY_BYTES || !keys.insert(&seat.round_key) {
@@ -118,7 +136,12 @@ fn check_seats(
 pub(super) fn carry_out(books: &mut Books, round: CurrentRound) -> Vec<Event> {
     let opened = Event::RoundOpened {
         round: round.opening.round,
-        seats: round.opening.seats.iter().map(|seat| seat.participant).collect(),
+        seats: round
+            .opening
+            .seats
+            .iter()
+            .map(|seat| seat.participant)
+            .collect(),
     };
     books.next_round = round.opening.round.saturating_add(1);
     books.current = Some(round);

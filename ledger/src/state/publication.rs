@@ -33,12 +33,23 @@ pub(super) fn check(
     if current.closing.is_none() {
         return Err(Rejected::RoundNotClosed { round });
     }
-    signers::committee(current, signed, Some((books.draft.coordinator, "the coordinator")))?;
+    signers::committee(
+        current,
+        signed,
+        Some((books.draft.coordinator, "the coordinator")),
+    )?;
     let expected = current.total_weight();
     if claim.total_weight != expected {
-        return Err(Rejected::WrongTotalWeight { expected, found: claim.total_weight });
+        return Err(Rejected::WrongTotalWeight {
+            expected,
+            found: claim.total_weight,
+        });
     }
-    let had_before = claim.model == books.model || books.history.iter().any(|record| record.model == claim.model);
+    let had_before = claim.model == books.model
+        || books
+            .history
+            .iter()
+            .any(|record| record.model == claim.model);
     if had_before {
         return Err(Rejected::ModelRepeated);
     }
@@ -48,7 +59,11 @@ pub(super) fn check(
         key_sum: claim.key_sum,
         total_weight: claim.total_weight,
     };
-    Ok(Ending { round, outcome, seed: books.seed })
+    Ok(Ending {
+        round,
+        outcome,
+        seed: books.seed,
+    })
 }
 
 impl Ending {
@@ -65,7 +80,10 @@ impl Ending {
             Outcome::Published { model, .. } => {
                 books.model = model;
                 books.published = books.published.saturating_add(1);
-                Event::ModelPublished { round: self.round, model }
+                Event::ModelPublished {
+                    round: self.round,
+                    model,
+                }
             }
             Outcome::Voided { .. } => Event::RoundVoided { round: self.round },
         };
@@ -79,10 +97,16 @@ fn record(ending: &Ending, ended: Option<&CurrentRound>, model: Hash) -> RoundRe
     RoundRecord {
         round: ending.round,
         model,
-        seats: ended.iter().flat_map(|round| &round.opening.seats).map(|seat| seat.participant).collect(),
+        seats: ended
+            .iter()
+            .flat_map(|round| &round.opening.seats)
+            .map(|seat| seat.participant)
+            .collect(),
         contributions: count(ended.map(|round| round.contributions.len())),
         owners: count(ended.map(|round| round.owners.len())),
-        challenge: ended.and_then(|round| round.closing.as_ref()).map(|closing| closing.challenge),
+        challenge: ended
+            .and_then(|round| round.closing.as_ref())
+            .map(|closing| closing.challenge),
         outcome: ending.outcome,
     }
 }

@@ -22,13 +22,19 @@ pub(super) fn check_order(signed: &SignedEntry) -> Result<(), Rejected> {
 }
 
 /// Exactly these, each with a description for the error.
-pub(super) fn exactly(signed: &SignedEntry, required: &BTreeMap<PublicKey, String>) -> Result<(), Rejected> {
+pub(super) fn exactly(
+    signed: &SignedEntry,
+    required: &BTreeMap<PublicKey, String>,
+) -> Result<(), Rejected> {
     if let Some(key) = signed.signers().find(|key| !required.contains_key(key)) {
         return Err(Rejected::SurplusSignature { key: *key });
     }
     let present: BTreeSet<&PublicKey> = signed.signers().collect();
     match required.iter().find(|(key, _)| !present.contains(key)) {
-        Some((key, who)) => Err(Rejected::MissingSignature { who: who.clone(), key: *key }),
+        Some((key, who)) => Err(Rejected::MissingSignature {
+            who: who.clone(),
+            key: *key,
+        }),
         None => Ok(()),
     }
 }
@@ -36,21 +42,35 @@ pub(super) fn exactly(signed: &SignedEntry, required: &BTreeMap<PublicKey, Strin
 /// The coordinator and nobody else.
 pub(super) fn coordinator(books: &Books, signed: &SignedEntry) -> Result<(), Rejected> {
     let key = books.draft.coordinator;
-    exactly(signed, &BTreeMap::from([(key, "the coordinator".to_owned())]))
+    exactly(
+        signed,
+        &BTreeMap::from([(key, "the coordinator".to_owned())]),
+    )
 }
 
 /// More than half of the owners, one participant each. Returns who they are.
-pub(super) fn majority_of_owners(books: &Books, signed: &SignedEntry) -> Result<BTreeSet<OwnerId>, Rejected> {
+pub(super) fn majority_of_owners(
+    books: &Books,
+    signed: &SignedEntry,
+) -> Result<BTreeSet<OwnerId>, Rejected> {
     let mut owners = BTreeSet::new();
     for key in signed.signers() {
-        let signer = books.members.by_key(key).ok_or(Rejected::SurplusSignature { key: *key })?;
+        let signer = books
+            .members
+            .by_key(key)
+            .ok_or(Rejected::SurplusSignature { key: *key })?;
         if !owners.insert(signer.owner) {
-            return Err(Rejected::OwnerSignedTwice { owner: signer.owner });
+            return Err(Rejected::OwnerSignedTwice {
+                owner: signer.owner,
+            });
         }
     }
     let need = majority_of(books.members.owners().len());
     if owners.len() < need {
-        return Err(Rejected::TooFewSigners { have: owners.len(), need });
+        return Err(Rejected::TooFewSigners {
+            have: owners.len(),
+            need,
+        });
     }
     Ok(owners)
 }
@@ -74,11 +94,17 @@ pub(super) fn committee(
         }
     }
     if let Some((key, who)) = missing {
-        return Err(Rejected::MissingSignature { who: who.to_owned(), key });
+        return Err(Rejected::MissingSignature {
+            who: who.to_owned(),
+            key,
+        });
     }
     let need = usize::from(round.opening.threshold);
     if members < need {
-        return Err(Rejected::TooFewSigners { have: members, need });
+        return Err(Rejected::TooFewSigners {
+            have: members,
+            need,
+        });
     }
     Ok(())
 }

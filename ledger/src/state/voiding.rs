@@ -21,26 +21,52 @@ pub(super) fn check(
         Some(_) => {
             let current = books.current(round)?;
             let closed = current.closing.is_some();
-            let day_after = current.opening.open_by_ms.saturating_add(OWNERS_VOID_DELAY_MS);
+            let day_after = current
+                .opening
+                .open_by_ms
+                .saturating_add(OWNERS_VOID_DELAY_MS);
             (closed, if closed { day_after } else { 0 })
         }
         None if round == books.next_round => (false, 0),
-        None => return Err(Rejected::WrongRound { expected: books.next_round, found: round }),
+        None => {
+            return Err(Rejected::WrongRound {
+                expected: books.next_round,
+                found: round,
+            });
+        }
     };
     match authority {
         VoidAuthority::Committee => {
-            let current = books.current.as_ref().ok_or(Rejected::NoCommittee { round })?;
+            let current = books
+                .current
+                .as_ref()
+                .ok_or(Rejected::NoCommittee { round })?;
             signers::committee(current, signed, None)?;
         }
         VoidAuthority::Owners { passed_ms } => {
-            let stated_well = if closed { passed_ms >= need_ms } else { passed_ms == 0 };
+            let stated_well = if closed {
+                passed_ms >= need_ms
+            } else {
+                passed_ms == 0
+            };
             if !stated_well {
-                return Err(Rejected::VoidTime { need_ms, found_ms: passed_ms });
+                return Err(Rejected::VoidTime {
+                    need_ms,
+                    found_ms: passed_ms,
+                });
             }
             signers::majority_of_owners(books, signed)?;
         }
     }
     // A close has drawn a new challenge already; without one, the old seed must not draw again.
-    let seed = if closed { books.seed } else { seed_after_void(&books.seed, round) };
-    Ok(Ending { round, outcome: Outcome::Voided { reason }, seed })
+    let seed = if closed {
+        books.seed
+    } else {
+        seed_after_void(&books.seed, round)
+    };
+    Ok(Ending {
+        round,
+        outcome: Outcome::Voided { reason },
+        seed,
+    })
 }

@@ -1,0 +1,164 @@
+//! One line for people about each entry: what it says and who signed it.
+
+use crate::entry::signed::SignedEntry;
+use crate::entry::{Entry, VoidAuthority, VoidReason};
+use crate::hash::Hash;
+use crate::identity::PublicKey;
+use crate::member::ParticipantId;
+use crate::state::State;
+use data_encoding::HEXLOWER;
+use std::collections::BTreeMap;
+
+/// The signers named before the rest is counted.
+const SIGNERS_SHOWN: usize = 8;
+
+impl State {
+    /// One line about `signed`, with names as this state knows them. The state before or after the
+    /// entry, or any later one, will do; unknown keys and numbers are shown as such.
+    pub fn describe(&self, signed: &SignedEntry) -> String {
+        let what = self.describe_entry(&signed.entry);
+        format!("{what}; signed by {}", self.describe_signers(signed))
+    }
+
+    fn describe_entry(&self, entry: &Entry) -> String {
+        match entry {
+            Entry::FederationCreated { draft, founders } => {
+                let names = founders.iter().map(|founder| founder.name.as_str());
+                format!("federation {:?} created by {}", draft.name, list(names))
+            }
+            Entry::ParticipantAdmitted { name, key, owner } => {
+                let of = owner.map_or_else(String::new, |owner| {
+                    let name = self
+                        .owner(owner)
+                        .map_or("an unknown owner", |owner| &owner.name);
+                    format!(" as an affiliate of {name}")
+                });
+                format!("{name} (key {}) admitted{of}", short(&key.0))
+            }
+            Entry::RoundOpened {
+                round,
+                model,
+                seats,
+                ..
+            } => {
+                let names = seats.iter().map(|seat| self.name(seat.participant));
+                format!(
+                    "round {round} opened on model {}, seats: {}",
+                    short(model),
+                    list(names)
+                )
+            }
+            Entry::ContributionCommitted {
+                round,
+                participant,
+                root,
+                bytes,
+            } => {
+                format!(
+                    "round {round}: {} contributed {bytes} bytes, root {}",
+                    self.name(*participant),
+                    short(root)
+                )
+            }
+            Entry::RoundClosed {
+                round,
+                contributions,
+                cosignatures,
+            } => {
+                let seats = cosignatures
+                    .iter()
+                    .map(|cosignature| format!("seat {}", cosignature.seat));
+                format!(
+                    "round {round} closed over contributions {}, cosigned by {}",
+                    short(contributions),
+                    list(seats)
+                )
+            }
+            Entry::ModelPublished {
+                round,
+                model,
+                total_weight,
+                ..
+            } => {
+                format!(
+                    "round {round} published model {}, total weight {total_weight}",
+                    short(model)
+                )
+            }
+            Entry::RoundVoided {
+                round,
+                reason,
+                authority,
+            } => {
+                let by = match authority {
+                    VoidAuthority::Committee => "its committee",
+                    VoidAuthority::Owners { .. } => "the owners",
+                };
+                format!("round {round} declared void by {by}: {}", reason.in_words())
+            }
+        }
+    }
+
+    fn describe_signers(&self, signed: &SignedEntry) -> String {
+        // The genesis names its founders itself, so it can be described before it is applied.
+        let founders: BTreeMap<PublicKey, &str> = match &signed.entry {
+            Entry::FederationCreated { draft, founders } => founders
+                .iter()
+                .map(|founder| (founder.key, founder.name.as_str()))
+                .chain([(draft.coordinator, "the coordinator")])
+                .collect(),
+            _ => BTreeMap::new(),
+        };
+        let is_coordinator =
+            |key: &PublicKey| self.draft().is_some_and(|draft| draft.coordinator == *key);
+        let names =
+            signed.signers().map(
+                |key| match (founders.get(key), self.participant_by_key(key)) {
+                    (Some(name), _) => (*name).to_owned(),
+                    (None, Some(participant)) => participant.name.clone(),
+                    (None, None) if is_coordinator(key) => "the coordinator".to_owned(),
+                    (None, None) => format!("unknown key {}", short(&key.0)),
+                },
+            );
+        list(names)
+    }
+
+    fn name(&self, id: ParticipantId) -> String {
+        self.participant(id).map_or_else(
+            || format!("unknown participant {id}"),
+            |participant| participant.name.clone(),
+        )
+    }
+}
+
+impl VoidReason {
+    /// The reason as a phrase.
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Self::TooFewContributions => "too few contributions",
+            Self::TooFewMembers => "too few committee members answered",
+            Self::Dispute => "members dispute what was closed",
+            Self::BadSum => "the sum failed a check",
+            Self::LostData => "the coordinator lost data",
+        }
+    }
+}
+
+/// The first eight hexadecimal digits.
+fn short(hash: &Hash) -> String {
+    HEXLOWER.encode(hash).chars().take(8).collect()
+}
+
+fn list(names: impl Iterator<Item = impl AsRef<str>>) -> String {
+    let names: Vec<_> = names.collect();
+    let shown: Vec<&str> = names
+        .iter()
+        .take(SIGNERS_SHOWN)
+        .map(AsRef::as_ref)
+        .collect();
+    match names.len().checked_sub(SIGNERS_SHOWN) {
+        None | Some(0) if shown.is_empty() => "nobody".to_owned(),
+        None | Some(0) => shown.join(", "),
+        Some(more) => format!("{} and {more} more", shown.join(", ")),
+    }
+}

@@ -1,0 +1,529 @@
+//! The log in memory: entries are applied, put into the tree, and held against checkpoints.
+//!
+//! [`crate::store::LedgerStore`] is a `Replica` whose entries are also on disk.
+
+use crate::checkpoint::{Checkpoint, CheckpointError, SignedCheckpoint};
+use crate::draft::FederationId;
+use crate::entry::signed::SignedEntry;
+use crate::event::Event;
+use crate::hash::Hash;
+use crate::identity::{PublicKey, SigningIdentity};
+use crate::rejected::Rejected;
+use crate::state::State;
+use crate::tree::{Growth, Proof, ProofError, Tree, verify_consistency};
+use thiserror::Error;
+
+/// Why entries were not appended. Nothing changed.
+#[derive(Debug, Error)]
+pub enum AppendError {
+    /// An entry that is not allowed.
+    #[error("entry {index} is not allowed: {rejected}")]
+    Rejected {
+        /// Its position in the log, from 0.
+        index: u64,
+        /// Why.
+        #[source]
+        rejected: Rejected,
+    },
+    /// A genesis that names another coordinator than the one whose log this is.
+    #[error("the genesis names the coordinator {found}, this log is kept by {expected}")]
+    OtherCoordinator {
+        /// Whose log this is.
+        expected: PublicKey,
+        /// Whom the genesis names.
+        found: PublicKey,
+    },
+    /// A genesis or a checkpoint of another federation than the one joined.
+    #[error("this is the log of federation {found}, not of {expected}")]
+    OtherFederation {
+        /// The one joined.
+        expected: FederationId,
+        /// The one found.
+        found: FederationId,
+    },
+    /// Not the coordinator's key.
+    #[error("checkpoints of this log are signed by {coordinator}, not by the key given")]
+    NotTheCoordinator {
+        /// Who signs.
+        coordinator: PublicKey,
+    },
+    /// The checkpoint is not one.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// The coordinator's checkpoint and this replica do not fit.
+    #[error(transparent)]
+    Diverged(#[from] Diverged),
+}
+
+/// The coordinator signed something that does not fit what it signed before, or what it sent.
+///
+/// Where two checkpoints are carried, both are under the coordinator's signature: keep them, they are
+/// evidence that others can check.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Diverged {
+    /// Two different logs of the same size. Proof of a fork by itself.
+    #[error("the coordinator signed two different logs: {ours}, and {theirs}")]
+    Fork {
+        /// The checkpoint this replica follows.
+        ours: Box<SignedCheckpoint>,
+        /// The other.
+        theirs: Box<SignedCheckpoint>,
+    },
+    /// An earlier or later log that is not a part or an extension of ours.
+    #[error(
+        "the coordinator rewrote history: it signed {ours}, and then {theirs}, which does not fit"
+    )]
+    Rewritten {
+        /// The checkpoint this replica follows.
+        ours: Box<SignedCheckpoint>,
+        /// The one that does not fit.
+        theirs: Box<SignedCheckpoint>,
+    },
+    /// An older part of our log: a coordinator restored from a backup, or a message that came late.
+    #[error("the coordinator shows an older log: we have {ours}, it shows {theirs}")]
+    RolledBack {
+        /// The checkpoint this replica follows.
+        ours: Box<SignedCheckpoint>,
+        /// The older one.
+        theirs: Box<SignedCheckpoint>,
+    },
+    /// Not as many entries as lie between the two sizes.
+    #[error("{given} entries were given where {needed} lead to {theirs}")]
+    Count {
+        /// Given.
+        given: u64,
+        /// Needed.
+        needed: u64,
+        /// The checkpoint to reach.
+        theirs: Box<SignedCheckpoint>,
+    },
+    /// The entries do not lead to the signed root. Either they were altered on the way, or history was
+    /// rewritten: [`Replica::check_consistency`] tells which.
+    #[error(
+        "the entries do not lead to the signed log of {theirs}: fetch them again, then ask for a proof"
+    )]
+    WrongEntries {
+        /// The checkpoint this replica follows; `None` while it is empty.
+        ours: Option<Box<SignedCheckpoint>>,
+        /// The checkpoint to reach.
+        theirs: Box<SignedCheckpoint>,
+    },
+    /// The entries are those signed, but the coordinator's books differ from what follows from them.
+    #[error("the coordinator's books after {theirs} differ from what the entries say")]
+    WrongState {
+        /// [`State::root`] here.
+        ours: Hash,
+        /// The checkpoint with another state root.
+        theirs: Box<SignedCheckpoint>,
+    },
+}
+
+/// What an append did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// The position of the first entry in the log, from 0; the others follow it.
+    pub first_index: u64,
+    /// What follows from the entries, in order.
+    pub events: Vec<Event>,
+}
+
+/// Where another checkpoint stands to this replica when they do fit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// The same log.
+    Equal,
+    /// A larger log: fetch this many entries.
+    Ahead {
+        /// How many.
+        entries: u64,
+    },
+}
+
+/// A federation's log and books in memory.
+#[derive(Clone)]
+pub struct Replica {
+    coordinator: PublicKey,
+    /// Known from the invite; the coordinator's own log learns it from the genesis.
+    federation: Option<FederationId>,
+    state: State,
+    tree: Tree,
+    checkpoint: Option<SignedCheckpoint>,
+}
+
+/// Entries applied to a copy of the state, not yet part of the log.
+pub(crate) struct Prepared {
+    state: State,
+    growth: Growth,
+    pub(crate) encoded: Vec<Vec<u8>>,
+    pub(crate) appended: Appended,
+    pub(crate) checkpoint: SignedCheckpoint,
+}
+
+impl Replica {
+    /// An empty log kept by `coordinator`. A participant gives the `federation` of its invite, so that
+    /// no other genesis is accepted.
+    pub fn new(coordinator: PublicKey, federation: Option<FederationId>) -> Self {
+        Self {
+            coordinator,
+            federation,
+            state: State::new(),
+            tree: Tree::default(),
+            checkpoint: None,
+        }
+    }
+
+    /// The books.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// How many entries there are.
+    pub fn len(&self) -> u64 {
+        self.tree.size()
+    }
+
+    /// Whether there is no entry yet.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The Merkle root over all entries.
+    pub fn root(&self) -> Hash {
+        self.tree.root()
+    }
+
+    /// Who signs this log's checkpoints.
+    pub fn coordinator(&self) -> PublicKey {
+        self.coordinator
+    }
+
+    /// The newest checkpoint; `None` while there is no entry.
+    pub fn checkpoint(&self) -> Option<&SignedCheckpoint> {
+        self.checkpoint.as_ref()
+    }
+
+    /// The proof that entry `index` is in the log of the first `size` entries.
+    ///
+    /// # Errors
+    /// When either lies outside of the log.
+    pub fn prove_inclusion(&self, index: u64, size: u64) -> Result<Proof, ProofError> {
+        self.tree.prove_inclusion(index, size)
+    }
+
+    /// The proof that the log of `new` entries begins with that of `old` entries.
+    ///
+    /// # Errors
+    /// When either lies outside of the log.
+    pub fn prove_consistency(&self, old: u64, new: u64) -> Result<Proof, ProofError> {
+        self.tree.prove_consistency(old, new)
+    }
+
+    /// The coordinator's append: all entries, or none and an error.
+    ///
+    /// # Errors
+    /// See [`AppendError`].
+    pub fn append(
+        &mut self,
+        entries: &[SignedEntry],
+        coordinator: &SigningIdentity,
+    ) -> Result<Appended, AppendError> {
+        let Some(prepared) = self.prepare(entries, coordinator)? else {
+            return Ok(self.nothing());
+        };
+        Ok(self.commit(prepared))
+    }
+
+    /// A participant's append: all entries, if they lead exactly to the coordinator's checkpoint.
+    /// No entries and an equal checkpoint are accepted and change nothing.
+    ///
+    /// # Errors
+    /// See [`AppendError`], above all [`Diverged`].
+    pub fn append_verified(
+        &mut self,
+        entries: &[SignedEntry],
+        note: &str,
+    ) -> Result<Appended, AppendError> {
+        let Some(prepared) = self.prepare_verified(entries, note)? else {
+            return Ok(self.nothing());
+        };
+        Ok(self.commit(prepared))
+    }
+
+    /// Where a checkpoint stands to this replica, as far as can be said without the entries.
+    ///
+    /// # Errors
+    /// [`Diverged::Fork`], [`Diverged::Rewritten`] or [`Diverged::RolledBack`]; not this log's note.
+    pub fn compare(&self, note: &str) -> Result<Standing, AppendError> {
+        let theirs = self.parse(note)?;
+        self.standing(&theirs)
+    }
+
+    /// Checks by an RFC 6962 proof that a larger checkpoint extends this replica's log.
+    ///
+    /// # Errors
+    /// [`Diverged::Rewritten`] when it does not; as [`Replica::compare`] otherwise.
+    pub fn check_consistency(&self, note: &str, proof: &[Hash]) -> Result<(), AppendError> {
+        let theirs = self.parse(note)?;
+        let Standing::Ahead { .. } = self.standing(&theirs)? else {
+            return Ok(());
+        };
+        let Some(ours) = &self.checkpoint else {
+            return Ok(());
+        };
+        let (old, new) = (ours.checkpoint(), theirs.checkpoint());
+        verify_consistency(proof, old.size, &old.root, new.size, &new.root).map_err(|_| {
+            Diverged::Rewritten {
+                ours: Box::new(ours.clone()),
+                theirs: Box::new(theirs.clone()),
+            }
+            .into()
+        })
+    }
+
+    /// Adds one entry while a stored log is read back. Afterwards [`Replica::adopt`] must succeed.
+    pub(crate) fn load(&mut self, entry: &SignedEntry, encoded: &[u8]) -> Result<(), AppendError> {
+        let index = self.len();
+        self.state
+            .apply(entry)
+            .map_err(|rejected| AppendError::Rejected { index, rejected })?;
+        if index == 0 {
+            self.federation = Some(self.check_genesis(&self.state)?);
+        }
+        let growth = self.tree.growth(std::iter::once(encoded));
+        self.tree.grow(growth);
+        Ok(())
+    }
+
+    /// Takes over the stored checkpoint if it is of exactly the entries loaded.
+    pub(crate) fn adopt(&mut self, note: &str) -> Result<(), AppendError> {
+        let theirs = self.parse(note)?;
+        let (size, found) = (self.len(), theirs.checkpoint());
+        if found.size != size {
+            let theirs = Box::new(theirs.clone());
+            return Err(Diverged::Count {
+                given: size,
+                needed: theirs.checkpoint().size,
+                theirs,
+            }
+            .into());
+        }
+        self.hold_against(&theirs, self.root(), self.state.root())?;
+        self.checkpoint = Some(theirs);
+        Ok(())
+    }
+
+    /// `None` if there is nothing to append.
+    pub(crate) fn prepare(
+        &self,
+        entries: &[SignedEntry],
+        coordinator: &SigningIdentity,
+    ) -> Result<Option<Prepared>, AppendError> {
+        if coordinator.public() != self.coordinator {
+            return Err(AppendError::NotTheCoordinator {
+                coordinator: self.coordinator,
+            });
+        }
+        if entries.is_empty() {
+            return Ok(None);
+        }
+        let (state, growth, encoded, appended) = self.try_entries(entries)?;
+        let checkpoint = Checkpoint {
+            federation: self.check_genesis(&state)?,
+            size: self
+                .len()
+                .saturating_add(u64::try_from(entries.len()).unwrap_or(u64::MAX)),
+            root: self.tree.root_after(&growth),
+            state_root: state.root(),
+        };
+        let checkpoint = checkpoint.sign(coordinator)?;
+        Ok(Some(Prepared {
+            state,
+            growth,
+            encoded,
+            appended,
+            checkpoint,
+        }))
+    }
+
+    /// `None` if there is nothing to append.
+    pub(crate) fn prepare_verified(
+        &self,
+        entries: &[SignedEntry],
+        note: &str,
+    ) -> Result<Option<Prepared>, AppendError> {
+        let theirs = self.parse(note)?;
+        let needed = match self.standing(&theirs)? {
+            Standing::Equal => 0,
+            Standing::Ahead { entries } => entries,
+        };
+        let given = u64::try_from(entries.len()).unwrap_or(u64::MAX);
+        if given != needed {
+            return Err(Diverged::Count {
+                given,
+                needed,
+                theirs: Box::new(theirs),
+            }
+            .into());
+        }
+        if entries.is_empty() {
+            return Ok(None);
+        }
+        // The tree first: entries that the coordinator did not sign are not held against it.
+        let encoded: Vec<Vec<u8>> = entries.iter().map(SignedEntry::encode).collect();
+        let growth = self.tree.growth(encoded.iter().map(Vec::as_slice));
+        if self.tree.root_after(&growth) != theirs.checkpoint().root {
+            let ours = self.checkpoint.clone().map(Box::new);
+            return Err(Diverged::WrongEntries {
+                ours,
+                theirs: Box::new(theirs),
+            }
+            .into());
+        }
+        let (state, growth, encoded, appended) = self.try_entries(entries)?;
+        self.check_genesis(&state)?;
+        self.hold_against(&theirs, theirs.checkpoint().root, state.root())?;
+        Ok(Some(Prepared {
+            state,
+            growth,
+            encoded,
+            appended,
+            checkpoint: theirs,
+        }))
+    }
+
+    /// Makes prepared entries part of the log. Cannot fail: they are durable by now.
+    pub(crate) fn commit(&mut self, prepared: Prepared) -> Appended {
+        self.federation = prepared.state.federation_id();
+        self.state = prepared.state;
+        self.tree.grow(prepared.growth);
+        self.checkpoint = Some(prepared.checkpoint);
+        prepared.appended
+    }
+
+    /// What an append of no entries did.
+    pub(crate) fn nothing(&self) -> Appended {
+        Appended {
+            first_index: self.len(),
+            events: Vec::new(),
+        }
+    }
+
+    #[expect(
+        clippy::type_complexity,
+        reason = "the four parts of `Prepared` that both ways to append share"
+    )]
+    fn try_entries(
+        &self,
+        entries: &[SignedEntry],
+    ) -> Result<(State, Growth, Vec<Vec<u8>>, Appended), AppendError> {
+        let mut state = self.state.clone();
+        let mut appended = self.nothing();
+        for (index, entry) in (self.len()..).zip(entries) {
+            let events = state
+                .apply(entry)
+                .map_err(|rejected| AppendError::Rejected { index, rejected })?;
+            appended.events.extend(events);
+        }
+        let encoded: Vec<Vec<u8>> = entries.iter().map(SignedEntry::encode).collect();
+        let growth = self.tree.growth(encoded.iter().map(Vec::as_slice));
+        Ok((state, growth, encoded, appended))
+    }
+
+    /// The federation in the books, if it is the one this log is for.
+    fn check_genesis(&self, state: &State) -> Result<FederationId, AppendError> {
+        let draft = state.draft().ok_or(AppendError::Rejected {
+            index: 0,
+            rejected: Rejected::NotFounded,
+        })?;
+        if draft.coordinator != self.coordinator {
+            return Err(AppendError::OtherCoordinator {
+                expected: self.coordinator,
+                found: draft.coordinator,
+            });
+        }
+        let found = draft.federation_id();
+        match self.federation {
+            Some(expected) if expected != found => {
+                Err(AppendError::OtherFederation { expected, found })
+            }
+            _ => Ok(found),
+        }
+    }
+
+    fn parse(&self, note: &str) -> Result<SignedCheckpoint, AppendError> {
+        let signed = SignedCheckpoint::parse(note, &self.coordinator)?;
+        let found = signed.checkpoint().federation;
+        match self.federation {
+            Some(expected) if expected != found => {
+                Err(AppendError::OtherFederation { expected, found })
+            }
+            _ => Ok(signed),
+        }
+    }
+
+    fn standing(&self, theirs: &SignedCheckpoint) -> Result<Standing, AppendError> {
+        let (size, found) = (self.len(), theirs.checkpoint());
+        let Some(ours) = &self.checkpoint else {
+            return Ok(Standing::Ahead {
+                entries: found.size,
+            });
+        };
+        if let Some(entries) = found.size.checked_sub(size).filter(|entries| *entries > 0) {
+            return Ok(Standing::Ahead { entries });
+        }
+        let (ours_boxed, theirs_boxed) = (Box::new(ours.clone()), Box::new(theirs.clone()));
+        if found.size == size {
+            let same = found.root == ours.checkpoint().root
+                && found.state_root == ours.checkpoint().state_root;
+            return if same {
+                Ok(Standing::Equal)
+            } else {
+                Err(Diverged::Fork {
+                    ours: ours_boxed,
+                    theirs: theirs_boxed,
+                }
+                .into())
+            };
+        }
+        let part_of_ours = self
+            .tree
+            .root_at(found.size)
+            .is_ok_and(|root| root == found.root);
+        Err(if part_of_ours {
+            Diverged::RolledBack {
+                ours: ours_boxed,
+                theirs: theirs_boxed,
+            }
+        } else {
+            Diverged::Rewritten {
+                ours: ours_boxed,
+                theirs: theirs_boxed,
+            }
+        }
+        .into())
+    }
+
+    fn hold_against(
+        &self,
+        theirs: &SignedCheckpoint,
+        root: Hash,
+        state_root: Hash,
+    ) -> Result<(), AppendError> {
+        if theirs.checkpoint().root != root {
+            let ours = self.checkpoint.clone().map(Box::new);
+            return Err(Diverged::WrongEntries {
+                ours,
+                theirs: Box::new(theirs.clone()),
+            }
+            .into());
+        }
+        if theirs.checkpoint().state_root != state_root {
+            return Err(Diverged::WrongState {
+                ours: state_root,
+                theirs: Box::new(theirs.clone()),
+            }
+            .into());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,237 @@
+//! The log on disk: one redb file, the only input and output of this crate.
+//!
+//! # What a crash leaves behind
+//! An append is one redb transaction that holds the new entries **and** the checkpoint over them, and
+//! it is synced before [`LedgerStore::append`] returns. So at every instant the file holds a log and
+//! a checkpoint of exactly that log:
+//! - crash before the commit: neither the entries nor the checkpoint; nobody was told of them;
+//! - crash during the commit: redb's two-phase commit leaves the whole transaction or none of it;
+//! - crash after the commit, before the caller was told: the entries are there when the log is opened
+//!   again, and every entry that may come once is recognised by the state when it is sent again.
+//!
+//! Opening is the only recovery: it replays and verifies everything, on the ordinary path as after a
+//! crash, and refuses instead of repairing. When a commit reports an error the disk may or may not
+//! hold it, so the store answers nothing more until it is opened again.
+//!
+//! # Several processes
+//! One process writes; others may read at the same time ([`verify`]), by redb's single-writer mode.
+
+mod error;
+mod file;
+mod report;
+
+use crate::checkpoint::SignedCheckpoint;
+use crate::draft::FederationId;
+use crate::entry::signed::SignedEntry;
+use crate::hash::Hash;
+use crate::identity::{PublicKey, SigningIdentity};
+use crate::replica::{AppendError, Appended, Prepared, Replica, Standing};
+use crate::state::State;
+use crate::tree::{Proof, ProofError};
+pub use error::StoreError;
+use file::LogFile;
+pub use report::{Report, verify};
+use std::path::Path;
+use std::sync::Arc;
+
+/// The file's usual name in the directory of a coordinator or participant.
+pub const FILE_NAME: &str = "ledger.redb";
+
+/// A log on disk, with its books in memory.
+pub struct LedgerStore {
+    file: LogFile,
+    replica: Replica,
+    /// `Some` for the coordinator, who signs checkpoints.
+    signer: Option<Arc<SigningIdentity>>,
+    /// Set when a commit failed: what the disk holds is not known any more.
+    uncertain: bool,
+}
+
+impl LedgerStore {
+    /// A new, empty log of the coordinator that has this identity.
+    ///
+    /// # Errors
+    /// When there is a log already, or the file cannot be written.
+    pub fn create(path: &Path, signer: Arc<SigningIdentity>) -> Result<Self, StoreError> {
+        let file = LogFile::create(path, &signer.public(), None)?;
+        Ok(Self::with(
+            file,
+            Replica::new(signer.public(), None),
+            Some(signer),
+        ))
+    }
+
+    /// The coordinator's existing log, verified.
+    ///
+    /// # Errors
+    /// When it is damaged, of another coordinator, or open in another process.
+    pub fn open(path: &Path, signer: Arc<SigningIdentity>) -> Result<Self, StoreError> {
+        let file = LogFile::open(path)?;
+        let replica = file.load(&signer.public())?;
+        Ok(Self::with(file, replica, Some(signer)))
+    }
+
+    /// A new, empty replica of the federation that was joined.
+    ///
+    /// # Errors
+    /// When there is a log already, or the file cannot be written.
+    pub fn create_replica(
+        path: &Path,
+        coordinator: PublicKey,
+        federation: FederationId,
+    ) -> Result<Self, StoreError> {
+        let file = LogFile::create(path, &coordinator, Some(&federation))?;
+        Ok(Self::with(
+            file,
+            Replica::new(coordinator, Some(federation)),
+            None,
+        ))
+    }
+
+    /// An existing replica, verified.
+    ///
+    /// # Errors
+    /// When it is damaged, of another coordinator, or open in another process.
+    pub fn open_replica(path: &Path, coordinator: PublicKey) -> Result<Self, StoreError> {
+        let file = LogFile::open(path)?;
+        let replica = file.load(&coordinator)?;
+        Ok(Self::with(file, replica, None))
+    }
+
+    fn with(file: LogFile, replica: Replica, signer: Option<Arc<SigningIdentity>>) -> Self {
+        Self {
+            file,
+            replica,
+            signer,
+            uncertain: false,
+        }
+    }
+
+    /// The coordinator's append: all entries or none, with a new checkpoint, on disk when this returns.
+    /// Give many entries at once where latency allows: the sync to disk is what costs.
+    ///
+    /// # Errors
+    /// [`StoreError::Append`] changed nothing; after any other error open the log again.
+    pub fn append(&mut self, entries: &[SignedEntry]) -> Result<Appended, StoreError> {
+        let signer = self.signer.clone().ok_or(StoreError::ReplicaOnly)?;
+        self.check_certain()?;
+        let prepared = self.replica.prepare(entries, &signer)?;
+        self.write(prepared)
+    }
+
+    /// A participant's append of entries fetched from the coordinator: all of them, if they lead
+    /// exactly to its signed checkpoint; on disk when this returns.
+    ///
+    /// # Errors
+    /// [`StoreError::Append`] changed nothing and says what the coordinator did (see
+    /// [`crate::Diverged`]); after any other error open the log again.
+    pub fn append_verified(
+        &mut self,
+        entries: &[SignedEntry],
+        note: &str,
+    ) -> Result<Appended, StoreError> {
+        self.check_certain()?;
+        let prepared = self.replica.prepare_verified(entries, note)?;
+        self.write(prepared)
+    }
+
+    fn write(&mut self, prepared: Option<Prepared>) -> Result<Appended, StoreError> {
+        let Some(prepared) = prepared else {
+            return Ok(self.replica.nothing());
+        };
+        let (first, note) = (prepared.appended.first_index, prepared.checkpoint.note());
+        if let Err(error) = self.file.append(first, &prepared.encoded, note) {
+            self.uncertain = true;
+            return Err(error);
+        }
+        // The transaction is on disk. A crash from here on loses nothing: opening replays it.
+        Ok(self.replica.commit(prepared))
+    }
+
+    fn check_certain(&self) -> Result<(), StoreError> {
+        if self.uncertain {
+            Err(StoreError::Uncertain)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// The books.
+    pub fn state(&self) -> &State {
+        self.replica.state()
+    }
+
+    /// The log and books without the disk.
+    pub fn replica(&self) -> &Replica {
+        &self.replica
+    }
+
+    /// How many entries there are.
+    pub fn len(&self) -> u64 {
+        self.replica.len()
+    }
+
+    /// Whether there is no entry yet.
+    pub fn is_empty(&self) -> bool {
+        self.replica.is_empty()
+    }
+
+    /// The newest checkpoint; `None` while there is no entry.
+    pub fn checkpoint(&self) -> Option<&SignedCheckpoint> {
+        self.replica.checkpoint()
+    }
+
+    /// Up to `limit` entries from position `from` (from 0) on.
+    ///
+    /// # Errors
+    /// When the disk cannot be read.
+    pub fn entries(&self, from: u64, limit: usize) -> Result<Vec<SignedEntry>, StoreError> {
+        self.file.entries(from, limit, usize::MAX)
+    }
+
+    /// Canonical bytes of entries from position `from` on: at least one, and then as many as stay
+    /// within `limit` entries and `max_bytes` together. For sending to replicas.
+    ///
+    /// # Errors
+    /// When the disk cannot be read.
+    pub fn encoded_entries(
+        &self,
+        from: u64,
+        limit: usize,
+        max_bytes: usize,
+    ) -> Result<Vec<Vec<u8>>, StoreError> {
+        self.file.encoded(from, limit, max_bytes)
+    }
+
+    /// See [`Replica::compare`].
+    ///
+    /// # Errors
+    /// See there.
+    pub fn compare(&self, note: &str) -> Result<Standing, AppendError> {
+        self.replica.compare(note)
+    }
+
+    /// See [`Replica::check_consistency`].
+    ///
+    /// # Errors
+    /// See there.
+    pub fn check_consistency(&self, note: &str, proof: &[Hash]) -> Result<(), AppendError> {
+        self.replica.check_consistency(note, proof)
+    }
+
+    /// See [`Replica::prove_inclusion`].
+    ///
+    /// # Errors
+    /// See there.
+    pub fn prove_inclusion(&self, index: u64, size: u64) -> Result<Proof, ProofError> {
+        self.replica.prove_inclusion(index, size)
+    }
+
+    /// See [`Replica::prove_consistency`].
+    ///
+    /// # Errors
+    /// See there.
+    pub fn prove_consistency(&self, old: u64, new: u64) -> Result<Proof, ProofError> {
+        self.replica.prove_consistency(old, new)
+    }
+}

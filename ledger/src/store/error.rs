@@ -1,0 +1,89 @@
+//! What can go wrong between the log and the disk.
+
+use crate::entry::signed::DecodeError;
+use crate::identity::PublicKey;
+use crate::replica::AppendError;
+use std::path::PathBuf;
+use thiserror::Error;
+
+/// Why a log could not be created, opened, read or written.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// There is a log at this path already.
+    #[error("{} holds a ledger already: it is never overwritten", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// There is no file at this path.
+    #[error("there is no ledger at {}", path.display())]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Another process has the log open for writing.
+    #[error("{} is open in another process: stop it first (reading it with `ledger verify` is possible meanwhile)", path.display())]
+    InUse {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The process that wrote the log died, and only a writer may make the file readable again.
+    #[error(
+        "{} was not closed by the process that wrote it: start that once, it recovers by itself, or \
+         run this on a machine where it runs", path.display()
+    )]
+    NotClosed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file is not a ledger, is of another version, or its pages are damaged.
+    #[error("the ledger file is damaged: {reason}; restore it from a replica")]
+    Damaged {
+        /// What was found.
+        reason: String,
+    },
+    /// A position without an entry.
+    #[error("the ledger file is damaged: entry {index} is missing; restore it from a replica")]
+    Gap {
+        /// The position, from 0.
+        index: u64,
+    },
+    /// Bytes that are no entry.
+    #[error("the ledger file is damaged: entry {index}: {error}; restore it from a replica")]
+    Undecodable {
+        /// The position, from 0.
+        index: u64,
+        /// What is wrong.
+        #[source]
+        error: DecodeError,
+    },
+    /// The log was written for another coordinator.
+    #[error("this is the ledger of the coordinator {found}, not of {expected}")]
+    OtherCoordinator {
+        /// Asked for.
+        expected: PublicKey,
+        /// In the file.
+        found: PublicKey,
+    },
+    /// A replica is asked to append on its own.
+    #[error("this is a replica: only the coordinator appends without a signed checkpoint")]
+    ReplicaOnly,
+    /// A commit failed before.
+    #[error("an earlier write failed and may or may not be on disk: open the ledger again")]
+    Uncertain,
+    /// The entries or the checkpoint do not fit; nothing was written. When opening: the file was edited.
+    #[error(transparent)]
+    Append(#[from] AppendError),
+    /// The database or the disk failed.
+    #[error("the ledger file could not be read or written: {0}")]
+    Database(#[source] Box<redb::Error>),
+}
+
+impl StoreError {
+    pub(super) fn database(error: impl Into<redb::Error>) -> Self {
+        match error.into() {
+            redb::Error::Corrupted(reason) => Self::Damaged { reason },
+            error => Self::Database(Box::new(error)),
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! `ledger verify`: everything derived again from the entries, and counted.
+
+use super::StoreError;
+use super::file::LogFile;
+use crate::draft::FederationId;
+use crate::entry::Entry;
+use crate::entry::signed::SignedEntry;
+use crate::hash::Hash;
+use crate::identity::PublicKey;
+use crate::round::Outcome;
+use std::path::Path;
+
+/// What a verified log holds. It exists only if everything in the log was found to be right.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// Who keeps the log.
+    pub coordinator: PublicKey,
+    /// The federation; `None` for a log without a genesis.
+    pub federation: Option<FederationId>,
+    /// Entries, all decoded, allowed, and under the Merkle root.
+    pub entries: u64,
+    /// Signatures that verified: under entries, seats, cosignatures, and the checkpoint.
+    pub signatures: u64,
+    /// Participants.
+    pub participants: u64,
+    /// Owners.
+    pub owners: u64,
+    /// Rounds that ended with a model.
+    pub published: u64,
+    /// Rounds that ended void.
+    pub voided: u64,
+    /// The Merkle root over the entries.
+    pub root: Hash,
+    /// The state root that follows from the entries; equal to the checkpoint's.
+    pub state_root: Hash,
+    /// The coordinator's signed note over all this; `None` for an empty log.
+    pub checkpoint: Option<String>,
+}
+
+/// Verifies the log at `path`: every signature, every rule, every hash, the checkpoint and the state
+/// root. Works beside a process that has the log open; it then sees the log as of this moment.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub fn verify(path: &Path) -> Result<Report, StoreError> {
+    let file = LogFile::open_read_only(path)?;
+    let mut signatures = 0_u64;
+    let replica =
+        file.load_each(|_, entry| signatures = signatures.saturating_add(count_signatures(entry)))?;
+    let state = replica.state();
+    let published = state
+        .history()
+        .filter(|record| matches!(record.outcome, Outcome::Published { .. }))
+        .count();
+    let checkpoint = replica
+        .checkpoint()
+        .map(|checkpoint| checkpoint.note().to_owned());
+    Ok(Report {
+        coordinator: replica.coordinator(),
+        federation: state.federation_id(),
+        entries: replica.len(),
+        signatures: signatures.saturating_add(u64::from(checkpoint.is_some())),
+        participants: count(state.participants().count()),
+        owners: count(state.owners().count()),
+        published: count(published),
+        voided: count(state.history().len().saturating_sub(published)),
+        root: replica.root(),
+        state_root: state.root(),
+        checkpoint,
+    })
+}
+
+fn count_signatures(signed: &SignedEntry) -> u64 {
+    let inside = match &signed.entry {
+        Entry::RoundOpened { seats, .. } => seats.len(),
+        Entry::RoundClosed { cosignatures, .. } => cosignatures.len(),
+        _ => 0,
+    };
+    count(signed.signatures.len().saturating_add(inside))
+}
+
+fn count(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
+}
