@@ -116,11 +116,17 @@ pub(crate) fn split_chunks(
 /// # Errors
 /// [`CiphertextError`], naming the first word that is out of range.
 pub fn check_ciphertext(params: &Params, ciphertext: &[u8]) -> Result<(), CiphertextError> {
+    check_chunks(0, split_chunks(ciphertext, params.chunks())?)
+}
+
+/// Checks that every coefficient of consecutive chunks is below q, for a ciphertext that is read in pieces.
+/// `first` is the number of the first of them, for the error.
+///
+/// # Errors
+/// [`CiphertextError::Coefficient`], naming the first word that is out of range.
+pub fn check_chunks(first: usize, chunks: &[[u8; CHUNK_BYTES]]) -> Result<(), CiphertextError> {
     let mut coefficients = [0; N];
-    for (chunk, bytes) in split_chunks(ciphertext, params.chunks())?
-        .iter()
-        .enumerate()
-    {
+    for (chunk, bytes) in (first..).zip(chunks) {
         unpack_checked(bytes, &mut coefficients).map_err(|(index, value)| {
             CiphertextError::Coefficient {
                 chunk,

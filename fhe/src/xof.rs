@@ -9,35 +9,62 @@ use crate::{
     hash::hash,
     pack,
     params::{CHUNK_BYTES, N, Q},
+    simd::{Level, vectorised},
 };
-use aes::Aes128;
-use ctr::{
-    Ctr128BE,
-    cipher::{KeyIvInit, StreamCipher},
+use aes::{
+    Aes128, Block,
+    cipher::{BlockCipherEncrypt, KeyInit},
 };
+use zeroize::{Zeroize, Zeroizing};
+
+const BLOCK: usize = 16;
+/// Blocks made at a time: the counters are still in the first cache when they are encrypted.
+const BATCH: usize = 1024;
 
 /// A running expansion. Its state is wiped when dropped; it has no `Debug`.
-pub struct Xof(Ctr128BE<Aes128>);
+pub struct Xof {
+    cipher: Aes128,
+    /// Number of the next block.
+    counter: u128,
+    /// The last block made, of which the first `used` bytes are given out.
+    block: [u8; BLOCK],
+    used: usize,
+}
 
 impl Xof {
     /// Starts `XOF(what, parts)`; at most the last part may vary in length.
     #[must_use]
     pub fn new(what: &str, parts: &[&[u8]]) -> Self {
-        let mut digest = hash(what, parts);
-        let (key, counter) = digest.split_at(16);
-        let mut key: [u8; 16] = key.try_into().expect("half of a 32-byte digest");
-        let mut counter: [u8; 16] = counter.try_into().expect("half of a 32-byte digest");
-        let xof = Self(Ctr128BE::new(&key.into(), &counter.into()));
-        for secret in [&mut key[..], &mut counter, &mut digest] {
-            zeroize::Zeroize::zeroize(secret);
+        let digest = Zeroizing::new(hash(what, parts));
+        let (halves, _) = digest.as_chunks::<BLOCK>();
+        Self {
+            cipher: Aes128::new((&halves[0]).into()),
+            counter: u128::from_be_bytes(halves[1]),
+            block: [0; BLOCK],
+            used: BLOCK,
         }
-        xof
     }
 
     /// The next bytes of the stream.
     pub fn fill(&mut self, bytes: &mut [u8]) {
-        // The stream ends after 2^132 bytes.
-        self.0.write_keystream(bytes);
+        let left = &self.block[self.used..];
+        let (rest, bytes) = bytes.split_at_mut(left.len().min(bytes.len()));
+        rest.copy_from_slice(&left[..rest.len()]);
+        self.used += rest.len();
+
+        let (blocks, tail) = bytes.as_chunks_mut::<BLOCK>();
+        let level = Level::best();
+        for blocks in blocks.chunks_mut(BATCH) {
+            self.counter = counters(level, self.counter, blocks);
+            self.cipher
+                .encrypt_blocks(Block::cast_slice_from_core_mut(blocks));
+        }
+        if !tail.is_empty() {
+            self.counter = counters(level, self.counter, std::slice::from_mut(&mut self.block));
+            self.cipher.encrypt_block((&mut self.block).into());
+            tail.copy_from_slice(&self.block[..tail.len()]);
+            self.used = tail.len();
+        }
     }
 
     /// The next 8 bytes, as a little-endian number.
@@ -73,5 +100,28 @@ impl Xof {
                 kept += 1;
             }
         }
+    }
+}
+
+impl Drop for Xof {
+    fn drop(&mut self) {
+        // The cipher wipes its own round keys.
+        self.block.zeroize();
+        self.counter.zeroize();
+    }
+}
+
+vectorised! {
+    /// Writes consecutive counters, big endian, and returns the next one.
+    fn counters(first: u128, blocks: &mut [[u8; BLOCK]]) -> u128 {
+        let (high, low) = ((first >> 64) as u64, first as u64);
+        let count = blocks.len() as u64;
+        for (block, i) in blocks.iter_mut().zip(0..count) {
+            let sum = low.wrapping_add(i);
+            let carried = high.wrapping_add(u64::from(sum < low));
+            block[..8].copy_from_slice(&carried.to_be_bytes());
+            block[8..].copy_from_slice(&sum.to_be_bytes());
+        }
+        first.wrapping_add(u128::from(count))
     }
 }
