@@ -1,0 +1,133 @@
+//! `coordinator.toml`: where to listen, and the three time settings.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::CoordinatorError;
+
+/// The longest time setting, seconds (30 days).
+const MAX_SECONDS: u64 = 30 * 24 * 3600;
+
+/// Settings of a running coordinator. Unknown keys are refused.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Version of this file's form.
+    pub version: u32,
+    /// `host:port` to listen on.
+    pub listen: String,
+    /// `host:port` that goes into invitations: how participants reach this machine.
+    pub address: String,
+    /// Longest time for training and uploading in a round; it closes earlier once everybody contributed.
+    pub contribute_seconds: u64,
+    /// Longest time for each step of the committee; a step ends earlier once everybody answered.
+    pub answer_seconds: u64,
+    /// Pause between rounds.
+    pub pause_seconds: u64,
+}
+
+impl Settings {
+    /// The defaults for a coordinator that listens on `listen` and is reached at `address`.
+    #[must_use]
+    pub fn new(listen: impl Into<String>, address: impl Into<String>) -> Self {
+        Self {
+            version: 1,
+            listen: listen.into(),
+            address: address.into(),
+            contribute_seconds: 600,
+            answer_seconds: 60,
+            pause_seconds: 0,
+        }
+    }
+
+    /// Reads and checks the file at `path`.
+    ///
+    /// # Errors
+    /// Names the file and the field.
+    pub fn read(path: &Path) -> Result<Self, CoordinatorError> {
+        let settings: Self = toml::from_str(&super::read(path)?)
+            .map_err(|error| CoordinatorError::config(path, error.to_string()))?;
+        settings
+            .check()
+            .map_err(|message| CoordinatorError::config(path, message))?;
+        Ok(settings)
+    }
+
+    /// Checks the ranges.
+    ///
+    /// # Errors
+    /// The field and what is expected.
+    pub fn check(&self) -> Result<(), String> {
+        if self.version != 1 {
+            return Err(format!(
+                "version = {} is not read by this program: it reads version = 1",
+                self.version
+            ));
+        }
+        for (field, value, least) in [
+            ("contribute_seconds", self.contribute_seconds, 1),
+            ("answer_seconds", self.answer_seconds, 1),
+            ("pause_seconds", self.pause_seconds, 0),
+        ] {
+            if value < least || value > MAX_SECONDS {
+                return Err(format!(
+                    "{field} = {value} is out of range: give {least} to {MAX_SECONDS}"
+                ));
+            }
+        }
+        for (field, value) in [("listen", &self.listen), ("address", &self.address)] {
+            let port = value
+                .rsplit_once(':')
+                .and_then(|(host, port)| (!host.is_empty()).then_some(port)?.parse::<u16>().ok());
+            if port.is_none() {
+                return Err(format!("{field} = {value:?} is not of the form host:port"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The file's text, with a comment for each setting.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        format!(
+            "version = {}\n\
+             # Where this machine listens (one port for everything).\n\
+             listen = {:?}\n\
+             # How participants reach it; goes into invitations.\n\
+             address = {:?}\n\
+             # Longest time for training and uploading in a round; it closes earlier once everybody contributed.\n\
+             contribute_seconds = {}\n\
+             # Longest time for each step of the committee; a step ends earlier once everybody answered.\n\
+             answer_seconds = {}\n\
+             # Pause between rounds.\n\
+             pause_seconds = {}\n",
+            self.version,
+            self.listen,
+            self.address,
+            self.contribute_seconds,
+            self.answer_seconds,
+            self.pause_seconds,
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_written_file_reads_back_and_mistakes_are_named() {
+        let settings = Settings::new("0.0.0.0:7443", "coordinator.example:7443");
+        let read: Settings = toml::from_str(&settings.to_text()).expect("reads back");
+        assert_eq!(read, settings);
+        assert!(read.check().is_ok());
+        let wrong = Settings {
+            address: "coordinator.example".into(),
+            ..settings.clone()
+        };
+        assert!(wrong.check().is_err_and(|error| error.contains("address")));
+        let unknown = format!("{}colour = 1\n", settings.to_text());
+        assert!(toml::from_str::<Settings>(&unknown).is_err());
+    }
+}

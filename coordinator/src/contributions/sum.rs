@@ -1,0 +1,102 @@
+//! The weighted sum of a round's ciphertexts, in bounded memory.
+
+use std::{
+    fs::OpenOptions,
+    io::Write,
+    os::unix::fs::{FileExt, OpenOptionsExt},
+};
+
+use rayon::prelude::*;
+use unsilo_fhe::{Accumulator, CHUNK_BYTES, Params, aggregate::AggregateError};
+use unsilo_ledger::Hash;
+
+use super::Contributions;
+use crate::{durable, error::CoordinatorError};
+
+/// Chunks summed at a time by one thread: 512 KiB of accumulators stay in its cache, and a read of
+/// 384 KiB is long enough for the disk.
+const RANGE_CHUNKS: usize = 32;
+
+/// Why a round cannot be summed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SumError {
+    /// A stored file is not what was checked when it came in.
+    #[error("the stored contribution of participant {participant} is damaged: {error}")]
+    Damaged {
+        participant: u32,
+        error: AggregateError,
+    },
+    /// The disk failed.
+    #[error(transparent)]
+    Store(#[from] CoordinatorError),
+}
+
+/// Sums the round's contributions with their weights into its sum file and returns the sum's hash.
+///
+/// Memory: one range of accumulators and one read buffer a thread, whatever the model's size and the
+/// number of participants. Exact integers mod q, so the result does not depend on ranges or threads.
+pub(crate) fn sum_round(
+    store: &Contributions,
+    params: &Params,
+    round: u64,
+    weights: &[(u32, u16)],
+) -> Result<Hash, SumError> {
+    let path = store.sum_path(round);
+    let partial = path.with_extension("new");
+    let mut output = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&partial)
+        .map_err(CoordinatorError::io("create", &partial))?;
+    let mut hasher = unsilo_proto::sum_hasher();
+    let chunks = params.chunks();
+    let ranges: Vec<_> = (0..chunks).step_by(RANGE_CHUNKS).collect();
+    // As many ranges at a time as there are threads, so that they are written in order.
+    for batch in ranges.chunks(rayon::current_num_threads().max(1)) {
+        let sums: Vec<_> = batch
+            .par_iter()
+            .map(|&start| {
+                let length = RANGE_CHUNKS.min(chunks - start);
+                sum_range(store, round, weights, start, length)
+            })
+            .collect::<Result<_, SumError>>()?;
+        for sum in sums {
+            sha2::Digest::update(&mut hasher, &sum);
+            output
+                .write_all(&sum)
+                .map_err(CoordinatorError::io("write", &partial))?;
+        }
+    }
+    let persist = || {
+        output.sync_all()?;
+        std::fs::rename(&partial, &path)?;
+        durable::sync_parent(&path)
+    };
+    persist().map_err(CoordinatorError::io("write", &path))?;
+    Ok(sha2::Digest::finalize(hasher).into())
+}
+
+fn sum_range(
+    store: &Contributions,
+    round: u64,
+    weights: &[(u32, u16)],
+    start: usize,
+    length: usize,
+) -> Result<Vec<u8>, SumError> {
+    let mut accumulator = Accumulator::new(length);
+    let mut buffer = vec![0; length * CHUNK_BYTES];
+    for &(participant, weight) in weights.iter().filter(|(_, weight)| *weight > 0) {
+        let file = store.ciphertext(round, participant)?;
+        file.read_exact_at(&mut buffer, (start * CHUNK_BYTES) as u64)
+            .map_err(CoordinatorError::io(
+                "read",
+                store.ciphertext_path(round, participant),
+            ))?;
+        accumulator
+            .add(&buffer, weight)
+            .map_err(|error| SumError::Damaged { participant, error })?;
+    }
+    Ok(accumulator.finish())
+}

@@ -1,0 +1,323 @@
+//! A coordinator's directory: what `init` writes, and what `serve` assembles from it.
+//!
+//! | path | holds |
+//! |---|---|
+//! | `coordinator.toml` | the settings |
+//! | `draft` | the federation's draft, canonical bytes |
+//! | `secrets/` | ledger identity, key of the authority (mode 0600) |
+//! | `authority.der` | certificate of the authority |
+//! | `invitations/`, `members/` | who was invited, who joined |
+//! | `ledger.redb` | the log |
+//! | `contributions/`, `models/` | bulk data |
+//! | `lock` | held while a coordinator serves from here |
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File, OpenOptions},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+};
+
+use tokio::sync::{mpsc, watch};
+use tonic::service::Routes;
+use unsilo_ledger::{
+    Draft, SigningIdentity,
+    store::{FILE_NAME, LedgerStore},
+};
+use unsilo_proto::Invite;
+use zeroize::Zeroizing;
+
+use crate::{
+    admission::{
+        Invitations, Members,
+        authority::{Authority, host_names},
+    },
+    config::{ModelFile, Settings},
+    contributions::Contributions,
+    durable::{self, Readers},
+    endpoint::Endpoint,
+    error::CoordinatorError,
+    models::Models,
+    owner::{self, OwnerParts},
+    round::Timing,
+    service::{Services, params_of},
+};
+
+/// Every owner's equal grant of stake. A round number of small parts: only ratios matter.
+const GRANT: u64 = 1_000_000;
+/// Exponent of the value of one quantisation step in the first round (design default).
+const UNIT_LOG2: i8 = -14;
+
+/// What a new federation is made of.
+#[derive(Clone, Debug)]
+pub struct InitOptions {
+    /// Name of the federation.
+    pub name: String,
+    /// The model file.
+    pub model: PathBuf,
+    /// Companies that found it, at least three.
+    pub founders: Vec<String>,
+    /// `host:port` to listen on.
+    pub listen: String,
+    /// `host:port` for invitations.
+    pub address: String,
+    /// Training rounds instead of the model file's.
+    pub rounds: Option<u64>,
+}
+
+/// A created federation.
+#[derive(Clone, Debug)]
+pub struct Initialised {
+    /// Its id, hex.
+    pub federation: String,
+    /// Parameters of its model.
+    pub parameters: u64,
+    /// An invitation for each founder: name and string.
+    pub invitations: Vec<(String, String)>,
+}
+
+/// An opened coordinator's directory.
+pub(crate) struct Directory {
+    path: PathBuf,
+    pub(crate) settings: Settings,
+    draft: Draft,
+    authority: Arc<Authority>,
+}
+
+/// Creates a federation's directory at `path` with keys, authority, draft and the founders' invitations.
+///
+/// # Errors
+/// [`CoordinatorError`]; an existing federation is never overwritten.
+pub fn init(path: &Path, options: &InitOptions) -> Result<Initialised, CoordinatorError> {
+    let model = ModelFile::read(&options.model)?;
+    let settings = Settings::new(&options.listen, &options.address);
+    settings.check().map_err(CoordinatorError::Directory)?;
+    if path.join("draft").exists() {
+        return Err(CoordinatorError::Directory(format!(
+            "{} already holds a federation: choose another directory",
+            path.display()
+        )));
+    }
+    let identity = SigningIdentity::generate().map_err(CoordinatorError::Randomness)?;
+    let authority = Authority::generate(&options.name)?;
+    let mut nonce = [0; 32];
+    getrandom::fill(&mut nonce).map_err(CoordinatorError::Randomness)?;
+    let mut training = model.training;
+    training.rounds = options.rounds.unwrap_or(training.rounds);
+    let draft = Draft {
+        name: options.name.clone(),
+        coordinator: identity.public(),
+        ca_fingerprint: authority.fingerprint(),
+        model: model.model,
+        schema: model.schema,
+        training,
+        unit_log2: UNIT_LOG2,
+        min_cohort: 0,
+        grant: GRANT,
+        created_ms: owner::now_ms(),
+        nonce,
+        founders: options.founders.clone(),
+    };
+    draft
+        .validate()
+        .map_err(|error| CoordinatorError::Directory(error.to_string()))?;
+    let encoded =
+        borsh::to_vec(&draft).map_err(|error| CoordinatorError::Directory(error.to_string()))?;
+
+    durable::private_directory(path)?;
+    durable::private_directory(&path.join("secrets"))?;
+    let write =
+        |name: &str, bytes: &[u8], readers| durable::write(&path.join(name), bytes, readers);
+    write(
+        "secrets/identity",
+        identity.to_seed().as_slice(),
+        Readers::Owner,
+    )?;
+    write(
+        "secrets/authority.pem",
+        authority.key_pem().as_bytes(),
+        Readers::Owner,
+    )?;
+    write("authority.der", authority.certificate(), Readers::All)?;
+    write(
+        "coordinator.toml",
+        settings.to_text().as_bytes(),
+        Readers::All,
+    )?;
+    // The draft is written last: a directory without it is not a federation yet, and `init` may be repeated.
+    write("draft", &encoded, Readers::All)?;
+    let mut invitations = Vec::new();
+    for founder in &options.founders {
+        invitations.push((founder.clone(), invite(path, founder, DEFAULT_VALID_HOURS)?));
+    }
+    Ok(Initialised {
+        federation: draft.federation_id().to_string(),
+        parameters: draft.model.parameters(),
+        invitations,
+    })
+}
+
+/// How long an invitation is valid unless the admin says otherwise: two weeks.
+pub const DEFAULT_VALID_HOURS: u64 = 14 * 24;
+
+/// Makes an invitation for `name`; an earlier one stops working. The coordinator may be running.
+///
+/// # Errors
+/// [`CoordinatorError`] if the directory is not a federation's or cannot be written.
+pub fn invite(path: &Path, name: &str, valid_hours: u64) -> Result<String, CoordinatorError> {
+    let directory = Directory::open(path)?;
+    let mut secret = Zeroizing::new([0; 32]);
+    getrandom::fill(secret.as_mut_slice()).map_err(CoordinatorError::Randomness)?;
+    let expires_ms = owner::now_ms().saturating_add(valid_hours.saturating_mul(3_600_000));
+    Invitations::open(path.join("invitations"))?.record(name, &secret, expires_ms)?;
+    let invite = Invite {
+        name: name.to_owned(),
+        address: directory.settings.address.clone(),
+        authority: directory.authority.fingerprint(),
+        federation: directory.draft.federation_id().0,
+        secret: *secret,
+        expires_ms,
+    };
+    Ok(invite.to_text())
+}
+
+impl Directory {
+    pub(crate) fn open(path: &Path) -> Result<Self, CoordinatorError> {
+        let draft_path = path.join("draft");
+        if !draft_path.exists() {
+            return Err(CoordinatorError::Directory(format!(
+                "{} is not a coordinator's directory: create one with `unsilo coordinator init`",
+                path.display()
+            )));
+        }
+        let bytes = fs::read(&draft_path).map_err(CoordinatorError::io("read", &draft_path))?;
+        let draft: Draft = borsh::from_slice(&bytes)
+            .map_err(|error| CoordinatorError::config(&draft_path, error.to_string()))?;
+        draft
+            .validate()
+            .map_err(|error| CoordinatorError::config(&draft_path, error.to_string()))?;
+        let settings = Settings::read(&path.join("coordinator.toml"))?;
+        let certificate_path = path.join("authority.der");
+        let certificate =
+            fs::read(&certificate_path).map_err(CoordinatorError::io("read", &certificate_path))?;
+        let key_path = path.join("secrets/authority.pem");
+        let key = fs::read_to_string(&key_path).map_err(CoordinatorError::io("read", &key_path))?;
+        let authority = Authority::from_parts(certificate, key)?;
+        if authority.fingerprint() != draft.ca_fingerprint {
+            return Err(CoordinatorError::config(
+                certificate_path,
+                "this is not the authority that the federation's draft names: restore the file from a backup",
+            ));
+        }
+        Ok(Self {
+            path: path.to_owned(),
+            settings,
+            draft,
+            authority: Arc::new(authority),
+        })
+    }
+
+    /// TLS with a fresh certificate for the address in the settings.
+    pub(crate) fn tls(&self) -> Result<rustls::ServerConfig, CoordinatorError> {
+        self.authority
+            .server_config(&host_names(&self.settings.address))
+    }
+
+    /// Takes the directory's lock, opens and verifies the ledger, starts the owner, and builds the routes.
+    pub(crate) fn assemble(
+        self,
+        failed: mpsc::Sender<CoordinatorError>,
+    ) -> Result<(Routes, File), CoordinatorError> {
+        let lock = self.lock()?;
+        let seed_path = self.path.join("secrets/identity");
+        let seed =
+            Zeroizing::new(fs::read(&seed_path).map_err(CoordinatorError::io("read", &seed_path))?);
+        let seed: Zeroizing<[u8; 32]> = Zeroizing::new(
+            seed.as_slice()
+                .try_into()
+                .map_err(|_| CoordinatorError::config(&seed_path, "does not hold 32 bytes"))?,
+        );
+        let identity = Arc::new(SigningIdentity::from_seed(&seed));
+        if identity.public() != self.draft.coordinator {
+            return Err(CoordinatorError::config(
+                seed_path,
+                "this is not the identity that the federation's draft names: restore the file from a backup",
+            ));
+        }
+        let federation = self.draft.federation_id();
+        let ledger_path = self.path.join(FILE_NAME);
+        let ledger = if ledger_path.exists() {
+            LedgerStore::open(&ledger_path, identity.clone())
+        } else {
+            LedgerStore::create(&ledger_path, identity.clone())
+        }
+        .map_err(|error| CoordinatorError::Ledger(error.to_string()))?;
+        let params = params_of(self.draft.model.parameters())
+            .map_err(|error| CoordinatorError::Directory(error.to_string()))?;
+        let members = Members::open(self.path.join("members"))?;
+        let contributions = Contributions::open(self.path.join("contributions"))?;
+        let models = Models::open(self.path.join("models"), self.draft.model.clone())?;
+        let (served, serving) = watch::channel(None);
+        let owner = owner::start(OwnerParts {
+            draft: self.draft.clone(),
+            timing: Timing {
+                contribute_ms: self.settings.contribute_seconds.saturating_mul(1000),
+                answer_ms: self.settings.answer_seconds.saturating_mul(1000),
+                pause_ms: self.settings.pause_seconds.saturating_mul(1000),
+            },
+            identity,
+            ledger,
+            members: members.clone(),
+            invitations: Invitations::open(self.path.join("invitations"))?,
+            authority: self.authority.clone(),
+            contributions: contributions.clone(),
+            models: models.clone(),
+            params,
+            served,
+            failed,
+        })?;
+        let connected = Arc::new(Mutex::new(BTreeMap::new()));
+        let endpoint = Endpoint {
+            owner: owner.clone(),
+            draft: Arc::new(self.draft.clone()),
+            served: serving,
+            connected: connected.clone(),
+        };
+        let services = Arc::new(Services {
+            owner,
+            members,
+            contributions,
+            models,
+            params,
+            draft: self.draft,
+            federation,
+            authority: self.authority,
+            connected,
+            uploading: Mutex::new(BTreeMap::new()),
+        });
+        let routes = services
+            .routes()
+            .into_axum_router()
+            .merge(endpoint.router());
+        Ok((Routes::from(routes), lock))
+    }
+
+    fn lock(&self) -> Result<File, CoordinatorError> {
+        let path = self.path.join("lock");
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .map_err(CoordinatorError::io("lock", &path))?;
+        file.try_lock().map_err(|_| {
+            CoordinatorError::Directory(format!(
+                "another coordinator already serves from {}: stop it first",
+                self.path.display()
+            ))
+        })?;
+        Ok(file)
+    }
+}

@@ -1,0 +1,148 @@
+//! `GET /v1/status` and `GET /v1/models`.
+
+use std::sync::PoisonError;
+
+use axum::{Json, extract::State};
+use data_encoding::HEXLOWER;
+use serde::Serialize;
+use unsilo_ledger::Outcome;
+
+use super::Endpoint;
+
+/// The federation as people and monitors see it.
+#[derive(Serialize)]
+pub(super) struct Status {
+    pub(super) federation: String,
+    pub(super) name: String,
+    /// founding, seating, contributing, closing, opening, publishing, voiding, resting or finished.
+    pub(super) phase: &'static str,
+    /// The round under way, or the last one.
+    pub(super) round: u64,
+    /// Rounds the federation was created for; 0 for no end.
+    pub(super) rounds_planned: u64,
+    pub(super) ledger_entries: u64,
+    pub(super) participants: Vec<Participant>,
+    /// Every round that is over, oldest first.
+    pub(super) rounds: Vec<Round>,
+}
+
+#[derive(Serialize)]
+pub(super) struct Participant {
+    pub(super) name: String,
+    pub(super) connected: bool,
+    pub(super) contributed: bool,
+    /// Holds a seat in the committee of the round under way.
+    pub(super) seated: bool,
+}
+
+#[derive(Serialize)]
+pub(super) struct Round {
+    pub(super) round: u64,
+    pub(super) outcome: &'static str,
+    pub(super) contributions: u32,
+    /// Hash of the model it published, hex.
+    pub(super) model: Option<String>,
+}
+
+pub(super) fn now(endpoint: &Endpoint) -> Status {
+    let snapshot = endpoint.owner.now();
+    let state = &snapshot.state;
+    let current = state.round();
+    let connected = endpoint
+        .connected
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone();
+    let participants = state
+        .participants()
+        .map(|participant| Participant {
+            name: participant.name.clone(),
+            connected: connected
+                .get(&participant.key)
+                .is_some_and(|count| *count > 0),
+            contributed: current
+                .is_some_and(|round| round.contributions.contains_key(&participant.id)),
+            seated: current.is_some_and(|round| round.seat_of(participant.id).is_some()),
+        })
+        .collect();
+    let rounds = state
+        .history()
+        .map(|record| {
+            let (outcome, model) = match &record.outcome {
+                Outcome::Published { model, .. } => ("published", Some(HEXLOWER.encode(model))),
+                Outcome::Voided { .. } => ("void", None),
+            };
+            Round {
+                round: record.round,
+                outcome,
+                contributions: record.contributions,
+                model,
+            }
+        })
+        .collect();
+    Status {
+        federation: endpoint.draft.federation_id().to_string(),
+        name: endpoint.draft.name.clone(),
+        phase: snapshot.phase,
+        round: current.map_or_else(
+            || state.next_round().saturating_sub(1),
+            |round| round.opening.round,
+        ),
+        rounds_planned: endpoint.draft.training.rounds,
+        ledger_entries: snapshot.entries,
+        participants,
+        rounds,
+    }
+}
+
+pub(super) async fn status(State(endpoint): State<Endpoint>) -> Json<Status> {
+    Json(now(&endpoint))
+}
+
+/// The model that `/v1/predict` answers with.
+#[derive(Serialize)]
+pub(super) struct Models {
+    /// The round that published it; absent before the first.
+    round: Option<u64>,
+    model: Option<String>,
+    parameters: u64,
+    layers: Vec<u32>,
+    label: String,
+    classes: Vec<String>,
+    features: Vec<FeatureRange>,
+}
+
+#[derive(Serialize)]
+struct FeatureRange {
+    name: String,
+    min: f64,
+    max: f64,
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "millionths of ranges, for display; below 2^53"
+)]
+pub(super) async fn models(State(endpoint): State<Endpoint>) -> Json<Models> {
+    let served = endpoint.served.borrow().clone();
+    let served = served.filter(|served| served.round.is_some());
+    let draft = &endpoint.draft;
+    Json(Models {
+        round: served.as_ref().and_then(|served| served.round),
+        model: served.as_ref().map(|served| HEXLOWER.encode(&served.hash)),
+        parameters: draft.model.parameters(),
+        layers: draft.model.layers.clone(),
+        label: draft.schema.label.clone(),
+        classes: draft.schema.classes.clone(),
+        features: draft
+            .schema
+            .features
+            .iter()
+            .map(|feature| FeatureRange {
+                name: feature.name.clone(),
+                min: feature.min_micro as f64 / 1e6,
+                max: feature.max_micro as f64 / 1e6,
+            })
+            .collect(),
+    })
+}

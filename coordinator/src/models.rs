@@ -1,0 +1,84 @@
+//! Published models on disk, by hash, and the one that is served.
+
+use std::{fs, path::PathBuf};
+
+use data_encoding::HEXLOWER;
+use unsilo_ledger::{Hash, ModelSpec, initial_weights_q24, model_hash};
+
+use crate::{
+    durable::{self, Readers},
+    error::CoordinatorError,
+};
+
+/// The directory of models: `HASH.f32`, little-endian 32-bit floats in the order of `unsilo_ledger::model_hash`.
+#[derive(Clone, Debug)]
+pub(crate) struct Models {
+    directory: PathBuf,
+    spec: ModelSpec,
+}
+
+impl Models {
+    pub(crate) fn open(directory: PathBuf, spec: ModelSpec) -> Result<Self, CoordinatorError> {
+        durable::private_directory(&directory)?;
+        Ok(Self { directory, spec })
+    }
+
+    pub(crate) fn spec(&self) -> &ModelSpec {
+        &self.spec
+    }
+
+    /// Stores a model and returns its hash.
+    pub(crate) fn store(&self, weights: &[f32]) -> Result<Hash, CoordinatorError> {
+        let bytes: Vec<u8> = weights
+            .iter()
+            .flat_map(|weight| weight.to_le_bytes())
+            .collect();
+        let hash = model_hash(&self.spec, &bytes);
+        let path = self.path(&hash);
+        if !path.exists() {
+            durable::write(&path, &bytes, Readers::Owner)?;
+        }
+        Ok(hash)
+    }
+
+    /// The first model, which follows from the founders' seed.
+    pub(crate) fn store_initial(&self, founders_seed: &Hash) -> Result<Hash, CoordinatorError> {
+        // Every value is a multiple of 2^-24 with at most 24 significant bits: exact in an f32.
+        let weights: Vec<f32> = initial_weights_q24(&self.spec, founders_seed)
+            .into_iter()
+            .map(|value| f32::from_bits(unsilo_ledger::q24_to_f32_bits(value)))
+            .collect();
+        self.store(&weights)
+    }
+
+    /// The bytes of a stored model, checked against their hash.
+    pub(crate) fn bytes(&self, hash: &Hash) -> Result<Vec<u8>, CoordinatorError> {
+        let path = self.path(hash);
+        let bytes = fs::read(&path).map_err(CoordinatorError::io("read", &path))?;
+        if model_hash(&self.spec, &bytes) == *hash {
+            Ok(bytes)
+        } else {
+            Err(CoordinatorError::config(
+                path,
+                "this model file was changed: its content does not match its name; remove it and restore it from a backup",
+            ))
+        }
+    }
+
+    /// The weights of a stored model.
+    pub(crate) fn weights(&self, hash: &Hash) -> Result<Vec<f32>, CoordinatorError> {
+        let bytes = self.bytes(hash)?;
+        Ok(bytes
+            .as_chunks::<4>()
+            .0
+            .iter()
+            .map(|bytes| f32::from_le_bytes(*bytes))
+            .collect())
+    }
+
+    /// Where a model is kept.
+    pub(crate) fn path(&self, hash: &Hash) -> PathBuf {
+        self.directory
+            .join(format!("{}.f32", HEXLOWER.encode(hash)))
+    }
+}

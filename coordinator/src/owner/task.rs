@@ -1,0 +1,492 @@
+//! The owner's thread: takes commands, runs the machine, carries out its effects.
+
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    thread,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use tokio::sync::{mpsc, oneshot, watch};
+use unsilo_ledger::{
+    Draft, Entry, FederationId, Hash, ParticipantId, Receipt, SignedEntry, SignedReceipt,
+    SigningIdentity,
+    store::{LedgerStore, StoreError},
+};
+use unsilo_proto::{
+    Code, Rejected, limits,
+    v1::{EntriesReply, Step},
+};
+
+use super::{
+    Command, JoinApplication, Owner, QUEUE, Snapshot,
+    jobs::{DecodeJob, Jobs},
+};
+use crate::{
+    admission::{Invitations, Member, Members, authority},
+    contributions::Contributions,
+    endpoint::Served,
+    error::CoordinatorError,
+    models::Models,
+    round::{Announcement, Effect, Event, Machine, Timing},
+};
+
+/// How often deadlines are looked at.
+const TICK: Duration = Duration::from_millis(250);
+
+/// Everything the owner owns.
+pub(crate) struct OwnerParts {
+    pub(crate) draft: Draft,
+    pub(crate) timing: Timing,
+    pub(crate) identity: Arc<SigningIdentity>,
+    pub(crate) ledger: LedgerStore,
+    pub(crate) members: Members,
+    pub(crate) invitations: Invitations,
+    pub(crate) authority: Arc<authority::Authority>,
+    pub(crate) contributions: Contributions,
+    pub(crate) models: Models,
+    pub(crate) params: unsilo_fhe::Params,
+    /// The model that queries are answered with; replaced when a round is published.
+    pub(crate) served: watch::Sender<Option<Arc<Served>>>,
+    /// Told when the ledger cannot be written any more: the process must end and open it again.
+    pub(crate) failed: mpsc::Sender<CoordinatorError>,
+}
+
+struct Task {
+    federation: FederationId,
+    identity: Arc<SigningIdentity>,
+    machine: Machine,
+    ledger: LedgerStore,
+    members: Members,
+    invitations: Invitations,
+    authority: Arc<authority::Authority>,
+    contributions: Contributions,
+    models: Models,
+    jobs: Jobs,
+    /// Where the contributions of the newest rounds are in the log.
+    receipts: BTreeMap<(u64, ParticipantId), (Hash, u64)>,
+    commands: mpsc::WeakSender<Command>,
+    snapshot: watch::Sender<Arc<Snapshot>>,
+    steps: watch::Sender<Step>,
+    served: watch::Sender<Option<Arc<Served>>>,
+    failed: mpsc::Sender<CoordinatorError>,
+}
+
+/// Starts the owner on its own thread and the clock that ticks for it. The thread ends when every
+/// [`Owner`] handle is gone.
+pub(crate) fn start(parts: OwnerParts) -> Result<Owner, CoordinatorError> {
+    let (commands, queue) = mpsc::channel(QUEUE);
+    let federation = parts.draft.federation_id();
+    let mut task = Task {
+        federation,
+        identity: parts.identity,
+        machine: Machine::new(parts.timing, parts.draft),
+        jobs: Jobs {
+            contributions: parts.contributions.clone(),
+            models: parts.models.clone(),
+            params: parts.params,
+            federation: federation.0,
+        },
+        ledger: parts.ledger,
+        members: parts.members,
+        invitations: parts.invitations,
+        authority: parts.authority,
+        contributions: parts.contributions,
+        models: parts.models,
+        receipts: BTreeMap::new(),
+        commands: commands.downgrade(),
+        snapshot: watch::Sender::new(Arc::new(Snapshot {
+            state: unsilo_ledger::State::new(),
+            entries: 0,
+            phase: "founding",
+            applicants: Vec::new(),
+        })),
+        steps: watch::Sender::new(Step::default()),
+        served: parts.served,
+        failed: parts.failed,
+    };
+    let owner = Owner {
+        snapshot: task.snapshot.subscribe(),
+        steps: task.steps.subscribe(),
+        commands: commands.clone(),
+    };
+    task.recover()?;
+    tokio::spawn(tick(commands.downgrade()));
+    thread::Builder::new()
+        .name("owner".into())
+        .spawn(move || task.run(queue))
+        .map_err(CoordinatorError::io("create", "the owner's thread"))?;
+    Ok(owner)
+}
+
+async fn tick(commands: mpsc::WeakSender<Command>) {
+    let mut interval = tokio::time::interval(TICK);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        let Some(commands) = commands.upgrade() else {
+            return;
+        };
+        // A full queue means that the owner is busy: the next tick will do.
+        let _ = commands.try_send(Command::Tick);
+    }
+}
+
+impl Task {
+    /// What a restart has to find again: receipts, the served model, and the step under way.
+    fn recover(&mut self) -> Result<(), CoordinatorError> {
+        let entries = self
+            .ledger
+            .entries(0, usize::MAX)
+            .map_err(|error| CoordinatorError::Ledger(error.to_string()))?;
+        for (index, signed) in (0..).zip(&entries) {
+            self.note_receipt(signed, index);
+        }
+        if let Some(seed) = self.ledger.state().founders_seed() {
+            self.models.store_initial(&seed)?;
+        }
+        self.serve_current();
+        let joined = self.joined_event();
+        for event in [joined, Event::Advanced] {
+            if let Err(rejected) = self.step(event) {
+                return Err(CoordinatorError::Ledger(rejected.to_string()));
+            }
+        }
+        Ok(())
+    }
+
+    fn run(mut self, mut queue: mpsc::Receiver<Command>) {
+        while let Some(command) = queue.blocking_recv() {
+            match command {
+                Command::Event(event, reply) => {
+                    let result = self.step(event);
+                    answer(reply, result);
+                }
+                Command::Commit(entry, reply) => {
+                    let result = self.commit(entry);
+                    answer(reply, result);
+                }
+                Command::Join(application, reply) => {
+                    let result = self.join(application);
+                    answer(reply, result);
+                }
+                Command::Entries(from, reply) => {
+                    let result = self.entries(from);
+                    answer(reply, result);
+                }
+                Command::Finished(event) => self.step_unasked(event),
+                Command::Tick => self.step_unasked(Event::Tick),
+            }
+        }
+    }
+
+    fn step_unasked(&mut self, event: Event) {
+        if let Err(rejected) = self.step(event) {
+            tracing::error!(%rejected, "a step could not be taken; it is tried again");
+        }
+    }
+
+    /// One event through the machine and its effects into the world, until nothing more is due.
+    fn step(&mut self, event: Event) -> Result<(), Rejected> {
+        let quiet = matches!(event, Event::Tick);
+        let effects = self.machine.handle(event, now_ms(), self.ledger.state())?;
+        if effects.is_empty() && quiet {
+            return Ok(());
+        }
+        let result = self.carry_out(effects);
+        self.publish_snapshot();
+        result
+    }
+
+    fn carry_out(&mut self, effects: Vec<Effect>) -> Result<(), Rejected> {
+        let mut queue = std::collections::VecDeque::from(effects);
+        while let Some(effect) = queue.pop_front() {
+            match effect {
+                Effect::SignAndAppend {
+                    entry,
+                    mut signatures,
+                } => {
+                    signatures.push(entry.sign(&self.federation, &self.identity));
+                    self.append(SignedEntry::new(entry, signatures))?;
+                    queue.extend(self.advance()?);
+                }
+                Effect::Append(entry) => {
+                    self.append(entry)?;
+                    queue.extend(self.advance()?);
+                }
+                Effect::Announce(kind) => self.announce(kind),
+                Effect::Sum { round, weights } => {
+                    let jobs = self.jobs.clone();
+                    self.spawn(move || jobs.sum(round, &weights));
+                }
+                Effect::Decode {
+                    round,
+                    threshold,
+                    answers,
+                    weights,
+                    from,
+                    unit_log2,
+                } => {
+                    let jobs = self.jobs.clone();
+                    let job = DecodeJob {
+                        round,
+                        threshold,
+                        answers,
+                        weights,
+                        from,
+                        unit_log2,
+                    };
+                    self.spawn(move || Some(jobs.decode(&job)));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn advance(&mut self) -> Result<Vec<Effect>, Rejected> {
+        self.machine
+            .handle(Event::Advanced, now_ms(), self.ledger.state())
+    }
+
+    /// Appends durably; what follows from the entry for our files happens after.
+    fn append(&mut self, entry: SignedEntry) -> Result<(), Rejected> {
+        let index = self.ledger.len();
+        self.ledger
+            .append(std::slice::from_ref(&entry))
+            .map_err(|error| self.append_failed(&error))?;
+        self.note_receipt(&entry, index);
+        match &entry.entry {
+            Entry::FederationCreated { .. } => {
+                if let Some(seed) = self.ledger.state().founders_seed() {
+                    self.models.store_initial(&seed).map_err(internal)?;
+                }
+                self.serve_current();
+            }
+            Entry::ModelPublished { round, .. } => {
+                tracing::info!(round, "published");
+                self.serve_current();
+                self.contributions.discard_before(*round);
+                self.receipts.retain(|(of, _), _| of >= round);
+            }
+            Entry::RoundVoided { round, reason, .. } => {
+                tracing::warn!(round, ?reason, "void");
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// An entry that the rules refuse changed nothing. After any other failure nobody knows what the disk
+    /// holds: the process ends, and opening the ledger again finds out. Nothing was acknowledged.
+    fn append_failed(&self, error: &StoreError) -> Rejected {
+        if let StoreError::Append(refused) = error {
+            return Rejected::new(Code::LedgerRefused, refused.to_string());
+        }
+        let message =
+            format!("{error}; nothing acknowledged is lost: make room on the disk and start again");
+        tracing::error!(message, "the ledger cannot be written");
+        let _ = self.failed.try_send(CoordinatorError::Ledger(message));
+        Rejected::new(
+            Code::StorageFull,
+            "the coordinator cannot write its ledger and stops; go on when it is back",
+        )
+    }
+
+    fn checkpoint(&self) -> String {
+        self.ledger
+            .checkpoint()
+            .map(|checkpoint| checkpoint.note().to_owned())
+            .unwrap_or_default()
+    }
+
+    fn note_receipt(&mut self, signed: &SignedEntry, index: u64) {
+        if let Entry::ContributionCommitted {
+            round,
+            participant,
+            root,
+            ..
+        } = signed.entry
+        {
+            self.receipts.insert((round, participant), (root, index));
+        }
+    }
+
+    fn commit(&mut self, signed: SignedEntry) -> Result<SignedReceipt, Rejected> {
+        let Entry::ContributionCommitted {
+            round,
+            participant,
+            root,
+            ..
+        } = signed.entry
+        else {
+            return Err(Rejected::new(
+                Code::Malformed,
+                "the signed entry is not a contribution's",
+            ));
+        };
+        match self.receipts.get(&(round, participant)) {
+            Some((known, _)) if *known != root => {
+                return Err(Rejected::new(
+                    Code::ContributionDiffers,
+                    format!(
+                        "you already made another contribution to round {round}; one a round is taken"
+                    ),
+                ));
+            }
+            Some(_) => {}
+            None => self.step(Event::Stored(Box::new(signed)))?,
+        }
+        let entry_index = self
+            .receipts
+            .get(&(round, participant))
+            .map(|(_, index)| *index)
+            .ok_or_else(|| {
+                Rejected::new(
+                    Code::Internal,
+                    "the contribution was not recorded: send it again",
+                )
+            })?;
+        let receipt = Receipt {
+            federation: self.federation,
+            round,
+            participant,
+            root,
+            entry_index,
+        };
+        Ok(receipt.sign(&self.identity))
+    }
+
+    fn join(&mut self, application: JoinApplication) -> Result<Vec<u8>, Rejected> {
+        let JoinApplication {
+            name,
+            secret,
+            identity,
+            certificate_request,
+        } = application;
+        self.invitations
+            .redeem(&name, &secret, &identity.0, now_ms())?;
+        let certificate = self
+            .authority
+            .issue(&name, &certificate_request)
+            .map_err(|error| Rejected::new(Code::Malformed, error))?;
+        let joined_ms = self
+            .members
+            .get(&name)
+            .map_or_else(now_ms, |before| before.joined_ms());
+        let fingerprint = authority::fingerprint(&certificate);
+        self.members
+            .record(Member::new(&name, identity, fingerprint, joined_ms))
+            .map_err(internal)?;
+        tracing::info!(name, "joined");
+        let event = self.joined_event();
+        self.step(event)?;
+        Ok(certificate)
+    }
+
+    fn joined_event(&self) -> Event {
+        Event::Joined(
+            self.members
+                .all()
+                .into_iter()
+                .filter_map(|member| Some((member.name.clone(), member.identity()?)))
+                .collect(),
+        )
+    }
+
+    fn entries(&self, from: u64) -> Result<EntriesReply, Rejected> {
+        let size = self.ledger.len();
+        let entries = self
+            .ledger
+            .encoded_entries(from, limits::ENTRIES_PAGE, limits::ENTRIES_PAGE_BYTES)
+            .map_err(|error| internal(CoordinatorError::Ledger(error.to_string())))?;
+        Ok(EntriesReply {
+            entries,
+            size,
+            checkpoint: self.checkpoint(),
+        })
+    }
+
+    fn announce(&self, kind: Announcement) {
+        let now_ms = now_ms();
+        let ledger_entries = self.ledger.len();
+        self.steps.send_modify(|step| {
+            *step = Step {
+                id: now_ms.max(step.id + 1),
+                ledger_entries,
+                now_ms,
+                kind: Some(kind),
+            };
+        });
+    }
+
+    fn publish_snapshot(&self) {
+        self.snapshot.send_replace(Arc::new(Snapshot {
+            state: self.ledger.state().clone(),
+            entries: self.ledger.len(),
+            phase: self.machine.phase(),
+            applicants: self
+                .machine
+                .applicants()
+                .map(|(name, entry, approvals)| (name.to_owned(), entry.clone(), approvals))
+                .collect(),
+        }));
+    }
+
+    fn serve_current(&self) {
+        let state = self.ledger.state();
+        let Some(hash) = state.model() else { return };
+        let round = state.history().rev().find_map(|record| {
+            matches!(record.outcome, unsilo_ledger::Outcome::Published { .. })
+                .then_some(record.round)
+        });
+        match self.models.weights(&hash) {
+            Ok(weights) => {
+                let served = Served::new(self.models.spec().clone(), weights, hash, round);
+                self.served.send_replace(Some(Arc::new(served)));
+            }
+            Err(error) => tracing::error!(%error, "the current model cannot be served"),
+        }
+    }
+
+    fn spawn(&self, job: impl FnOnce() -> Option<Event> + Send + 'static) {
+        let commands = self.commands.clone();
+        let spawned = thread::Builder::new().name("job".into()).spawn(move || {
+            if let (Some(event), Some(commands)) = (job(), commands.upgrade()) {
+                // The owner is gone only when the process stops.
+                let _ = commands.blocking_send(Command::Finished(event));
+            }
+        });
+        if let Err(error) = spawned {
+            tracing::error!(%error, "no thread for a background job");
+        }
+    }
+}
+
+fn answer<T>(reply: oneshot::Sender<Result<T, Rejected>>, result: Result<T, Rejected>) {
+    // A caller that hung up does not need the answer.
+    let _ = reply.send(result);
+}
+
+fn internal(error: CoordinatorError) -> Rejected {
+    tracing::error!(%error, "failed");
+    if error.is_disk_full() {
+        Rejected::new(
+            Code::StorageFull,
+            "the coordinator's disk is full; nothing acknowledged is lost, try again later",
+        )
+    } else {
+        Rejected::new(
+            Code::Internal,
+            "the coordinator failed and logged why; try again later",
+        )
+    }
+}
+
+/// Milliseconds since 1970. A clock before 1970 counts as 0.
+pub(crate) fn now_ms() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |elapsed| {
+            u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
+        })
+}

@@ -1,0 +1,70 @@
+//! The round is open: contributions come in until all are there or the time is over.
+
+use unsilo_ledger::{Entry, SignedEntry, State, VoidReason};
+use unsilo_proto::{
+    Code, Rejected,
+    v1::{self, step},
+};
+
+use super::{
+    closing::Closing,
+    effect::Effect,
+    machine::{Due, Handled, not_due, same_round},
+    voiding::Voiding,
+};
+
+pub(super) fn announce(ledger: &State) -> Vec<Effect> {
+    let Some(round) = ledger.round().map(|round| round.opening.round) else {
+        return Vec::new();
+    };
+    vec![Effect::Announce(step::Kind::Contributing(
+        v1::Contributing { round },
+    ))]
+}
+
+/// A contribution that is stored goes on the ledger; the ledger's rules refuse a second one.
+pub(super) fn stored(entry: SignedEntry, now_ms: u64, ledger: &State) -> Handled {
+    let Entry::ContributionCommitted { round, .. } = entry.entry else {
+        return Err(Rejected::new(
+            Code::Malformed,
+            "the signed entry is not a contribution's",
+        ));
+    };
+    let open = ledger.round().ok_or_else(|| not_due("contributions"))?;
+    same_round(round, open.opening.round)?;
+    if now_ms > open.opening.contribute_by_ms {
+        return Err(Rejected::new(
+            Code::DeadlinePassed,
+            format!(
+                "round {round} stopped taking contributions; yours is kept out, the next round takes a new one"
+            ),
+        ));
+    }
+    Ok(vec![Effect::Append(entry)])
+}
+
+/// Closes when everybody contributed or the time is over; voids when too few did.
+pub(super) fn due(now_ms: u64, ledger: &State, due: &mut Due) -> Vec<Effect> {
+    let Some(open) = ledger.round() else {
+        return Vec::new();
+    };
+    let everybody = open.contributions.len() >= ledger.participants().count();
+    if !everybody && now_ms <= open.opening.contribute_by_ms {
+        return Vec::new();
+    }
+    if open.owners.len() >= ledger.required_cohort() {
+        let closing = Closing::start(open.opening.round);
+        let effects = closing.announce();
+        *due = Due::Closing(closing);
+        effects
+    } else {
+        let voiding = Voiding::start(
+            open.opening.round,
+            VoidReason::TooFewContributions,
+            "fewer companies contributed than may be summed without exposing one of them",
+        );
+        let effects = voiding.announce();
+        *due = Due::Voiding(voiding);
+        effects
+    }
+}

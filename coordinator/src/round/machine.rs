@@ -1,0 +1,377 @@
+//! The machine: which step is due, and where each event goes.
+
+use std::collections::BTreeMap;
+
+use unsilo_ledger::{Draft, Entry, EntrySignature, FederationId, Outcome, Phase, PublicKey, State};
+use unsilo_proto::{
+    Code, Rejected,
+    v1::{Published, Resting, step},
+};
+
+use super::{
+    closing::Closing, contributing, effect::Effect, event::Event, founding::Founding,
+    opening::Opening, publishing::Publishing, seating::Seating, voiding::Voiding,
+};
+
+/// After enough members answered, how long the others are waited for: an answer more is redundancy that
+/// names liars, but nobody absent may cost the round more than this. Milliseconds.
+pub(crate) const GRACE_MS: u64 = 1_500;
+
+/// The three time settings, milliseconds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Timing {
+    pub(crate) contribute_ms: u64,
+    pub(crate) answer_ms: u64,
+    pub(crate) pause_ms: u64,
+}
+
+/// The step under way, with what was collected for it.
+pub(super) enum Due {
+    Founding(Founding),
+    Resting { until_ms: u64 },
+    Finished,
+    Seating(Seating),
+    Contributing,
+    Closing(Closing),
+    Opening(Opening),
+    Publishing(Publishing),
+    Voiding(Voiding),
+}
+
+/// The state of the rounds that is not on the ledger.
+pub(crate) struct Machine {
+    pub(super) timing: Timing,
+    pub(super) due: Due,
+    draft: Draft,
+    federation: FederationId,
+    /// Admissions that owners are asked to sign, by the name of the applicant.
+    applicants: BTreeMap<String, (Entry, Vec<EntrySignature>)>,
+    joined: Vec<(String, PublicKey)>,
+}
+
+pub(super) type Handled = Result<Vec<Effect>, Rejected>;
+
+impl Machine {
+    /// A machine that has not looked at the ledger yet: send [`Event::Joined`] and [`Event::Advanced`].
+    pub(crate) fn new(timing: Timing, draft: Draft) -> Self {
+        Self {
+            timing,
+            due: Due::Founding(Founding::default()),
+            federation: draft.federation_id(),
+            draft,
+            applicants: BTreeMap::new(),
+            joined: Vec::new(),
+        }
+    }
+
+    /// A short word for the step under way, for status displays.
+    pub(crate) fn phase(&self) -> &'static str {
+        match self.due {
+            Due::Founding(_) => "founding",
+            Due::Resting { .. } => "resting",
+            Due::Finished => "finished",
+            Due::Seating(_) => "seating",
+            Due::Contributing => "contributing",
+            Due::Closing(_) => "closing",
+            Due::Opening(_) => "opening",
+            Due::Publishing(_) => "publishing",
+            Due::Voiding(_) => "voiding",
+        }
+    }
+
+    /// Companies that wait for the owners' approval: name, entry, approvals so far.
+    pub(crate) fn applicants(&self) -> impl Iterator<Item = (&str, &Entry, usize)> {
+        self.applicants
+            .iter()
+            .map(|(name, (entry, signatures))| (name.as_str(), entry, signatures.len()))
+    }
+
+    /// Takes one event at `now_ms` (milliseconds since 1970); `ledger` is the state after everything
+    /// appended so far.
+    ///
+    /// # Errors
+    /// [`Rejected`] goes back to the sender; nothing has changed then.
+    pub(crate) fn handle(&mut self, event: Event, now_ms: u64, ledger: &State) -> Handled {
+        match event {
+            Event::Advanced => Ok(self.advance(now_ms, ledger)),
+            Event::Tick => Ok(self.tick(now_ms, ledger)),
+            Event::Joined(joined) => Ok(self.joined(joined, ledger)),
+            Event::GenesisSigned { entry, signature } => match &mut self.due {
+                Due::Founding(founding) => founding.signed(&self.federation, &entry, signature),
+                _ => Ok(Vec::new()), // A repetition: the genesis is on the ledger.
+            },
+            Event::Approved { entry, signature } => self.approved(&entry, signature, ledger),
+            Event::SeatOffered { round, seat } => match &mut self.due {
+                Due::Seating(seating) => seating.offered(round, seat, now_ms, self.timing, ledger),
+                _ => already(round, ledger, "seats"),
+            },
+            Event::Stored(entry) => match self.due {
+                Due::Contributing => contributing::stored(*entry, now_ms, ledger),
+                _ => Err(not_due("contributions")),
+            },
+            Event::CloseCosigned {
+                round,
+                participant,
+                cosignature,
+            } => match &mut self.due {
+                Due::Closing(closing) => {
+                    closing.cosigned(round, participant, cosignature, now_ms, ledger)
+                }
+                _ => already(round, ledger, "cosignatures"),
+            },
+            Event::Opened {
+                round,
+                participant,
+                answer,
+            } => match &mut self.due {
+                Due::Opening(opening) => {
+                    opening.answered(round, participant, answer, now_ms, ledger)
+                }
+                _ => already(round, ledger, "answers"),
+            },
+            Event::SumReady { round, sum } => match &mut self.due {
+                Due::Opening(opening) => Ok(opening.summed(round, sum, now_ms, ledger)),
+                _ => Ok(Vec::new()),
+            },
+            Event::Decoded { round, result } => self.decoded(round, result, ledger),
+            Event::PublishSigned {
+                round,
+                entry,
+                signature,
+            } => match &mut self.due {
+                Due::Publishing(publishing) => {
+                    publishing.signed(&self.federation, round, &entry, signature, now_ms, ledger)
+                }
+                _ => already(round, ledger, "signatures under a model"),
+            },
+            Event::VoidSigned {
+                round,
+                entry,
+                signature,
+            } => match &mut self.due {
+                Due::Voiding(voiding) => {
+                    voiding.signed(&self.federation, round, &entry, signature, ledger)
+                }
+                _ => already(round, ledger, "signatures under a void"),
+            },
+        }
+    }
+
+    /// Brings the step in line with the ledger.
+    fn advance(&mut self, now_ms: u64, ledger: &State) -> Vec<Effect> {
+        match ledger.phase() {
+            Phase::Unfounded => {
+                let founding = Founding::propose(&self.draft, &self.joined);
+                let effects = founding.announce();
+                self.due = Due::Founding(founding);
+                effects
+            }
+            Phase::Idle => {
+                let mut effects = Vec::new();
+                let published = published_rounds(ledger);
+                if let (Some(round), Some(model)) = (published.last(), ledger.model()) {
+                    effects.push(Effect::Announce(step::Kind::Published(Published {
+                        round: *round,
+                        model: model.to_vec(),
+                    })));
+                }
+                let plan = ledger.draft().map_or(0, |draft| draft.training.rounds);
+                if plan > 0 && published.len() as u64 >= plan {
+                    self.due = Due::Finished;
+                    effects.push(rest(true, "the federation has run all its rounds"));
+                } else if self.timing.pause_ms > 0 && !published.is_empty() {
+                    self.due = Due::Resting {
+                        until_ms: now_ms.saturating_add(self.timing.pause_ms),
+                    };
+                    effects.push(rest(false, "pause between rounds"));
+                } else {
+                    effects.extend(self.start_seating(now_ms, ledger));
+                }
+                effects
+            }
+            Phase::Open => match &self.due {
+                Due::Contributing => contributing::due(now_ms, ledger, &mut self.due),
+                Due::Closing(_) | Due::Voiding(_) => Vec::new(),
+                _ => {
+                    self.due = Due::Contributing;
+                    let mut effects = contributing::announce(ledger);
+                    effects.extend(contributing::due(now_ms, ledger, &mut self.due));
+                    effects
+                }
+            },
+            Phase::Closed => match &self.due {
+                Due::Opening(_) | Due::Publishing(_) | Due::Voiding(_) => Vec::new(),
+                _ => {
+                    let (opening, effects) = Opening::start(ledger);
+                    self.due = Due::Opening(opening);
+                    effects
+                }
+            },
+        }
+    }
+
+    fn tick(&mut self, now_ms: u64, ledger: &State) -> Vec<Effect> {
+        match &mut self.due {
+            Due::Resting { until_ms } if now_ms >= *until_ms => self.start_seating(now_ms, ledger),
+            Due::Seating(seating) => seating.tick(now_ms, self.timing, ledger),
+            Due::Contributing => contributing::due(now_ms, ledger, &mut self.due),
+            Due::Closing(closing) => closing.close_if_enough(now_ms, ledger),
+            Due::Opening(opening) => opening.decode_if_enough(now_ms, ledger),
+            Due::Publishing(publishing) => publishing.publish_if_enough(now_ms, ledger),
+            Due::Founding(_) | Due::Finished | Due::Resting { .. } | Due::Voiding(_) => Vec::new(),
+        }
+    }
+
+    fn start_seating(&mut self, now_ms: u64, ledger: &State) -> Vec<Effect> {
+        let Some((seating, effects)) = Seating::start(now_ms, self.timing, ledger) else {
+            return Vec::new();
+        };
+        self.due = Due::Seating(seating);
+        effects
+    }
+
+    fn decoded(
+        &mut self,
+        round: u64,
+        result: Result<super::event::Decoded, String>,
+        ledger: &State,
+    ) -> Handled {
+        let Due::Opening(opening) = &mut self.due else {
+            return Ok(Vec::new());
+        };
+        let Some(publishing) = opening.decoded(round, result, ledger) else {
+            return Ok(Vec::new());
+        };
+        let effects = publishing.announce();
+        self.due = Due::Publishing(publishing);
+        Ok(effects)
+    }
+
+    fn joined(&mut self, joined: Vec<(String, PublicKey)>, ledger: &State) -> Vec<Effect> {
+        self.joined = joined;
+        for (name, key) in &self.joined {
+            let known = ledger.participant_by_key(key).is_some();
+            if ledger.phase() != Phase::Unfounded && !known {
+                self.applicants.entry(name.clone()).or_insert_with(|| {
+                    let entry = Entry::ParticipantAdmitted {
+                        name: name.clone(),
+                        key: *key,
+                        owner: None,
+                    };
+                    (entry, Vec::new())
+                });
+            }
+        }
+        self.applicants
+            .retain(|name, _| ledger.participant_by_name(name).is_none());
+        match &mut self.due {
+            Due::Founding(founding) if ledger.phase() == Phase::Unfounded => {
+                founding.update(&self.draft, &self.joined)
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn approved(&mut self, entry: &[u8], signature: EntrySignature, ledger: &State) -> Handled {
+        let Some((name, (admission, signatures))) = self
+            .applicants
+            .iter_mut()
+            .find(|(_, (admission, _))| admission.to_bytes() == entry)
+        else {
+            return Err(Rejected::new(
+                Code::NotFound,
+                "no such company waits for approval: it may be admitted already",
+            ));
+        };
+        verify_signature(&self.federation, admission, &signature)?;
+        let owner_of = |key: &PublicKey| {
+            ledger
+                .participant_by_key(key)
+                .map(|participant| participant.owner)
+        };
+        let owner = owner_of(&signature.signer).ok_or_else(|| {
+            Rejected::new(Code::NotAParticipant, "only participants admit others")
+        })?;
+        if signatures
+            .iter()
+            .any(|other| owner_of(&other.signer) == Some(owner))
+        {
+            return Ok(Vec::new());
+        }
+        signatures.push(signature);
+        if signatures.len() < ledger.majority() {
+            return Ok(Vec::new());
+        }
+        let name = name.clone();
+        let (entry, signatures) = self
+            .applicants
+            .remove(&name)
+            .expect("the name was taken from the map above");
+        Ok(vec![Effect::Append(unsilo_ledger::SignedEntry::new(
+            entry, signatures,
+        ))])
+    }
+}
+
+/// A signature under an entry, checked before it is collected: one bad one would spoil the entry.
+pub(super) fn verify_signature(
+    federation: &FederationId,
+    entry: &Entry,
+    signature: &EntrySignature,
+) -> Result<(), Rejected> {
+    if entry.verify_signature(federation, signature) {
+        Ok(())
+    } else {
+        Err(Rejected::new(
+            Code::SignatureInvalid,
+            "the signature does not verify under the entry: is the node's identity the one that joined?",
+        ))
+    }
+}
+
+/// The refusal of something that no step is waiting for.
+pub(super) fn not_due(what: &str) -> Rejected {
+    Rejected::new(
+        Code::WrongStep,
+        format!("{what} are not taken in this step of the round; wait for the next announcement"),
+    )
+}
+
+/// A late repetition for a round that went on is fine; anything for another round is refused.
+fn already(round: u64, ledger: &State, what: &str) -> Handled {
+    if ledger.next_round() >= round {
+        Ok(Vec::new())
+    } else {
+        Err(not_due(what))
+    }
+}
+
+/// Checks that a message is for the round under way.
+pub(super) fn same_round(got: u64, expected: u64) -> Result<(), Rejected> {
+    if got == expected {
+        Ok(())
+    } else {
+        Err(Rejected::new(
+            Code::WrongRound,
+            format!(
+                "round {expected} is under way, this is for round {got}: follow the step stream"
+            ),
+        ))
+    }
+}
+
+/// Numbers of the rounds that gave a model, in order.
+fn published_rounds(ledger: &State) -> Vec<u64> {
+    ledger
+        .history()
+        .filter(|record| matches!(record.outcome, Outcome::Published { .. }))
+        .map(|record| record.round)
+        .collect()
+}
+
+fn rest(finished: bool, reason: &str) -> Effect {
+    Effect::Announce(step::Kind::Resting(Resting {
+        finished,
+        reason: reason.to_owned(),
+    }))
+}

@@ -1,0 +1,190 @@
+//! The round is closed: the ciphertexts are summed, members answer, the key of the sum is opened.
+
+use std::collections::BTreeMap;
+
+use unsilo_ledger::{Hash, ParticipantId, State};
+use unsilo_proto::{
+    Code, Rejected, opening_hash, opening_statement,
+    v1::{self, step},
+    weights_digest,
+};
+
+use super::{
+    effect::Effect,
+    event::{Answer, Decoded},
+    machine::{GRACE_MS, Handled, not_due, same_round},
+    publishing::Publishing,
+};
+
+/// Answers of a round, by seat, and how far the sum is.
+pub(super) struct Opening {
+    round: u64,
+    answers: BTreeMap<u16, Answer>,
+    enough_since_ms: Option<u64>,
+    sum: Option<Hash>,
+    /// How many answers the decoding under way or the last failed one had.
+    tried: usize,
+    decoding: bool,
+}
+
+impl Opening {
+    pub(super) fn start(ledger: &State) -> (Self, Vec<Effect>) {
+        let round = ledger.round().map_or(0, |round| round.opening.round);
+        let opening = Self {
+            round,
+            answers: BTreeMap::new(),
+            enough_since_ms: None,
+            sum: None,
+            tried: 0,
+            decoding: false,
+        };
+        let effects = vec![
+            Effect::Announce(step::Kind::Opening(v1::Opening { round })),
+            Effect::Sum {
+                round,
+                weights: ledger.weights().unwrap_or_default().to_vec(),
+            },
+        ];
+        (opening, effects)
+    }
+
+    pub(super) fn answered(
+        &mut self,
+        round: u64,
+        participant: ParticipantId,
+        answer: Answer,
+        now_ms: u64,
+        ledger: &State,
+    ) -> Handled {
+        same_round(round, self.round)?;
+        let closed = ledger.round().ok_or_else(|| not_due("answers"))?;
+        closed
+            .seat(answer.seat)
+            .filter(|seat| seat.participant == participant)
+            .ok_or_else(|| {
+                Rejected::new(Code::NoSeat, "this seat of the committee is not yours")
+            })?;
+        let weights: Vec<_> = ledger
+            .weights()
+            .unwrap_or_default()
+            .iter()
+            .map(|(participant, weight)| (participant.0, *weight))
+            .collect();
+        if weights_digest(round, &weights) != answer.digest {
+            return Err(Rejected::new(
+                Code::WrongStep,
+                "the answer is for another set of contributions or weights: replay the ledger",
+            ));
+        }
+        let (Some(federation), Some(member)) =
+            (ledger.federation_id(), ledger.participant(participant))
+        else {
+            return Err(not_due("answers"));
+        };
+        let statement = opening_statement(
+            &federation.0,
+            round,
+            answer.seat,
+            &answer.digest,
+            &opening_hash(&answer.opening),
+        );
+        if !member
+            .key
+            .verify(unsilo_proto::OPENING_DOMAIN, &statement, &answer.signature)
+        {
+            return Err(Rejected::new(
+                Code::SignatureInvalid,
+                "the answer's signature does not verify: is the node's identity the one that joined?",
+            ));
+        }
+        match self.answers.get(&answer.seat) {
+            Some(before) if before.signature != answer.signature => {
+                return Err(Rejected::new(
+                    Code::AnswerDiffers,
+                    "this seat already gave another answer; one a round is allowed, and both are signed",
+                ));
+            }
+            Some(_) => {}
+            None => {
+                self.answers.insert(answer.seat, answer);
+            }
+        }
+        if self.answers.len() >= usize::from(closed.opening.threshold) {
+            self.enough_since_ms.get_or_insert(now_ms);
+        }
+        Ok(self.decode_if_enough(now_ms, ledger))
+    }
+
+    pub(super) fn summed(
+        &mut self,
+        round: u64,
+        sum: Hash,
+        now_ms: u64,
+        ledger: &State,
+    ) -> Vec<Effect> {
+        if round == self.round {
+            self.sum = Some(sum);
+        }
+        self.decode_if_enough(now_ms, ledger)
+    }
+
+    /// Decodes with everybody's answer, or with enough of them once the others had their chance; a failed
+    /// decoding is tried again with every further answer.
+    pub(super) fn decode_if_enough(&mut self, now_ms: u64, ledger: &State) -> Vec<Effect> {
+        let (Some(closed), Some(_)) = (ledger.round(), self.sum) else {
+            return Vec::new();
+        };
+        let all = self.answers.len() >= closed.opening.seats.len();
+        let waited = self
+            .enough_since_ms
+            .is_some_and(|since| now_ms >= since.saturating_add(GRACE_MS));
+        if self.decoding || self.answers.len() <= self.tried || !(all || waited) {
+            return Vec::new();
+        }
+        self.decoding = true;
+        self.tried = self.answers.len();
+        vec![Effect::Decode {
+            round: self.round,
+            threshold: usize::from(closed.opening.threshold),
+            answers: self.answers.values().cloned().collect(),
+            weights: ledger.weights().unwrap_or_default().to_vec(),
+            from: closed.opening.model,
+            unit_log2: closed.opening.unit_log2,
+        }]
+    }
+
+    /// The outcome of a decoding: the model to publish, or `None` to wait for more answers.
+    pub(super) fn decoded(
+        &mut self,
+        round: u64,
+        result: Result<Decoded, String>,
+        ledger: &State,
+    ) -> Option<Publishing> {
+        if round != self.round {
+            return None;
+        }
+        self.decoding = false;
+        match result {
+            Ok(decoded) => {
+                for seat in &decoded.liars {
+                    let name = ledger
+                        .round()
+                        .and_then(|closed| closed.seat(*seat))
+                        .and_then(|seat| ledger.participant(seat.participant))
+                        .map_or("?", |member| member.name.as_str());
+                    tracing::warn!(round, seat, member = name, "a member's answer was wrong");
+                }
+                Some(Publishing::start(round, self.sum?, &decoded))
+            }
+            Err(reason) => {
+                tracing::error!(
+                    round,
+                    answers = self.tried,
+                    reason,
+                    "the sum cannot be opened from these answers; waiting for more"
+                );
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! The gRPC services, one file each. They authenticate the caller, parse at the edge, and hand over to the
+//! owner; bulk data goes straight to and from disk.
+
+mod admission;
+mod committee;
+mod ledger_log;
+mod model;
+mod round;
+pub(crate) use round::params_of;
+mod status;
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
+
+use borsh::BorshDeserialize;
+use tonic::{
+    Request, Status,
+    service::Routes,
+    transport::server::{TcpConnectInfo, TlsConnectInfo},
+};
+use unsilo_fhe::Params;
+use unsilo_ledger::{Draft, EntrySignature, FederationId, Participant, PublicKey};
+use unsilo_proto::{
+    Code, Rejected, limits,
+    v1::{
+        admission_server::AdmissionServer, committee_server::CommitteeServer,
+        ledger_log_server::LedgerLogServer, models_server::ModelsServer,
+        rounds_server::RoundsServer, status_server::StatusServer,
+    },
+};
+
+use crate::{
+    admission::{Caller, Members, authority},
+    contributions::Contributions,
+    models::Models,
+    owner::Owner,
+};
+
+/// How many step streams each identity holds open.
+pub(crate) type Connected = Arc<Mutex<BTreeMap<PublicKey, usize>>>;
+
+/// What the services share.
+pub(crate) struct Services {
+    pub(crate) owner: Owner,
+    pub(crate) members: Members,
+    pub(crate) contributions: Contributions,
+    pub(crate) models: Models,
+    pub(crate) params: Params,
+    pub(crate) draft: Draft,
+    pub(crate) federation: FederationId,
+    pub(crate) authority: Arc<authority::Authority>,
+    /// How many step streams each identity holds open.
+    pub(crate) connected: Connected,
+    /// One upload a participant at a time.
+    pub(crate) uploading: Mutex<BTreeMap<PublicKey, Arc<tokio::sync::Mutex<()>>>>,
+}
+
+impl Services {
+    /// All services on one router, with the wire's message limit.
+    pub(crate) fn routes(self: &Arc<Self>) -> Routes {
+        let shared = || self.clone();
+        Routes::default()
+            .add_service(
+                AdmissionServer::from_arc(shared())
+                    .max_decoding_message_size(limits::MESSAGE_BYTES),
+            )
+            .add_service(
+                RoundsServer::from_arc(shared()).max_decoding_message_size(limits::MESSAGE_BYTES),
+            )
+            .add_service(
+                CommitteeServer::from_arc(shared())
+                    .max_decoding_message_size(limits::MESSAGE_BYTES),
+            )
+            .add_service(
+                ModelsServer::from_arc(shared()).max_decoding_message_size(limits::MESSAGE_BYTES),
+            )
+            .add_service(
+                LedgerLogServer::from_arc(shared())
+                    .max_decoding_message_size(limits::MESSAGE_BYTES),
+            )
+            .add_service(
+                StatusServer::from_arc(shared()).max_decoding_message_size(limits::MESSAGE_BYTES),
+            )
+    }
+
+    /// The company behind a request, by its TLS certificate.
+    fn caller<T>(&self, request: &Request<T>) -> Result<Caller, Rejected> {
+        let certificates = request
+            .extensions()
+            .get::<TlsConnectInfo<TcpConnectInfo>>()
+            .and_then(TlsConnectInfo::peer_certs);
+        let certificate = certificates
+            .as_deref()
+            .and_then(|chain| chain.first())
+            .ok_or_else(|| {
+                Rejected::new(
+                    Code::CertificateUnknown,
+                    "this call needs the certificate that joining gave you: run it from your participant's directory",
+                )
+            })?;
+        self.members.caller(&authority::fingerprint(certificate))
+    }
+
+    /// The participant behind a request: a caller that is on the ledger.
+    fn participant<T>(&self, request: &Request<T>) -> Result<Participant, Rejected> {
+        let caller = self.caller(request)?;
+        let snapshot = self.owner.now();
+        snapshot
+            .state
+            .participant_by_key(&caller.identity)
+            .cloned()
+            .ok_or_else(|| {
+                Rejected::new(
+                    Code::NotAParticipant,
+                    format!(
+                        "{:?} has joined but is not admitted yet: more than half of the owners must run `unsilo approve`",
+                        caller.name
+                    ),
+                )
+            })
+    }
+}
+
+/// A 32-byte field.
+fn hash_field(name: &str, bytes: &[u8]) -> Result<[u8; 32], Rejected> {
+    bytes.try_into().map_err(|_| {
+        Rejected::new(
+            Code::Malformed,
+            format!("{name} has {} bytes, 32 are expected", bytes.len()),
+        )
+    })
+}
+
+/// An identity's signature from its 64 bytes.
+fn signature_field(signer: PublicKey, bytes: &[u8]) -> Result<EntrySignature, Rejected> {
+    let signature = bytes.try_into().map_err(|_| {
+        Rejected::new(
+            Code::Malformed,
+            format!("signature has {} bytes, 64 are expected", bytes.len()),
+        )
+    })?;
+    Ok(EntrySignature { signer, signature })
+}
+
+/// A field in borsh encoding, with nothing left over.
+fn borsh_field<T: BorshDeserialize>(name: &str, bytes: &[u8]) -> Result<T, Rejected> {
+    borsh::from_slice(bytes)
+        .map_err(|error| Rejected::new(Code::Malformed, format!("{name} is malformed: {error}")))
+}
+
+/// Runs blocking work and turns its panic, which would be a mistake of ours, into a status.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Rejected> + Send + 'static,
+) -> Result<T, Status> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => Ok(result?),
+        Err(error) => {
+            tracing::error!(%error, "blocking work failed");
+            Err(Rejected::new(Code::Internal, "the coordinator failed and logged why").into())
+        }
+    }
+}

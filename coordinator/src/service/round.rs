@@ -1,0 +1,383 @@
+//! The step stream, and receiving contributions.
+
+use std::{
+    pin::Pin,
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
+
+use futures_util::{Stream, StreamExt};
+use tokio_stream::wrappers::WatchStream;
+use tonic::{Request, Response, Status, Streaming, async_trait};
+use unsilo_fhe::{Params, ParamsLiteral, RoundContext};
+use unsilo_ledger::{Entry, Participant, Phase, SignedEntry};
+use unsilo_proto::{
+    Code, Rejected, limits,
+    v1::{
+        ContributePart, ContributionHeader, Receipt, Step, StepsRequest, UploadStateReply,
+        UploadStateRequest, contribute_part, rounds_server::Rounds,
+    },
+};
+
+use super::{Services, admission::version_refused, blocking, hash_field};
+use crate::contributions::{Header, Upload, UploadError};
+
+/// A sender that is silent this long has lost its connection; what it sent is kept.
+const PART_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a new upload waits for an older one of the same participant to end.
+const UPLOAD_WAIT: Duration = Duration::from_secs(35);
+
+type Steps = Pin<Box<dyn Stream<Item = Result<Step, Status>> + Send>>;
+
+#[async_trait]
+impl Rounds for Services {
+    type StepsStream = Steps;
+
+    async fn steps(&self, request: Request<StepsRequest>) -> Result<Response<Steps>, Status> {
+        let caller = self.caller(&request)?;
+        let version = request.into_inner().protocol_version;
+        if version != limits::PROTOCOL_VERSION {
+            return Err(version_refused(version).into());
+        }
+        let presence = Presence {
+            connected: self.connected.clone(),
+            identity: caller.identity,
+        };
+        presence.count(1);
+        let certificate_holder = caller.name;
+        let steps = WatchStream::new(self.owner.steps.clone())
+            .take_while({
+                let members = self.members.clone();
+                // A member suspended in the meantime hears nothing more.
+                move |_| {
+                    let suspended = members
+                        .get(&certificate_holder)
+                        .is_none_or(|member| member.suspended);
+                    std::future::ready(!suspended)
+                }
+            })
+            .map(move |step| {
+                let _present = &presence;
+                Ok(step)
+            });
+        Ok(Response::new(Box::pin(steps)))
+    }
+
+    async fn upload_state(
+        &self,
+        request: Request<UploadStateRequest>,
+    ) -> Result<Response<UploadStateReply>, Status> {
+        let participant = self.participant(&request)?;
+        let UploadStateRequest { round, root } = request.into_inner();
+        let root = hash_field("root", &root)?;
+        let stored = self
+            .contributions
+            .stored_bytes(round, participant.id.0, &root);
+        let recorded = self.owner.now().state.round().is_some_and(|current| {
+            let known = current.contributions.get(&participant.id);
+            current.opening.round == round && known.is_some_and(|known| known.root == root)
+        });
+        let receipt = if recorded {
+            let header = self
+                .contributions
+                .header(round, participant.id.0)
+                .map_err(|error| Rejected::new(Code::Internal, error.to_string()))?;
+            let signed = SignedEntry::decode(&header.entry)
+                .map_err(|error| Rejected::new(Code::Internal, error.to_string()))?;
+            // Nothing is appended twice: the owner answers with the receipt of the recorded entry.
+            Some(Receipt {
+                receipt: self.owner.commit(signed).await?.to_bytes(),
+            })
+        } else {
+            None
+        };
+        Ok(Response::new(UploadStateReply { stored, receipt }))
+    }
+
+    async fn contribute(
+        &self,
+        request: Request<Streaming<ContributePart>>,
+    ) -> Result<Response<Receipt>, Status> {
+        let participant = self.participant(&request)?;
+        let mut parts = request.into_inner();
+        let header = match next(&mut parts).await? {
+            Some(contribute_part::Part::Header(header)) => header,
+            _ => {
+                return Err(Rejected::new(
+                    Code::OutOfOrder,
+                    "a contribution starts with its header",
+                )
+                .into());
+            }
+        };
+        let lock = self.upload_lock(&participant);
+        let _one_at_a_time = tokio::time::timeout(UPLOAD_WAIT, lock.lock())
+            .await
+            .map_err(|_| {
+                Rejected::new(
+                    Code::WrongStep,
+                    "another upload of yours is still under way: wait for it or stop it",
+                )
+            })?;
+        let accepted = self.accept(&participant, header)?;
+        let signed = accepted.signed.clone();
+        self.receive(accepted, &mut parts).await?;
+        let receipt = self.owner.commit(signed).await?;
+        Ok(Response::new(Receipt {
+            receipt: receipt.to_bytes(),
+        }))
+    }
+}
+
+/// A header that passed its checks.
+struct Accepted {
+    round: u64,
+    participant: u32,
+    header: Header,
+    offset: u64,
+    signed: SignedEntry,
+    params: Params,
+    context: RoundContext,
+}
+
+impl Services {
+    fn upload_lock(&self, participant: &Participant) -> Arc<tokio::sync::Mutex<()>> {
+        let mut uploading = self
+            .uploading
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        uploading.entry(participant.key).or_default().clone()
+    }
+
+    /// Checks a header against the ledger before a byte of ciphertext is stored.
+    fn accept(
+        &self,
+        participant: &Participant,
+        header: ContributionHeader,
+    ) -> Result<Accepted, Rejected> {
+        let malformed = |message: String| Rejected::new(Code::Malformed, message);
+        let signed = SignedEntry::decode(&header.entry)
+            .map_err(|error| malformed(format!("header.entry: {error}")))?;
+        let Entry::ContributionCommitted {
+            round,
+            participant: named,
+            root,
+            bytes,
+        } = signed.entry
+        else {
+            return Err(malformed(
+                "header.entry is not a contribution's entry".into(),
+            ));
+        };
+        if named != participant.id {
+            return Err(malformed(format!(
+                "header.entry names participant {named}, you are {}",
+                participant.id
+            )));
+        }
+        let snapshot = self.owner.now();
+        let state = &snapshot.state;
+        let current = state
+            .round()
+            .filter(|current| current.opening.round == round);
+        let Some(current) = current.filter(|_| header.round == round) else {
+            return Err(Rejected::new(
+                Code::WrongRound,
+                match state.round() {
+                    Some(current) => format!(
+                        "round {} is under way, the contribution is for round {}: follow the step stream",
+                        current.opening.round, header.round
+                    ),
+                    None => format!(
+                        "no round takes contributions now, round {} is not open",
+                        header.round
+                    ),
+                },
+            ));
+        };
+        let known = current.contributions.get(&participant.id);
+        if known.is_some_and(|known| known.root != root) {
+            return Err(Rejected::new(
+                Code::ContributionDiffers,
+                format!(
+                    "you already made another contribution to round {round}; one a round is taken"
+                ),
+            ));
+        }
+        if state.phase() != Phase::Open && known.is_none() {
+            return Err(Rejected::new(
+                Code::DeadlinePassed,
+                format!(
+                    "round {round} is closed; your contribution is kept out, the next round takes a new one"
+                ),
+            ));
+        }
+        let seats = current.opening.seats.len();
+        if header.sealed_shares.len() != seats {
+            return Err(malformed(format!(
+                "header.sealed_shares has {} shares, the round has {seats} seats",
+                header.sealed_shares.len()
+            )));
+        }
+        if let Some(seat) = header
+            .sealed_shares
+            .iter()
+            .position(|share| share.len() > limits::SEALED_SHARE_BYTES)
+        {
+            return Err(Rejected::new(
+                Code::TooLarge,
+                format!(
+                    "the sealed share of seat {} has {} bytes, at most {} are taken",
+                    seat + 1,
+                    header.sealed_shares[seat].len(),
+                    limits::SEALED_SHARE_BYTES
+                ),
+            ));
+        }
+        let sent = self.params.ciphertext_bytes() as u64
+            + header
+                .sealed_shares
+                .iter()
+                .map(|share| share.len() as u64)
+                .sum::<u64>();
+        if bytes != sent {
+            return Err(malformed(format!(
+                "header.entry says {bytes} bytes, ciphertext and shares have {sent}"
+            )));
+        }
+        if known.is_none() {
+            state
+                .check(&signed)
+                .map_err(|error| Rejected::new(Code::LedgerRefused, error.to_string()))?;
+        }
+        Ok(Accepted {
+            round,
+            participant: participant.id.0,
+            header: Header {
+                root,
+                entry: header.entry,
+                sealed_shares: header.sealed_shares,
+            },
+            offset: header.offset,
+            signed,
+            params: self.params,
+            context: RoundContext {
+                federation: self.federation.0,
+                round,
+                model: current.opening.model,
+            },
+        })
+    }
+
+    async fn receive(
+        &self,
+        accepted: Accepted,
+        parts: &mut Streaming<ContributePart>,
+    ) -> Result<(), Status> {
+        let store = self.contributions.clone();
+        let Accepted {
+            round,
+            participant,
+            header,
+            offset,
+            params,
+            context,
+            ..
+        } = accepted;
+        let mut upload = blocking(move || {
+            store
+                .upload(params, round, participant, header, offset)
+                .map_err(refused)
+        })
+        .await?;
+        while let Some(part) = next(parts).await? {
+            let contribute_part::Part::Ciphertext(bytes) = part else {
+                return Err(Rejected::new(
+                    Code::OutOfOrder,
+                    "a second header in one stream: what came before it is kept",
+                )
+                .into());
+            };
+            upload = blocking(move || -> Result<Upload, Rejected> {
+                upload.write(&bytes).map_err(refused)?;
+                Ok(upload)
+            })
+            .await?;
+        }
+        blocking(move || upload.finish(&context).map_err(refused)).await
+    }
+}
+
+async fn next(
+    parts: &mut Streaming<ContributePart>,
+) -> Result<Option<contribute_part::Part>, Status> {
+    let part = tokio::time::timeout(PART_TIMEOUT, parts.message())
+        .await
+        .map_err(|_| {
+            Rejected::new(
+                Code::OutOfOrder,
+                "no part came for 30 s; what arrived is kept, go on from there",
+            )
+        })??;
+    match part {
+        None => Ok(None),
+        Some(ContributePart { part: Some(part) }) => Ok(Some(part)),
+        Some(ContributePart { part: None }) => {
+            Err(Rejected::new(Code::Malformed, "an empty part").into())
+        }
+    }
+}
+
+fn refused(error: UploadError) -> Rejected {
+    let code = match &error {
+        UploadError::Offset { .. } | UploadError::Truncated { .. } => Code::OutOfOrder,
+        UploadError::TooLong { .. } => Code::TooLarge,
+        UploadError::Ciphertext(_) | UploadError::Root => Code::ContributionInvalid,
+        UploadError::Store(store) => {
+            tracing::error!(error = %store, "a contribution cannot be stored");
+            return if store.is_disk_full() {
+                Rejected::new(
+                    Code::StorageFull,
+                    "the coordinator's disk is full; what arrived is kept, go on later",
+                )
+            } else {
+                Rejected::new(
+                    Code::Internal,
+                    "the coordinator cannot store contributions now and logged why; go on later",
+                )
+            };
+        }
+    };
+    Rejected::new(code, error.to_string())
+}
+
+/// Counts a step stream as long as it lives.
+struct Presence {
+    connected: super::Connected,
+    identity: unsilo_ledger::PublicKey,
+}
+
+impl Presence {
+    fn count(&self, by: isize) {
+        let mut connected = self
+            .connected
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let streams = connected.entry(self.identity).or_default();
+        *streams = streams.saturating_add_signed(by);
+    }
+}
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        self.count(-1);
+    }
+}
+
+/// Encryption parameters of a model with this many parameters.
+pub(crate) fn params_of(parameters: u64) -> Result<Params, unsilo_fhe::params::ParamsError> {
+    Params::new(&ParamsLiteral {
+        profile: "default".into(),
+        parameters,
+    })
+}
