@@ -1,0 +1,9 @@
+//! Everything that can be tested from outside, in one binary.
+
+mod algebra;
+mod decoding;
+mod fedavg;
+mod federation;
+mod opening;
+mod secrecy;
+mod vectors;
