@@ -79,7 +79,7 @@ impl Accumulator {
             if add_packed(self.level, sum, bytes, weight) >= Q {
                 // Words are below 2^48 in any case, so subtracting the same again is exact.
                 for (sum, bytes) in self.sums[..=chunk].iter_mut().zip(chunks) {
-                    add_packed(self.level, sum, bytes, weight.wrapping_neg());
+                    subtract_packed(self.level, sum, bytes, weight);
                 }
                 let mut words = [0; N];
                 return Err(match pack::unpack_checked(&chunks[chunk], &mut words) {
@@ -170,11 +170,67 @@ vectorised! {
 }
 
 vectorised! {
+    /// Takes back what [`add_packed`] added.
+    fn subtract_packed(sum: &mut [u64; N], bytes: &[u8; CHUNK_BYTES], weight: u64) {
+        for (sums, bytes) in sum.as_chunks_mut::<4>().0.iter_mut().zip(bytes.as_chunks::<24>().0) {
+            for (sum, word) in sums.iter_mut().zip(split(bytes)) {
+                *sum = sum.wrapping_sub(word.wrapping_mul(weight));
+            }
+        }
+    }
+}
+
+vectorised! {
     /// Reduces any 64-bit numbers mod q: 2^48 is q + 163839.
     fn reduce(sum: &mut [u64; N]) {
         const FOLD: u64 = (1 << 48) - Q;
         for sum in sum {
             *sum = reduce_once((*sum & ((1 << 48) - 1)) + (*sum >> 48) * FOLD);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::xof::Xof;
+
+    #[test]
+    fn every_instruction_set_adds_the_same_sum() {
+        let mut bytes = [0; CHUNK_BYTES];
+        Xof::new("sum test", &[]).fill(&mut bytes);
+        let mut words = [0; N];
+        let largest = pack::unpack(&bytes, &mut words);
+        for level in Level::available() {
+            let mut sum = [1 << 60; N];
+            assert_eq!(add_packed(level, &mut sum, &bytes, 200), largest);
+            assert!(
+                sum.iter()
+                    .zip(&words)
+                    .all(|(sum, word)| *sum == (1 << 60) + 200 * word)
+            );
+            subtract_packed(level, &mut sum, &bytes, 200);
+            assert_eq!(sum, [1 << 60; N]);
+        }
+    }
+
+    #[test]
+    fn any_number_is_reduced() {
+        let mut numbers = [u64::MAX; N];
+        Xof::new("reduction test", &[]).fill_uniform(&mut [0; CHUNK_BYTES], &mut numbers);
+        for (i, number) in numbers.iter_mut().enumerate() {
+            *number = number.wrapping_mul(i as u64 | 0x1234_5678_9ABC_DEF1);
+        }
+        numbers[..6].copy_from_slice(&[0, Q - 1, Q, 2 * Q - 1, u64::MAX, (Q - 1) * (ROOM + 1)]);
+        for level in Level::available() {
+            let mut reduced = numbers;
+            reduce(level, &mut reduced);
+            assert!(
+                reduced
+                    .iter()
+                    .zip(&numbers)
+                    .all(|(reduced, number)| *reduced == number % Q)
+            );
         }
     }
 }

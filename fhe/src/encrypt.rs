@@ -67,3 +67,28 @@ vectorised! {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_added_exactly_at_the_edges() {
+        let products = [0, 1, 40_000_000, Q / 2, Q - 40_000_000, Q - 1];
+        let steps = [i16::MAX, 1, 0, -1, -i16::MAX];
+        let errors = [crate::params::MAX_ERROR, 0, -crate::params::MAX_ERROR];
+        for level in Level::available() {
+            for product in products {
+                for step in steps {
+                    for error in errors {
+                        let mut sum = [product; N];
+                        add_message(level, &mut sum, &[error; N], &[step; N]);
+                        let exact =
+                            product as i64 + i64::from(error) + i64::from(step) * DELTA as i64;
+                        assert_eq!(sum, [exact.rem_euclid(Q as i64) as u64; N]);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -145,3 +145,196 @@ fn sin_cos_turns(turns: f64) -> (f64, f64) {
         f64::from_bits(c ^ exchange ^ (quadrant.wrapping_add(1) & 2) << 62),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::params::MAX_ERROR;
+
+    /// `P(g > x)` for a standard Gaussian and `x >= 0`, by a power series or a continued fraction.
+    fn upper_tail(x: f64) -> f64 {
+        let density = (-x * x / 2.0).exp() / (2.0 * core::f64::consts::PI).sqrt();
+        if x < 3.0 {
+            let (mut term, mut sum) = (x, x);
+            for k in 1..200 {
+                term *= x * x / f64::from(2 * k + 1);
+                sum += term;
+            }
+            0.5 - density * sum
+        } else {
+            let fraction = (1..200).rev().fold(x, |below, k| x + f64::from(k) / below);
+            density / fraction
+        }
+    }
+
+    /// Probability that the rounded Gaussian lies in `low..=high`.
+    fn probability(low: i32, high: i32) -> f64 {
+        let above = |edge: f64| match edge / SIGMA {
+            x if x < 0.0 => 1.0 - upper_tail(-x),
+            x => upper_tail(x),
+        };
+        above(f64::from(low) - 0.5) - above(f64::from(high) + 0.5)
+    }
+
+    /// `CHUNKS·N` = 2^24 errors.
+    const CHUNKS: usize = 1 << 13;
+
+    fn for_each_chunk(mut visit: impl FnMut(&[i32; N])) {
+        let mut sampler = ErrorSampler::new(Xof::new("sampler test", &[]));
+        let mut errors = [0; N];
+        for _ in 0..CHUNKS {
+            sampler.fill(&mut errors);
+            visit(&errors);
+        }
+    }
+
+    /// Chi-square against exact probabilities stays within 5 deviations of its expectation.
+    fn assert_fits(counts: &[u64], probabilities: &[f64]) {
+        let total = (CHUNKS * N) as f64;
+        let mut chi_square = 0.0;
+        for (&count, probability) in counts.iter().zip(probabilities) {
+            let expected = total * probability;
+            assert!(expected > 5.0, "a bin is too small for this test");
+            chi_square += (count as f64 - expected).powi(2) / expected;
+        }
+        let freedom = counts.len() as f64 - 1.0;
+        let deviations = (chi_square - freedom) / (2.0 * freedom).sqrt();
+        assert!(
+            deviations.abs() < 5.0,
+            "chi-square {chi_square} at {freedom}"
+        );
+    }
+
+    #[test]
+    fn errors_have_the_distribution_of_rounded_gaussians() {
+        // Bins of 100 up to 5600 (4.8 sigma), single values within 200, and what is beyond.
+        let mut wide = [0_u64; 114];
+        let mut single = [0_u64; 402];
+        let (mut sum, mut squares, mut fourth) = (0.0, 0.0, 0.0);
+        for_each_chunk(|errors| {
+            for &error in errors {
+                let bin = (error + 5600).div_euclid(100) + 1;
+                wide[bin.clamp(0, 113) as usize] += 1;
+                let value = error + 200;
+                single[if (0..=400).contains(&value) {
+                    value as usize
+                } else {
+                    401
+                }] += 1;
+                let x = f64::from(error);
+                sum += x;
+                squares += x * x;
+                fourth += x.powi(4);
+            }
+        });
+        let far = 20_000;
+        let mut probabilities: Vec<_> = (0..112)
+            .map(|b| -5600 + b * 100)
+            .map(|low| probability(low, low + 99))
+            .collect();
+        probabilities.insert(0, probability(-far, -5601));
+        probabilities.push(probability(5600, far));
+        assert_fits(&wide, &probabilities);
+
+        let mut probabilities: Vec<_> = (-200..=200)
+            .map(|value| probability(value, value))
+            .collect();
+        probabilities.push(1.0 - probabilities.iter().sum::<f64>());
+        assert_fits(&single, &probabilities);
+
+        let n = (CHUNKS * N) as f64;
+        let variance = SIGMA * SIGMA + 1.0 / 12.0;
+        assert!((sum / n).abs() < 5.0 * SIGMA / n.sqrt());
+        assert!((squares / n / variance - 1.0).abs() < 5.0 * (2.0 / n).sqrt());
+        assert!((fourth / n / variance.powi(2) - 3.0).abs() < 5.0 * (96.0 / n).sqrt());
+    }
+
+    #[test]
+    fn tails_are_as_heavy_as_they_should_be() {
+        let mut beyond = [0_u64; 6];
+        for_each_chunk(|errors| {
+            for error in errors {
+                for (sigmas, count) in (0_u32..).zip(&mut beyond) {
+                    *count += u64::from(f64::from(error.abs()) > f64::from(sigmas) * SIGMA);
+                }
+            }
+        });
+        for sigmas in 1..6 {
+            let edge = (sigmas as f64 * SIGMA) as i32 + 1;
+            let expected = 2.0 * probability(edge, 20_000) * (CHUNKS * N) as f64;
+            let deviation = (beyond[sigmas] as f64 - expected) / expected.sqrt();
+            assert!(
+                deviation.abs() < 5.0,
+                "{} beyond {sigmas} sigma, expected {expected}",
+                beyond[sigmas]
+            );
+        }
+    }
+
+    #[test]
+    fn errors_of_a_pair_and_of_neighbours_are_uncorrelated() {
+        let mut products = [0.0; 3];
+        for_each_chunk(|errors| {
+            for i in 0..N / 2 {
+                let x = f64::from(errors[i]);
+                products[0] += x * f64::from(errors[N / 2 + i]);
+                products[1] += x * f64::from(errors[i + 1]);
+                // A radius is shared: squares must be uncorrelated too.
+                products[2] += (x * x - SIGMA * SIGMA)
+                    * (f64::from(errors[N / 2 + i]).powi(2) - SIGMA * SIGMA);
+            }
+        });
+        let pairs = (CHUNKS * N / 2) as f64;
+        let scale = [SIGMA.powi(2), SIGMA.powi(2), 2.0 * SIGMA.powi(4)];
+        for (product, scale) in products.iter().zip(scale) {
+            assert!((product / scale).abs() < 5.0 * pairs.sqrt());
+        }
+    }
+
+    #[test]
+    fn no_error_is_beyond_the_cut() {
+        // The largest radius that 52 bits give, 7.998 sigma, in all eight directions.
+        for eighth in 0..8_u64 {
+            let (cosine, sine) = pair(u64::MAX, eighth << 61);
+            assert!(cosine.abs() <= MAX_ERROR && sine.abs() <= MAX_ERROR);
+            let radius = f64::from(cosine).hypot(f64::from(sine));
+            assert!((9275.0..9280.0).contains(&radius), "{radius}");
+        }
+        assert_eq!(pair(0, 12345), (0, 0));
+    }
+
+    #[test]
+    fn the_elementary_functions_are_those_of_the_standard_library() {
+        let mut xof = Xof::new("function test", &[]);
+        for _ in 0..200_000 {
+            let (word, small) = (xof.next_u64(), xof.next_u64());
+            // Also numbers near e^-32, where the tail comes from.
+            for x in [
+                1.0 - fraction(word) * WITHIN_CUT,
+                (-32.0 * fraction(small)).exp(),
+            ] {
+                let error = ln(x) - x.ln();
+                assert!(error.abs() <= 2.0 * f64::EPSILON * x.ln().abs(), "ln {x:e}");
+            }
+            let angle = 2.0 * core::f64::consts::PI * fraction(word);
+            let (sine, cosine) = sin_cos_turns(fraction(word));
+            // The reference rounds its angle.
+            assert!((sine - angle.sin()).abs() < 2e-15 && (cosine - angle.cos()).abs() < 2e-15);
+        }
+        assert_eq!(ln(1.0), 0.0);
+        assert_eq!(sin_cos_turns(0.25), (1.0, sin_cos_turns(0.25).1));
+    }
+
+    #[test]
+    fn every_instruction_set_draws_the_same_errors() {
+        let mut bytes = [0; BYTES];
+        Xof::new("level test", &[]).fill(&mut bytes);
+        let mut all = Level::available().map(|level| {
+            let mut errors = [0; N];
+            errors_at(level, &bytes, &mut errors);
+            errors
+        });
+        let best = all.next();
+        assert!(best.is_some() && all.all(|errors| Some(errors) == best));
+    }
+}

@@ -85,3 +85,41 @@ impl Factor {
 pub(crate) fn centre(x: u64) -> i64 {
     x as i64 - if x > Q / 2 { Q as i64 } else { 0 }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const EDGES: [u64; 6] = [0, 1, 2, Q / 2, Q - 2, Q - 1];
+
+    fn check(a: u64, b: u64) {
+        let (wide_a, wide_b, q) = (u128::from(a), u128::from(b), u128::from(Q));
+        assert_eq!(u128::from(multiply(a, b)), wide_a * wide_b % q);
+        assert_eq!(u128::from(add(a, b)), (wide_a + wide_b) % q);
+        assert_eq!(u128::from(subtract(a, b)), (wide_a + q - wide_b) % q);
+        assert_eq!(Factor::new(a).multiply(b), multiply(a, b));
+    }
+
+    #[test]
+    fn arithmetic_is_exact_at_the_edges() {
+        for a in EDGES {
+            for b in EDGES {
+                check(a, b);
+            }
+            assert_eq!(if a == 0 { 1 } else { multiply(a, invert(a)) }, 1);
+            let centred = centre(a);
+            assert_eq!(centred.rem_euclid(Q as i64) as u64, a);
+            assert!(centred.unsigned_abs() <= Q / 2);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn arithmetic_is_exact(a in 0..Q, b in 0..Q, any in any::<u64>()) {
+            check(a, b);
+            let expected = (u128::from(a) * u128::from(any) % u128::from(Q)) as u64;
+            prop_assert_eq!(Factor::new(a).multiply(any), expected);
+        }
+    }
+}

@@ -137,3 +137,33 @@ pub fn check_chunks(first: usize, chunks: &[[u8; CHUNK_BYTES]]) -> Result<(), Ci
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::xof::Xof;
+
+    #[test]
+    fn every_instruction_set_packs_the_same_words() {
+        let mut bytes = [0; CHUNK_BYTES];
+        Xof::new("pack test", &[]).fill(&mut bytes);
+        let expected: Vec<u64> = bytes
+            .chunks(6)
+            .map(|word| {
+                (0..)
+                    .zip(word)
+                    .map(|(i, &byte)| u64::from(byte) << (8 * i))
+                    .sum()
+            })
+            .collect();
+        for level in Level::available() {
+            let mut words = [0; N];
+            let largest = unpack_at(level, &bytes, &mut words);
+            assert_eq!(words, *expected);
+            assert_eq!(Some(&largest), expected.iter().max());
+            let mut packed = [0; CHUNK_BYTES];
+            pack_at(level, &words, &mut packed);
+            assert_eq!(packed, bytes);
+        }
+    }
+}

@@ -113,3 +113,45 @@ fn divide_exactly(dividend: &[u64], divisor: &[u64]) -> Option<Vec<u64>> {
         .all(|&entry| entry == 0)
         .then_some(quotient)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::params::Q;
+    use proptest::{collection::vec, prelude::*, sample::subsequence};
+
+    proptest! {
+        #[test]
+        fn any_half_of_the_redundancy_is_corrected(
+            coefficients in vec(0..Q, 1..15),
+            points in subsequence((1..=21_u64).collect::<Vec<_>>(), 15..=21),
+            wrong in vec((0..21_usize, 1..Q), 0..10),
+        ) {
+            let threshold = coefficients.len();
+            let honest: Vec<u64> = points.iter().map(|&x| evaluate(&coefficients, x)).collect();
+            let weights = lagrange(&points, 0);
+            let at_zero = honest.iter().zip(weights).fold(0, |sum, (&y, w)| add(sum, multiply(y, w)));
+            prop_assert_eq!(at_zero, coefficients[0]);
+
+            let mut values = honest.clone();
+            for &(index, change) in wrong.iter().take((points.len() - threshold) / 2) {
+                let index = index % points.len();
+                values[index] = add(honest[index], change);
+            }
+            let right: Vec<usize> = (0..points.len()).filter(|&i| values[i] == honest[i]).collect();
+            prop_assert_eq!(agreeing(&points, &values, threshold), Some(right));
+        }
+    }
+
+    #[test]
+    fn too_many_errors_are_no_codeword() {
+        let points: Vec<u64> = (1..=7).collect();
+        // 5 of 7 decide; two arbitrary values are one more than can be located.
+        assert_eq!(agreeing(&points, &[5, 5, 5, 5, 5, 9, 1], 5), None);
+        assert_eq!(
+            agreeing(&points, &[5, 5, 5, 5, 5, 9, 5], 5),
+            Some(vec![0, 1, 2, 3, 4, 6])
+        );
+        assert_eq!(agreeing(&points[..4], &[1, 2, 3, 4], 5), None);
+    }
+}

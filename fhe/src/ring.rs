@@ -140,3 +140,59 @@ pub(crate) fn linear_combination<'a>(terms: impl IntoIterator<Item = (u64, &'a [
     }
     sum
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::params::BLINDING_CHUNKS;
+
+    /// `a·b` in `Z_q[X]/(X^N + 1)` by the definition.
+    fn schoolbook(a: &[u64; N], b: &[u64; N]) -> [u64; N] {
+        let mut product = [0; N];
+        for (i, &a) in a.iter().enumerate() {
+            for (j, &b) in b.iter().enumerate() {
+                let term = modular::multiply(a, b);
+                let at = (i + j) % N;
+                product[at] = match i + j < N {
+                    true => modular::add(product[at], term),
+                    false => modular::subtract(product[at], term),
+                };
+            }
+        }
+        product
+    }
+
+    #[test]
+    fn products_are_those_of_the_definition() {
+        let mut public = PublicPolynomials::new(&RoundContext {
+            federation: [0; 32],
+            round: 0,
+            model: [0; 32],
+        });
+        let (mut a, mut b) = ([0; N], [Q - 1; N]);
+        for chunk in 0..BLINDING_CHUNKS as u64 {
+            public.expand(chunk, &mut a);
+            let mut product = b;
+            NttPoly::new(&a).multiply_into(&mut product);
+            assert!(product == schoolbook(&a, &b));
+            b = a;
+        }
+    }
+
+    #[test]
+    fn x_to_the_n_is_minus_one() {
+        let mut x = [0; N];
+        x[1] = 1;
+        let mut top = [0; N];
+        top[N - 1] = 1;
+        NttPoly::new(&x).multiply_into(&mut top);
+        assert_eq!(top[0], Q - 1);
+        assert!(top[1..].iter().all(|&coefficient| coefficient == 0));
+    }
+
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn products_run_on_ifma_where_the_processor_has_it() {
+        assert_eq!(uses_ifma(), std::is_x86_feature_detected!("avx512ifma"));
+    }
+}

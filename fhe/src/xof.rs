@@ -125,3 +125,27 @@ vectorised! {
         first.wrapping_add(u128::from(count))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_carry_into_the_upper_half() {
+        for level in Level::available() {
+            for first in [
+                0,
+                u128::from(u64::MAX) - 2,
+                u128::MAX - 5,
+                u128::from(u64::MAX) << 64,
+            ] {
+                let mut blocks = [[0; BLOCK]; 9];
+                let next = counters(level, first, &mut blocks);
+                for (block, i) in blocks.iter().zip(0..) {
+                    assert_eq!(u128::from_be_bytes(*block), first.wrapping_add(i));
+                }
+                assert_eq!(next, first.wrapping_add(9));
+            }
+        }
+    }
+}

@@ -172,10 +172,7 @@ fn a_refused_contribution_leaves_the_sum_as_it_was() {
         error.to_string(),
         format!("coefficient 77 of chunk 2 is {Q}, not below the modulus {Q}")
     );
-    assert_eq!(
-        weighted_sum(3, &[(&good, 200), (&bad, 256)]),
-        Err(error.clone())
-    );
+    assert_eq!(weighted_sum(3, &[(&good, 200), (&bad, 256)]), Err(error));
     assert_eq!(
         sum.add(&good, 257),
         Err(AggregateError::Weight { weight: 257 })

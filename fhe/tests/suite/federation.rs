@@ -1,4 +1,5 @@
 //! A small federation to test with.
+#![expect(clippy::unwrap_used, reason = "honest inputs in tests")]
 
 use unsilo_fhe::{
     Committee, Contribution, Dealing, Entropy, KeyShare, Opening, Params, ParamsLiteral,
