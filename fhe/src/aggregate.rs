@@ -64,12 +64,12 @@ impl Accumulator {
         if weight > MAX_WEIGHT {
             return Err(AggregateError::Weight { weight });
         }
-        let weight = u64::from(weight);
-        let total = self.total_weight + weight;
+        let load = u64::from(weight);
+        let total = self.total_weight + load;
         if total > MAX_TOTAL_WEIGHT {
             return Err(AggregateError::TotalWeight { total });
         }
-        if self.load + weight > ROOM {
+        if self.load + load > ROOM {
             for sum in &mut self.sums {
                 reduce(self.level, sum);
             }
@@ -93,7 +93,7 @@ impl Accumulator {
                 });
             }
         }
-        self.load += weight;
+        self.load += load;
         self.total_weight = total;
         Ok(())
     }
@@ -156,25 +156,31 @@ pub fn weighted_sum(
 
 vectorised! {
     /// `sum += weight·words` modulo 2^64; returns the largest word.
-    fn add_packed(sum: &mut [u64; N], bytes: &[u8; CHUNK_BYTES], weight: u64) -> u64 {
-        let mut largest = [0; 4];
-        for (sums, bytes) in sum.as_chunks_mut::<4>().0.iter_mut().zip(bytes.as_chunks::<24>().0) {
-            let words = split(bytes);
-            for ((sum, word), largest) in sums.iter_mut().zip(words).zip(&mut largest) {
-                *sum = sum.wrapping_add(word.wrapping_mul(weight));
-                *largest = (*largest).max(word);
+    fn add_packed(sum: &mut [u64; N], bytes: &[u8; CHUNK_BYTES], weight: u16) -> u64 {
+        // Unpacking a block first keeps the shuffles away from the sums.
+        const BLOCK: usize = 256;
+        let mut words = [0; BLOCK];
+        let mut largest = 0;
+        let blocks = bytes.as_chunks::<{ BLOCK * 6 }>().0;
+        for (sums, bytes) in sum.as_chunks_mut::<BLOCK>().0.iter_mut().zip(blocks) {
+            for (quad, bytes) in words.as_chunks_mut().0.iter_mut().zip(bytes.as_chunks().0) {
+                *quad = split(bytes);
             }
+            for (sum, word) in sums.iter_mut().zip(&words) {
+                *sum = sum.wrapping_add(word.wrapping_mul(weight.into()));
+            }
+            largest = words.iter().fold(largest, |largest, &word| word.max(largest));
         }
-        largest.into_iter().fold(0, u64::max)
+        largest
     }
 }
 
 vectorised! {
     /// Takes back what [`add_packed`] added.
-    fn subtract_packed(sum: &mut [u64; N], bytes: &[u8; CHUNK_BYTES], weight: u64) {
+    fn subtract_packed(sum: &mut [u64; N], bytes: &[u8; CHUNK_BYTES], weight: u16) {
         for (sums, bytes) in sum.as_chunks_mut::<4>().0.iter_mut().zip(bytes.as_chunks::<24>().0) {
             for (sum, word) in sums.iter_mut().zip(split(bytes)) {
-                *sum = sum.wrapping_sub(word.wrapping_mul(weight));
+                *sum = sum.wrapping_sub(word.wrapping_mul(weight.into()));
             }
         }
     }

@@ -90,17 +90,21 @@ pub enum OpenError {
         /// Members without whom the rest is plausible, and different.
         candidates: usize,
     },
-    /// The answers agree, or were too few to contradict each other, and open nothing sensible.
-    #[error("the answers open nothing plausible: at least one of them is wrong")]
+    /// What the answers open is not the key of the sum; who is wrong does not show.
+    #[error("the answers open nothing plausible: more of them are wrong than can be located")]
     Implausible,
 }
 
-/// Decodes the key sum from `answers` (seat, answer) of which at least `threshold` are right.
+/// Decodes the key sum from `answers` (seat, answer), of which at least `threshold` are right, and accepts it if it is
+/// `plausible`: [`crate::decrypt::is_plausible`] is the test to pass.
 ///
-/// With `r` answers more than the threshold, up to `r/2` wrong ones are located and named; the result is then certain
-/// and `plausible` is not asked. With `r = 1` a contradiction is seen but not located: each subset without one answer is
-/// tried, and if `plausible` accepts exactly one, the omitted member is named. With `r = 0` `plausible` alone decides.
-/// [`crate::decrypt::is_plausible`] is the test to pass.
+/// With `r` answers more than the threshold, up to `r/2` wrong ones are located and named. With `r = 1` a contradiction
+/// is seen but not located: each subset without one answer is tried, and if `plausible` accepts exactly one, the
+/// omitted member is named. With `r = 0` `plausible` alone decides.
+///
+/// What is returned is the key of the sum in any case, however many lie: a wrong one is not plausible. The names are
+/// certain only if no more lie than can be located, one at `r = 1`: there, two who collude can agree on answers that open
+/// the right key and make a third look wrong. So a name at `r = 1` asks for an inquiry, and no more.
 ///
 /// # Errors
 /// [`OpenError`]; nobody is named then.
@@ -114,13 +118,7 @@ pub fn open_key_sum(
     let redundancy = answers.len() - threshold;
     if redundancy == 0 {
         let key_sum = interpolate(&points, answers, &all);
-        return match plausible(&key_sum) {
-            true => Ok(Opened {
-                key_sum,
-                liars: vec![],
-            }),
-            false => Err(OpenError::Implausible),
-        };
+        return accept(key_sum, vec![], &mut plausible);
     }
     let locatable = redundancy / 2;
     let digest = digest(answers);
@@ -134,10 +132,8 @@ pub fn open_key_sum(
         let good = &agreeing[..threshold];
         let liars = differing(&points, answers, good);
         if liars.len() <= locatable {
-            return Ok(Opened {
-                key_sum: interpolate(&points, answers, good),
-                liars,
-            });
+            let key_sum = interpolate(&points, answers, good);
+            return accept(key_sum, liars, &mut plausible);
         }
     }
     if redundancy > 1 {
@@ -147,6 +143,19 @@ pub fn open_key_sum(
         });
     }
     leave_one_out(&points, answers, &mut plausible)
+}
+
+/// More liars than can be located may agree on another polynomial, but not on a plausible key.
+fn accept(
+    key_sum: KeySum,
+    liars: Vec<u16>,
+    plausible: &mut impl FnMut(&KeySum) -> bool,
+) -> Result<Opened, OpenError> {
+    if plausible(&key_sum) {
+        Ok(Opened { key_sum, liars })
+    } else {
+        Err(OpenError::Implausible)
+    }
 }
 
 /// Checks seats and counts; returns the seats as points.

@@ -130,3 +130,13 @@ pub(crate) fn falsify(answer: &mut Opening, coefficient: usize) {
     bytes[coefficient * 6] ^= 1;
     *answer = Opening::from_bytes(&bytes).unwrap();
 }
+
+/// Adds a number to the first coefficient of an answer.
+pub(crate) fn shift(answer: &mut Opening, by: u64) {
+    let mut bytes = answer.to_bytes();
+    let mut word = [0; 8];
+    word[..6].copy_from_slice(&bytes[..6]);
+    let sum = (u64::from_le_bytes(word) + by) % unsilo_fhe::Q;
+    bytes[..6].copy_from_slice(&sum.to_le_bytes()[..6]);
+    *answer = Opening::from_bytes(&bytes).unwrap();
+}

@@ -1,6 +1,6 @@
 //! Who can open a sum, and who is named when someone lies.
 
-use crate::federation::{Federation, falsify, total};
+use crate::federation::{Federation, falsify, shift, total};
 use unsilo_fhe::{
     Contribution, Opening, combine,
     decrypt::{DecryptError, decrypt, is_plausible},
@@ -60,7 +60,7 @@ fn committees_have_the_thresholds_of_the_design() {
 #[test]
 fn any_threshold_of_answers_opens_the_same_key() {
     let round = Round::new(5);
-    let all = open_key_sum(4, &round.answers(), |_| false).unwrap();
+    let all = open_key_sum(4, &round.answers(), |key_sum| round.plausible(key_sum)).unwrap();
     assert!(all.liars.is_empty() && round.decrypts(&all.key_sum));
     for omitted in 0..5 {
         let mut answers = round.answers();
@@ -96,7 +96,7 @@ fn one_answer_too_few_opens_nothing() {
 #[test]
 fn the_key_of_the_sum_opens_no_contribution_and_no_other_round() {
     let round = Round::new(5);
-    let key_sum = open_key_sum(4, &round.answers(), |_| false)
+    let key_sum = open_key_sum(4, &round.answers(), |key_sum| round.plausible(key_sum))
         .unwrap()
         .key_sum;
     let Federation {
@@ -139,7 +139,10 @@ fn liars_are_named_up_to_half_of_the_redundancy() {
         }
         // The order of arrival says nothing.
         answers.rotate_left(3);
-        let opened = open_key_sum(round.threshold(), &answers, |_| false).unwrap();
+        let opened = open_key_sum(round.threshold(), &answers, |key_sum| {
+            round.plausible(key_sum)
+        })
+        .unwrap();
         assert_eq!(opened.liars, liars);
         assert!(round.decrypts(&opened.key_sum));
     }
@@ -168,7 +171,7 @@ fn colluding_liars_who_answer_consistently_are_named_too() {
     for (seat, answer) in other.into_iter().take(3) {
         answers[usize::from(seat) - 1].1 = answer;
     }
-    let opened = open_key_sum(15, &answers, |_| false).unwrap();
+    let opened = open_key_sum(15, &answers, |key_sum| round.plausible(key_sum)).unwrap();
     assert_eq!(opened.liars, [1, 2, 3]);
     assert!(round.decrypts(&opened.key_sum));
 }
@@ -189,13 +192,37 @@ fn one_redundant_answer_names_the_liar_by_leaving_one_out() {
 }
 
 #[test]
+fn two_colluding_of_seven_can_neither_change_the_key_nor_frame_anybody() {
+    let round = Round::new(7);
+    let mut answers = round.answers();
+    // Seats 1 and 2 move to the polynomial f + (x-4)(x-5)(x-6)(x-7), on which seats 4 to 7 lie too.
+    shift(&mut answers[0].1, 360);
+    shift(&mut answers[1].1, 120);
+    let opened = open_key_sum(5, &answers, |key_sum| round.plausible(key_sum));
+    assert_eq!(opened.err(), Some(OpenError::Implausible));
+}
+
+#[test]
+fn two_colluding_of_five_can_frame_a_third_but_not_change_the_key() {
+    let round = Round::new(5);
+    let mut answers = round.answers();
+    // Seats 1 and 2 move to f + x(x-4)(x-5), on which seats 4 and 5 and the key lie too. A known limit of one redundant
+    // answer: six values of a cubic, the key included, correct one error and not two.
+    shift(&mut answers[0].1, 12);
+    shift(&mut answers[1].1, 12);
+    let opened = open_key_sum(4, &answers, |key_sum| round.plausible(key_sum)).unwrap();
+    assert_eq!(opened.liars, [3]);
+    assert!(round.decrypts(&opened.key_sum));
+}
+
+#[test]
 fn without_a_single_candidate_nobody_is_blamed() {
     let round = Round::new(5);
     let mut answers = round.answers();
     falsify(&mut answers[0].1, 1);
     let several = open_key_sum(4, &answers, |_| true).err();
     assert_eq!(several, Some(OpenError::Ambiguous { candidates: 5 }));
-    falsify(&mut answers[1].1, 1);
+    falsify(&mut answers[1].1, 2);
     let plausible = |key_sum: &KeySum| round.plausible(key_sum);
     let none = open_key_sum(4, &answers, plausible).err();
     assert_eq!(none, Some(OpenError::Implausible));

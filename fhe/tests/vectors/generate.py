@@ -164,8 +164,7 @@ def encode(d, federation, update, rounding_seed):
     for value, place in zip(update, permutation(d, federation)):
         word = int.from_bytes(rounding.take(4), "little")
         clamped = max(-32767 * 64, min(32767 * 64, value))
-        low, rest = divmod(clamped, 64)
-        steps[place] = low + (rest * 2**26 > word)
+        steps[place] = (clamped * 2**26 + word) >> 32
     return steps
 
 
