@@ -5,6 +5,7 @@ use crate::entry::{Entry, VoidAuthority, VoidReason};
 use crate::hash::Hash;
 use crate::identity::PublicKey;
 use crate::member::ParticipantId;
+use crate::name::{MAX_NAME_CHARS, check_name};
 use crate::state::State;
 use data_encoding::HEXLOWER;
 use std::collections::BTreeMap;
@@ -23,8 +24,12 @@ impl State {
     fn describe_entry(&self, entry: &Entry) -> String {
         match entry {
             Entry::FederationCreated { draft, founders } => {
-                let names = founders.iter().map(|founder| founder.name.as_str());
-                format!("federation {:?} created by {}", draft.name, list(names))
+                let names = founders.iter().map(|founder| plain(&founder.name));
+                format!(
+                    "federation {} created by {}",
+                    plain(&draft.name),
+                    list(names)
+                )
             }
             Entry::ParticipantAdmitted { name, key, owner } => {
                 let of = owner.map_or_else(String::new, |owner| {
@@ -33,7 +38,7 @@ impl State {
                         .map_or("an unknown owner", |owner| &owner.name);
                     format!(" as an affiliate of {name}")
                 });
-                format!("{name} (key {}) admitted{of}", short(&key.0))
+                format!("{} (key {}) admitted{of}", plain(name), short(&key.0))
             }
             Entry::RoundOpened {
                 round,
@@ -101,11 +106,11 @@ impl State {
 
     fn describe_signers(&self, signed: &SignedEntry) -> String {
         // The genesis names its founders itself, so it can be described before it is applied.
-        let founders: BTreeMap<PublicKey, &str> = match &signed.entry {
+        let founders: BTreeMap<PublicKey, String> = match &signed.entry {
             Entry::FederationCreated { draft, founders } => founders
                 .iter()
-                .map(|founder| (founder.key, founder.name.as_str()))
-                .chain([(draft.coordinator, "the coordinator")])
+                .map(|founder| (founder.key, plain(&founder.name)))
+                .chain([(draft.coordinator, "the coordinator".to_owned())])
                 .collect(),
             _ => BTreeMap::new(),
         };
@@ -114,7 +119,7 @@ impl State {
         let names =
             signed.signers().map(
                 |key| match (founders.get(key), self.participant_by_key(key)) {
-                    (Some(name), _) => (*name).to_owned(),
+                    (Some(name), _) => name.clone(),
                     (None, Some(participant)) => participant.name.clone(),
                     (None, None) if is_coordinator(key) => "the coordinator".to_owned(),
                     (None, None) => format!("unknown key {}", short(&key.0)),
@@ -141,6 +146,15 @@ impl VoidReason {
             Self::BadSum => "the sum failed a check",
             Self::LostData => "the coordinator lost data",
         }
+    }
+}
+
+/// A name as it is, unless it is one that no ledger would accept: an entry may be described before it
+/// is applied, and must not write to the terminal what it likes.
+fn plain(name: &str) -> String {
+    match check_name("name", name) {
+        Ok(()) => name.to_owned(),
+        Err(_) => name.escape_default().take(MAX_NAME_CHARS).collect(),
     }
 }
 

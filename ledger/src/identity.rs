@@ -17,9 +17,17 @@ pub type Signature = [u8; 64];
 pub struct PublicKey(pub [u8; 32]);
 
 impl PublicKey {
-    /// Whether this is a point of the curve that is not of small order.
+    /// Whether this is a point of the curve, not of small order, in its only canonical encoding.
     pub fn is_usable(&self) -> bool {
-        VerifyingKey::from_bytes(&self.0).is_ok_and(|key| !key.is_weak())
+        let sound = VerifyingKey::from_bytes(&self.0).is_ok_and(|key| !key.is_weak());
+        sound && self.is_canonical()
+    }
+
+    /// Whether the encoded coordinate is below 2^255 - 19. Decompression also takes the 19 values above
+    /// it, by which one key would have two names.
+    fn is_canonical(&self) -> bool {
+        let [lowest, middle @ .., highest] = &self.0;
+        *lowest < 0xed || highest | 0x80 != 0xff || middle.iter().any(|byte| *byte != 0xff)
     }
 
     /// Whether `signature` was made by this identity over `message` in `domain`.

@@ -1,4 +1,51 @@
-//! The ledger of a federation.
+//! The ledger of a federation: who contributed what to which model, on whose word, replayable by anyone.
+//!
+//! An append-only log of signed [`Entry`]s, a pure function [`State::apply`] from entries to books, and a
+//! Merkle tree over the log whose root and state root the coordinator signs in every [`Checkpoint`].
+//! Participants keep the same log ([`LedgerStore::create_replica`]), replay it, and refuse a checkpoint that
+//! does not fit. Nothing here knows a network, a clock, a float or an unordered map; only [`store`] does
+//! input and output.
+//!
+//! # The way of an entry
+//! 1. Somebody writes an [`Entry`] and sends [`Entry::to_bytes`] to those who must sign it. Who that is
+//!    stands at the head of [`entry`]; how each signs, at each variant.
+//! 2. Each signs with [`Entry::sign`]; [`SignedEntry::new`] puts the signatures together.
+//! 3. The coordinator calls [`LedgerStore::append`]: rules, signatures, Merkle tree, new checkpoint, disk.
+//! 4. Participants fetch [`LedgerStore::encoded_entries`] and the note of [`LedgerStore::checkpoint`], and call
+//!    [`LedgerStore::append_verified`].
+//!
+//! Three things are signed outside of entries: a [`SeatOffer`] by the member that takes a seat, a
+//! [`CloseStatement`] by a member that cosigns a close (both end up inside entries), and a [`Receipt`] by the
+//! coordinator (which does not).
+//!
+//! # A round
+//! ```text
+//!            RoundOpened            RoundClosed             ModelPublished
+//!   Idle ------------------> Open ----------------> Closed ---------------> Idle, next round
+//!    |   seats by the draw    |   >= t cosigners,    |   >= t members        (seed: the challenge)
+//!    |                        |   nonces, cohort     |
+//!    +---- RoundVoided -------+                      +---- RoundVoided ----> Idle, next round
+//!      seed: H(last, round)                            seed: the challenge
+//! ```
+//! Rounds do not overlap. A model never comes back, so a participant contributes to one model hash at most
+//! once, unless the round was void.
+//!
+//! # What the ledger cannot see
+//! - Whether a drawn owner was asked. The coordinator may leave seats empty down to the threshold and let
+//!   reserves move up; [`committee::candidates_for`] bounds that choice.
+//! - Which cosignatures the coordinator left out. Each cosignature reveals a nonce that nobody else knew, but
+//!   a coordinator that holds more than `threshold` of them may choose which to use, and so among a few
+//!   challenges (of 7 seats with threshold 5: 29; of 21 with 15: 82,160). What rests on a challenge must
+//!   allow for that many attempts.
+//! - The last founder to sign. Ed25519 signatures are not unique, so it may try several until it likes the
+//!   founders' seed (first weights and first committee).
+//! - Whether a whole file was put back from a backup. The file is sound by itself; whoever kept a later
+//!   checkpoint notices ([`Replica::compare`]), and every participant does.
+//!
+//! # Arithmetic
+//! Integers only, and no operation that could overflow unnoticed: the lints below refuse `+`, `as`, `[]`,
+//! floats, and types whose order or value differs between processes (see `clippy.toml` beside this crate).
+
 #![deny(
     clippy::arithmetic_side_effects,
     clippy::as_conversions,
@@ -8,6 +55,9 @@
     clippy::indexing_slicing,
     clippy::panic
 )]
+
+#[cfg(test)]
+extern crate self as unsilo_ledger;
 
 pub mod checkpoint;
 pub mod close;

@@ -16,6 +16,8 @@
 //! # Several processes
 //! One process writes; others may read at the same time ([`verify`]), by redb's single-writer mode.
 
+#[cfg(test)]
+mod crash_tests;
 mod error;
 mod file;
 mod report;
@@ -30,7 +32,7 @@ use crate::state::State;
 use crate::tree::{Proof, ProofError};
 pub use error::StoreError;
 use file::LogFile;
-pub use report::{Report, verify};
+pub use report::{Report, read, verify};
 use std::path::Path;
 use std::sync::Arc;
 

@@ -27,15 +27,6 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
     },
-    /// The process that wrote the log died, and only a writer may make the file readable again.
-    #[error(
-        "{} was not closed by the process that wrote it: start that once, it recovers by itself, or \
-         run this on a machine where it runs", path.display()
-    )]
-    NotClosed {
-        /// The file.
-        path: PathBuf,
-    },
     /// The file is not a ledger, is of another version, or its pages are damaged.
     #[error("the ledger file is damaged: {reason}; restore it from a replica")]
     Damaged {

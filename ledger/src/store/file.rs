@@ -7,7 +7,8 @@ use crate::identity::PublicKey;
 use crate::replica::Replica;
 use redb::{
     Builder, ConcurrencyMode, Database, DatabaseError, Durability, ReadOnlyDatabase,
-    ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition,
+    ReadTransaction, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition,
+    backends::InMemoryBackend,
 };
 use std::path::Path;
 
@@ -98,10 +99,30 @@ impl LogFile {
     pub(super) fn open_read_only(path: &Path) -> Result<Self, StoreError> {
         let mut builder = builder();
         builder.set_concurrency_mode(ConcurrencyMode::SingleWriter);
-        let database = builder
-            .open_read_only(path)
-            .map_err(|error| explain(path, error))?;
-        Ok(Self::ReadOnly(database))
+        match builder.open_read_only(path) {
+            Ok(database) => Ok(Self::ReadOnly(database)),
+            // The writer died and nobody opened the file for writing since. It must not be changed
+            // here, so a copy is recovered, in memory, exactly as the writer would.
+            Err(DatabaseError::RepairAborted) => Self::recover_copy(path),
+            Err(error) => Err(explain(path, error)),
+        }
+    }
+
+    fn recover_copy(path: &Path) -> Result<Self, StoreError> {
+        let copy = || -> Result<InMemoryBackend, redb::Error> {
+            let bytes = std::fs::read(path)?;
+            let backend = InMemoryBackend::new();
+            backend.set_len(u64::try_from(bytes.len()).unwrap_or(u64::MAX))?;
+            backend.write(0, &bytes)?;
+            Ok(backend)
+        };
+        let backend = copy().map_err(StoreError::database)?;
+        let database = builder()
+            .set_check_integrity_on_open(true)
+            .create_with_backend(backend);
+        database
+            .map(Self::Writable)
+            .map_err(|error| explain(path, error))
     }
 
     fn read(&self) -> Result<ReadTransaction, StoreError> {
@@ -156,10 +177,11 @@ impl LogFile {
         self.load_each(|_, _| ())
     }
 
-    /// As [`LogFile::load`], for the coordinator in the file, showing each accepted entry to `visit`.
+    /// As [`LogFile::load`], for the coordinator in the file, showing each accepted entry
+    /// and its position to `visit`.
     pub(super) fn load_each(
         &self,
-        mut visit: impl FnMut(&Replica, &SignedEntry),
+        mut visit: impl FnMut(u64, &SignedEntry),
     ) -> Result<Replica, StoreError> {
         let transaction = self.read()?;
         let about = About::read(&transaction)?;
@@ -176,7 +198,7 @@ impl LogFile {
             let entry = SignedEntry::decode(bytes.value())
                 .map_err(|error| StoreError::Undecodable { index, error })?;
             replica.load(&entry, bytes.value())?;
-            visit(&replica, &entry);
+            visit(index, &entry);
         }
         match about.checkpoint {
             Some(note) => replica.adopt(&note)?,
@@ -301,7 +323,6 @@ fn explain(path: &Path, error: DatabaseError) -> StoreError {
         DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => {
             StoreError::InUse { path }
         }
-        DatabaseError::RepairAborted => StoreError::NotClosed { path },
         DatabaseError::Storage(redb::StorageError::Io(error))
             if error.kind() == std::io::ErrorKind::NotFound =>
         {

@@ -7,7 +7,9 @@ use crate::entry::Entry;
 use crate::entry::signed::SignedEntry;
 use crate::hash::Hash;
 use crate::identity::PublicKey;
+use crate::replica::Replica;
 use crate::round::Outcome;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 /// What a verified log holds. It exists only if everything in the log was found to be right.
@@ -37,16 +39,32 @@ pub struct Report {
     pub checkpoint: Option<String>,
 }
 
+/// Reads and verifies the log at `path` as [`verify`] does, showing each accepted entry with its position
+/// (from 0), and returns log and books: for `ledger show`. Works beside a process that has the log open.
+///
+/// # Errors
+/// The first thing that is wrong; entries before it have been shown by then.
+pub fn read(path: &Path, each: impl FnMut(u64, &SignedEntry)) -> Result<Replica, StoreError> {
+    // redb trusts a file that it opens for reading and says that damaged pages may make it panic. A
+    // panic leaves nothing half done: all that was built in here is dropped.
+    let read = AssertUnwindSafe(|| LogFile::open_read_only(path)?.load_each(each));
+    catch_unwind(read).unwrap_or_else(|_| {
+        Err(StoreError::Damaged {
+            reason: "its pages contradict each other".to_owned(),
+        })
+    })
+}
+
 /// Verifies the log at `path`: every signature, every rule, every hash, the checkpoint and the state
 /// root. Works beside a process that has the log open; it then sees the log as of this moment.
 ///
 /// # Errors
 /// The first thing that is wrong.
 pub fn verify(path: &Path) -> Result<Report, StoreError> {
-    let file = LogFile::open_read_only(path)?;
     let mut signatures = 0_u64;
-    let replica =
-        file.load_each(|_, entry| signatures = signatures.saturating_add(count_signatures(entry)))?;
+    let replica = read(path, |_, entry| {
+        signatures = signatures.saturating_add(count_signatures(entry))
+    })?;
     let state = replica.state();
     let published = state
         .history()

@@ -1,0 +1,96 @@
+//! What the log costs: `cargo bench -p unsilo-ledger --profile release`.
+
+use divan::Bencher;
+use divan::counter::ItemsCount;
+use std::sync::Arc;
+use unsilo_ledger::store::FILE_NAME;
+use unsilo_ledger::{LedgerStore, SignedEntry, State};
+use world::{COORDINATOR, World, identity};
+
+#[expect(dead_code, reason = "the tests use the rest of it")]
+#[path = "../tests/ledger/world.rs"]
+mod world;
+
+/// Contributions and the entries around them: rounds of 100 companies.
+const COMPANIES: usize = 100;
+
+fn main() {
+    divan::main();
+}
+
+/// A genesis of 100 founders and `rounds` rounds of 103 entries: one signature each, but for the opening
+/// (22), the close (16) and the publication (16).
+fn log(rounds: usize) -> Vec<SignedEntry> {
+    let mut world = World::new(COMPANIES);
+    for _ in 0..rounds {
+        world.full_round();
+    }
+    world.log
+}
+
+#[divan::bench(args = [1, 10, 100, 1_000], max_time = 5)]
+fn append_in_batches(bencher: Bencher<'_, '_>, batch: usize) {
+    let entries = log(10);
+    let entries = &entries[..1_001];
+    bencher
+        .counter(ItemsCount::new(entries.len()))
+        .with_inputs(|| {
+            let directory = tempfile::tempdir().expect("a directory");
+            let signer = Arc::new(identity(COORDINATOR));
+            let store =
+                LedgerStore::create(&directory.path().join(FILE_NAME), signer).expect("new");
+            (directory, store)
+        })
+        .bench_local_values(|(directory, mut store)| {
+            for batch in entries.chunks(batch) {
+                store.append(batch).expect("allowed");
+            }
+            (directory, store)
+        });
+}
+
+#[divan::bench(max_time = 5)]
+fn replay_with_signatures(bencher: Bencher<'_, '_>) {
+    let entries = log(20);
+    bencher
+        .counter(ItemsCount::new(entries.len()))
+        .bench_local(|| State::replay(&entries).expect("allowed"));
+}
+
+#[divan::bench(max_time = 5)]
+fn replay_without_signatures(bencher: Bencher<'_, '_>) {
+    let entries = log(20);
+    bencher
+        .counter(ItemsCount::new(entries.len()))
+        .bench_local(|| {
+            let mut state = State::new();
+            for entry in &entries {
+                state.apply_with_known_signatures(entry).expect("allowed");
+            }
+            state
+        });
+}
+
+#[divan::bench(max_time = 5)]
+fn open_verified(bencher: Bencher<'_, '_>) {
+    let entries = log(20);
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join(FILE_NAME);
+    let signer = Arc::new(identity(COORDINATOR));
+    LedgerStore::create(&path, signer.clone())
+        .expect("new")
+        .append(&entries)
+        .expect("allowed");
+    bencher
+        .counter(ItemsCount::new(entries.len()))
+        .bench_local(|| LedgerStore::open(&path, signer.clone()).expect("intact"));
+}
+
+#[divan::bench]
+fn state_root(bencher: Bencher<'_, '_>) {
+    let mut world = World::new(COMPANIES);
+    world.full_round();
+    world.open();
+    world.contribute(0..100);
+    bencher.bench_local(|| world.state.root());
+}

@@ -1,0 +1,355 @@
+//! A whole federation whose keys the test holds.
+
+use unsilo_ledger::{
+    Activation, CloseStatement, Cosignature, Draft, Entry, Event, Feature, FederationId, Hash,
+    Member, ModelKind, ModelSpec, Optimiser, OwnerId, ParticipantId, Rejected, Schema, Seat,
+    SeatOffer, SignedEntry, SigningIdentity, State, TrainingPlan, VoidAuthority, VoidReason,
+    commit_nonce,
+};
+
+pub(crate) const COORDINATOR: u32 = 1_000_000;
+
+/// The identity of participant `number`; [`COORDINATOR`] for the coordinator's.
+pub(crate) fn identity(number: u32) -> SigningIdentity {
+    let mut seed = [7; 32];
+    seed[..4].copy_from_slice(&number.to_le_bytes());
+    SigningIdentity::from_seed(&seed)
+}
+
+pub(crate) fn name(number: usize) -> String {
+    format!("Company {number}")
+}
+
+pub(crate) fn draft(founders: usize) -> Draft {
+    Draft {
+        name: "Digits".to_owned(),
+        coordinator: identity(COORDINATOR).public(),
+        ca_fingerprint: [3; 32],
+        model: ModelSpec {
+            kind: ModelKind::Mlp,
+            layers: vec![64, 32, 10],
+            activation: Activation::Relu,
+        },
+        schema: Schema {
+            label: "digit".to_owned(),
+            classes: (0..10).map(|class| class.to_string()).collect(),
+            features: (0..64)
+                .map(|pixel| Feature {
+                    name: format!("pixel {pixel}"),
+                    min_micro: 0,
+                    max_micro: 16_000_000,
+                })
+                .collect(),
+        },
+        training: TrainingPlan {
+            steps: 10,
+            batch: 16,
+            learning_rate_micro: 100_000,
+            optimiser: Optimiser::Sgd,
+            rounds: 0,
+        },
+        unit_log2: -14,
+        min_cohort: 0,
+        grant: 1_000,
+        created_ms: 1_700_000_000_000,
+        nonce: [9; 32],
+        founders: (0..founders).map(name).collect(),
+    }
+}
+
+pub(crate) fn founders(count: usize) -> Vec<Member> {
+    (0..count)
+        .map(|number| Member {
+            name: name(number),
+            key: identity(u32::try_from(number).expect("small")).public(),
+            owner: None,
+        })
+        .collect()
+}
+
+/// The genesis of `draft` by these founders, signed by all of them (participant i has identity i).
+pub(crate) fn genesis(draft: Draft, founders: Vec<Member>) -> SignedEntry {
+    let federation = draft.federation_id();
+    let mut keys: Vec<SigningIdentity> = (0..founders.len() as u32).map(identity).collect();
+    keys.push(identity(COORDINATOR));
+    let entry = Entry::FederationCreated { draft, founders };
+    SignedEntry::signed_by(entry, &federation, &keys.iter().collect::<Vec<_>>())
+}
+
+/// The books, every entry so far, and all keys.
+#[derive(Clone)]
+pub(crate) struct World {
+    pub(crate) state: State,
+    pub(crate) log: Vec<SignedEntry>,
+}
+
+impl World {
+    pub(crate) fn new(founders: usize) -> Self {
+        Self::from_draft(draft(founders))
+    }
+
+    pub(crate) fn from_draft(draft: Draft) -> Self {
+        let members = founders(draft.founders.len());
+        let mut world = Self {
+            state: State::new(),
+            log: Vec::new(),
+        };
+        world.accept(genesis(draft, members));
+        world
+    }
+
+    pub(crate) fn federation(&self) -> FederationId {
+        self.state.federation_id().expect("founded")
+    }
+
+    /// Applies an entry that must be allowed.
+    pub(crate) fn accept(&mut self, entry: SignedEntry) -> Vec<Event> {
+        let events = self.state.apply(&entry).expect("the entry is allowed");
+        self.log.push(entry);
+        events
+    }
+
+    /// Applies an entry that must be refused, and checks that nothing changed.
+    pub(crate) fn refuse(&mut self, entry: SignedEntry) -> Rejected {
+        let before = self.state.root();
+        let rejected = self
+            .state
+            .apply(&entry)
+            .expect_err("the entry is not allowed");
+        assert_eq!(
+            self.state.root(),
+            before,
+            "a rejected entry changed the state"
+        );
+        rejected
+    }
+
+    pub(crate) fn sign(&self, entry: Entry, signers: &[u32]) -> SignedEntry {
+        let keys: Vec<SigningIdentity> = signers.iter().copied().map(identity).collect();
+        SignedEntry::signed_by(entry, &self.federation(), &keys.iter().collect::<Vec<_>>())
+    }
+
+    pub(crate) fn nonce(&self, round: u64, participant: ParticipantId) -> Hash {
+        let mut nonce = [1; 32];
+        nonce[..8].copy_from_slice(&round.to_le_bytes());
+        nonce[8..12].copy_from_slice(&participant.0.to_le_bytes());
+        nonce
+    }
+
+    pub(crate) fn seat(&self, participant: ParticipantId) -> Seat {
+        let round = self.state.next_round();
+        let offer = self.offer(round, participant);
+        let signature = offer.sign(&identity(participant.0));
+        offer.into_seat(participant, signature)
+    }
+
+    pub(crate) fn offer(&self, round: u64, participant: ParticipantId) -> SeatOffer {
+        let federation = self.federation();
+        let mut round_key = vec![5; 32];
+        round_key[..4].copy_from_slice(&participant.0.to_le_bytes());
+        SeatOffer {
+            federation,
+            round,
+            model: self.state.model().expect("founded"),
+            round_key,
+            nonce_commitment: commit_nonce(
+                &federation,
+                round,
+                participant,
+                &self.nonce(round, participant),
+            ),
+        }
+    }
+
+    /// The first participant of an owner.
+    pub(crate) fn first_of(&self, owner: OwnerId) -> ParticipantId {
+        self.state
+            .participants()
+            .find(|participant| participant.owner == owner)
+            .expect("exists")
+            .id
+    }
+
+    /// Seats for everyone drawn, up to the committee's size.
+    pub(crate) fn seats(&self) -> Vec<Seat> {
+        let drawn = self.state.draw().expect("no round in progress");
+        drawn
+            .owners
+            .iter()
+            .take(drawn.size)
+            .map(|owner| self.seat(self.first_of(*owner)))
+            .collect()
+    }
+
+    pub(crate) fn round_opened(&self, seats: Vec<Seat>) -> Entry {
+        Entry::RoundOpened {
+            round: self.state.next_round(),
+            model: self.state.model().expect("founded"),
+            unit_log2: -14,
+            seats,
+            contribute_by_ms: 1_000,
+            close_by_ms: 2_000,
+            open_by_ms: 3_000,
+        }
+    }
+
+    pub(crate) fn open(&mut self) -> Vec<Event> {
+        let entry = self.sign(self.round_opened(self.seats()), &[COORDINATOR]);
+        self.accept(entry)
+    }
+
+    pub(crate) fn round(&self) -> u64 {
+        self.state
+            .round()
+            .expect("a round in progress")
+            .opening
+            .round
+    }
+
+    pub(crate) fn contribution(&self, participant: u32) -> SignedEntry {
+        let mut root = [2; 32];
+        root[..8].copy_from_slice(&self.round().to_le_bytes());
+        root[8..12].copy_from_slice(&participant.to_le_bytes());
+        let entry = Entry::ContributionCommitted {
+            round: self.round(),
+            participant: ParticipantId(participant),
+            root,
+            bytes: 12_288,
+        };
+        self.sign(entry, &[participant])
+    }
+
+    pub(crate) fn contribute(&mut self, participants: impl IntoIterator<Item = u32>) {
+        for participant in participants {
+            let entry = self.contribution(participant);
+            self.accept(entry);
+        }
+    }
+
+    /// The members on the seats, in order.
+    pub(crate) fn seated(&self) -> Vec<u32> {
+        let round = self.state.round().expect("a round in progress");
+        round
+            .opening
+            .seats
+            .iter()
+            .map(|seat| seat.participant.0)
+            .collect()
+    }
+
+    pub(crate) fn threshold(&self) -> usize {
+        usize::from(
+            self.state
+                .round()
+                .expect("a round in progress")
+                .opening
+                .threshold,
+        )
+    }
+
+    pub(crate) fn cosign(&self, seat: u16) -> Cosignature {
+        let round = self.state.round().expect("a round in progress");
+        let participant = round.seat(seat).expect("the seat exists").participant;
+        let statement = CloseStatement {
+            federation: self.federation(),
+            round: round.opening.round,
+            contributions: self
+                .state
+                .contributions_hash()
+                .expect("a round in progress"),
+            nonce: self.nonce(round.opening.round, participant),
+        };
+        statement.sign(seat, &identity(participant.0))
+    }
+
+    pub(crate) fn cosignatures(&self, count: usize) -> Vec<Cosignature> {
+        (1..=u16::try_from(count).expect("small"))
+            .map(|seat| self.cosign(seat))
+            .collect()
+    }
+
+    pub(crate) fn round_closed(&self, cosignatures: Vec<Cosignature>) -> Entry {
+        let contributions = self
+            .state
+            .contributions_hash()
+            .expect("a round in progress");
+        Entry::RoundClosed {
+            round: self.round(),
+            contributions,
+            cosignatures,
+        }
+    }
+
+    pub(crate) fn close(&mut self) -> Vec<Event> {
+        let entry = self.sign(
+            self.round_closed(self.cosignatures(self.threshold())),
+            &[COORDINATOR],
+        );
+        self.accept(entry)
+    }
+
+    pub(crate) fn model_after(&self, round: u64) -> Hash {
+        let mut model = [4; 32];
+        model[..8].copy_from_slice(&round.to_le_bytes());
+        model
+    }
+
+    pub(crate) fn model_published(&self) -> Entry {
+        Entry::ModelPublished {
+            round: self.round(),
+            sum: [10; 32],
+            key_sum: [11; 32],
+            model: self.model_after(self.round()),
+            total_weight: self
+                .state
+                .round()
+                .expect("a round in progress")
+                .total_weight(),
+        }
+    }
+
+    /// The coordinator and the first `members` seats.
+    pub(crate) fn publishers(&self, members: usize) -> Vec<u32> {
+        let mut signers = vec![COORDINATOR];
+        signers.extend(self.seated().into_iter().take(members));
+        signers
+    }
+
+    pub(crate) fn publish(&mut self) -> Vec<Event> {
+        let entry = self.sign(self.model_published(), &self.publishers(self.threshold()));
+        self.accept(entry)
+    }
+
+    pub(crate) fn voided(&self, round: u64, authority: VoidAuthority) -> Entry {
+        Entry::RoundVoided {
+            round,
+            reason: VoidReason::TooFewContributions,
+            authority,
+        }
+    }
+
+    /// By the whole committee.
+    pub(crate) fn void(&mut self) -> Vec<Event> {
+        let entry = self.sign(
+            self.voided(self.round(), VoidAuthority::Committee),
+            &self.seated(),
+        );
+        self.accept(entry)
+    }
+
+    pub(crate) fn admission(&self, number: u32, owner: Option<OwnerId>) -> Entry {
+        Entry::ParticipantAdmitted {
+            name: name(usize::try_from(number).expect("small")),
+            key: identity(number).public(),
+            owner,
+        }
+    }
+
+    /// A whole round with every participant.
+    pub(crate) fn full_round(&mut self) {
+        self.open();
+        self.contribute(0..self.state.participants().count() as u32);
+        self.close();
+        self.publish();
+    }
+}
