@@ -1,0 +1,194 @@
+//! What must never happen in an honest federation. A node that sees it refuses, says so, and keeps the evidence.
+
+use std::{fs, path::Path};
+
+use crate::{error::NodeError, keystore};
+
+/// Something that must never happen was seen.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+pub enum Alarm {
+    /// The coordinator shows two histories. The node stops.
+    #[error(
+        "the coordinator showed this node a ledger that contradicts the one it showed before ({detail}); both \
+         checkpoints are kept under alarms/: compare them with the other companies. This node does not go on by itself"
+    )]
+    Fork {
+        /// Sizes and roots.
+        detail: String,
+        /// The newest checkpoint this node had verified.
+        ours: String,
+        /// What the coordinator sent.
+        theirs: String,
+    },
+    /// The ledger on the coordinator is that of another federation. The node stops.
+    #[error(
+        "the coordinator's ledger is of federation {found}, not of {expected} that the invitation names"
+    )]
+    OtherFederation {
+        /// From the invitation, hex.
+        expected: String,
+        /// On the ledger, hex.
+        found: String,
+    },
+    /// The list of founders is not the one that was agreed, or changed after this node signed it.
+    #[error("the list of founders is refused: {reason}; nothing was signed")]
+    FoundersDiffer {
+        /// Who or what differs.
+        reason: String,
+    },
+    /// This node was drawn, asked and answered, but its seat was left empty or given to a later one.
+    #[error(
+        "round {round}: this node offered its seat in time and was passed over; it does not contribute to this round"
+    )]
+    SeatSkipped {
+        /// The round.
+        round: u64,
+    },
+    /// The ledger holds acts of this identity that this directory does not know of.
+    #[error(
+        "round {round}: the ledger holds a {what} of this identity that the guard records do not: this directory is \
+         older than its identity (a restored backup), or the key is used elsewhere; the round is sat out"
+    )]
+    GuardsBehind {
+        /// The round.
+        round: u64,
+        /// "contribution" or "seat".
+        what: &'static str,
+    },
+    /// A second contribution to one model was asked for.
+    #[error(
+        "round {round} starts from the model that this node already contributed to in round {earlier}, which is not void: \
+         nothing is sent, since two sums on one model reveal their difference"
+    )]
+    SecondContribution {
+        /// The round under way.
+        round: u64,
+        /// The round contributed to.
+        earlier: u64,
+    },
+    /// The closing set lacks a contribution for which the coordinator gave a receipt.
+    #[error(
+        "round {round}: the coordinator gave a receipt for this node's contribution but left it out of the closing set: not cosigned"
+    )]
+    ReceiptedContributionMissing {
+        /// The round.
+        round: u64,
+    },
+    /// A second, different close of one round was asked to be cosigned.
+    #[error("round {round}: asked to cosign a second, different set of contributions: refused")]
+    CloseDiffers {
+        /// The round.
+        round: u64,
+    },
+    /// A second, different opening of one round was asked for.
+    #[error(
+        "round {round}: asked to open a second, different sum: refused, the first answer stands"
+    )]
+    OpeningDiffers {
+        /// The round.
+        round: u64,
+    },
+    /// The set or the weights break a rule that protects the companies in the sum.
+    #[error("round {round}: the sum is not opened: {reason}")]
+    OpeningUnsafe {
+        /// The round.
+        round: u64,
+        /// Which rule, with numbers.
+        reason: String,
+    },
+    /// A share that the coordinator served is not the one its sender committed to.
+    #[error(
+        "round {round}: the coordinator served a key share of participant {participant} that is not the committed one"
+    )]
+    ShareSubstituted {
+        /// The round.
+        round: u64,
+        /// Whose contribution.
+        participant: u32,
+    },
+    /// The published sum, key or model is not what this node computes.
+    #[error(
+        "round {round}: the model is not what the opened sum gives: {reason}; not signed, not used"
+    )]
+    ModelDiffers {
+        /// The round.
+        round: u64,
+        /// What differs.
+        reason: String,
+    },
+    /// A second, different model of one round was to be signed.
+    #[error("round {round}: asked to sign a second, different model: refused")]
+    PublicationDiffers {
+        /// The round.
+        round: u64,
+    },
+    /// The coordinator's receipt does not verify or is for something else.
+    #[error("round {round}: the coordinator's receipt is not valid: {reason}")]
+    ReceiptInvalid {
+        /// The round.
+        round: u64,
+        /// What does not fit.
+        reason: String,
+    },
+}
+
+impl Alarm {
+    /// Stable name, for files, logs and JSON.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Fork { .. } => "fork",
+            Self::OtherFederation { .. } => "other-federation",
+            Self::FoundersDiffer { .. } => "founders-differ",
+            Self::SeatSkipped { .. } => "seat-skipped",
+            Self::GuardsBehind { .. } => "guards-behind",
+            Self::SecondContribution { .. } => "second-contribution",
+            Self::ReceiptedContributionMissing { .. } => "receipted-contribution-missing",
+            Self::CloseDiffers { .. } => "close-differs",
+            Self::OpeningDiffers { .. } => "opening-differs",
+            Self::OpeningUnsafe { .. } => "opening-unsafe",
+            Self::ShareSubstituted { .. } => "share-substituted",
+            Self::ModelDiffers { .. } => "model-differs",
+            Self::PublicationDiffers { .. } => "publication-differs",
+            Self::ReceiptInvalid { .. } => "receipt-invalid",
+        }
+    }
+
+    /// Whether the node must stop altogether; after the others it only refuses the act in question.
+    #[must_use]
+    pub fn stops(&self) -> bool {
+        matches!(
+            self,
+            Self::Fork { .. } | Self::OtherFederation { .. } | Self::FoundersDiffer { .. }
+        )
+    }
+
+    /// Keeps the alarm with its evidence in `directory`, one file each; the same alarm has the same file.
+    pub(crate) fn keep(&self, directory: &Path) -> Result<(), NodeError> {
+        keystore::private_directory(directory)?;
+        let mut text = format!("{self}\n");
+        if let Self::Fork { ours, theirs, .. } = self {
+            text.push_str(&format!(
+                "\n--- checkpoint verified before\n{ours}\n--- checkpoint received\n{theirs}\n"
+            ));
+        }
+        let digest = <sha2::Sha256 as sha2::Digest>::digest(text.as_bytes());
+        let file = format!(
+            "{}-{}.txt",
+            self.name(),
+            data_encoding::HEXLOWER.encode(&digest[..6])
+        );
+        keystore::write(&directory.join(file), text.as_bytes())
+    }
+
+    /// The evidence of a fork, if one was ever seen in `directory`.
+    pub(crate) fn kept_fork(directory: &Path) -> Option<std::path::PathBuf> {
+        fs::read_dir(directory)
+            .ok()?
+            .filter_map(|file| Some(file.ok()?.path()))
+            .find(|path| {
+                path.file_name()
+                    .is_some_and(|name| name.to_string_lossy().starts_with("fork-"))
+            })
+    }
+}

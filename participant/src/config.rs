@@ -1,0 +1,320 @@
+//! `participant.toml`: every knob of a node, with its default. Unknown keys are refused.
+
+use std::{fs, path::Path};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::NodeError;
+
+/// Largest configuration that is read, bytes.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// The configuration of a node.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Name in the federation.
+    pub name: String,
+    /// `host:port`.
+    pub coordinator: String,
+    /// SHA-256 of the federation's certificate authority, hexadecimal.
+    pub authority: String,
+    /// Federation id, hexadecimal.
+    pub federation: String,
+    /// Own data.
+    pub data: DataSection,
+    /// How the model is measured here.
+    #[serde(default)]
+    pub evaluation: EvaluationSection,
+    /// How it is trained here.
+    #[serde(default)]
+    pub training: TrainingSection,
+    /// The connection.
+    #[serde(default)]
+    pub network: NetworkSection,
+    /// The disk.
+    #[serde(default)]
+    pub storage: StorageSection,
+}
+
+/// Own data.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataSection {
+    /// CSV file with the training rows.
+    pub file: String,
+    /// Its label column, if not called as in the federation's schema.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// Leave out rows with missing values instead of refusing the file.
+    #[serde(default)]
+    pub drop_missing: bool,
+}
+
+/// How the model is measured here. Nothing of it leaves this machine.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EvaluationSection {
+    /// CSV file with rows that are not trained on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// Also train a model on own data alone, for comparison.
+    pub baseline: bool,
+}
+
+/// How the model is trained here; what all participants share is in the federation's card.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrainingSection {
+    /// `auto`, `cuda` or `cpu`.
+    pub device: String,
+    /// Fixes the order of rows for repeatable runs; otherwise the operating system's randomness.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
+}
+
+/// The three time settings.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NetworkSection {
+    /// A silent connection is probed this often, and given up after the same time without an answer.
+    pub keepalive_seconds: u32,
+    /// Longest wait for one answer.
+    pub answer_seconds: u32,
+    /// Longest pause between two attempts to connect.
+    pub reconnect_seconds: u32,
+}
+
+/// The disk.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StorageSection {
+    /// Models kept under `models/`, newest first; 0 keeps all.
+    pub keep_models: usize,
+}
+
+impl Default for TrainingSection {
+    fn default() -> Self {
+        Self {
+            device: "auto".to_owned(),
+            seed: None,
+        }
+    }
+}
+
+impl Default for NetworkSection {
+    fn default() -> Self {
+        Self {
+            keepalive_seconds: 20,
+            answer_seconds: 60,
+            reconnect_seconds: 30,
+        }
+    }
+}
+
+impl Default for StorageSection {
+    fn default() -> Self {
+        Self { keep_models: 8 }
+    }
+}
+
+impl Config {
+    /// Reads and checks the file at `path`.
+    ///
+    /// # Errors
+    /// [`NodeError::Config`] names the line or field and what is expected.
+    pub fn read(path: &Path) -> Result<Self, NodeError> {
+        let size = fs::metadata(path)
+            .map_err(NodeError::io("read", path))?
+            .len();
+        if size > MAX_BYTES {
+            return Err(NodeError::config(
+                path,
+                "this is no configuration: it is larger than 1 MiB",
+            ));
+        }
+        let text = fs::read_to_string(path).map_err(NodeError::io("read", path))?;
+        Self::from_text(&text).map_err(|message| NodeError::config(path, message))
+    }
+
+    /// Parses and checks a configuration.
+    ///
+    /// # Errors
+    /// The line or field, and what is expected.
+    pub fn from_text(text: &str) -> Result<Self, String> {
+        let config: Self = toml::from_str(text).map_err(|error| error.to_string())?;
+        config.hash(&config.authority, "authority")?;
+        config.hash(&config.federation, "federation")?;
+        config
+            .training
+            .device
+            .parse::<unsilo_train::DeviceChoice>()
+            .map_err(|error| format!("training.device: {error}"))?;
+        let NetworkSection {
+            keepalive_seconds,
+            answer_seconds,
+            reconnect_seconds,
+        } = config.network;
+        for (name, value) in [
+            ("keepalive_seconds", keepalive_seconds),
+            ("answer_seconds", answer_seconds),
+            ("reconnect_seconds", reconnect_seconds),
+        ] {
+            if !(1..=3600).contains(&value) {
+                return Err(format!(
+                    "network.{name} is {value}: give between 1 and 3600"
+                ));
+            }
+        }
+        if config.evaluation.baseline && config.evaluation.file.is_none() {
+            return Err(
+                "evaluation.baseline needs evaluation.file, the rows to compare on".to_owned(),
+            );
+        }
+        Ok(config)
+    }
+
+    fn hash(&self, hex: &str, field: &str) -> Result<[u8; 32], String> {
+        data_encoding::HEXLOWER
+            .decode(hex.as_bytes())
+            .ok()
+            .and_then(|bytes| bytes.try_into().ok())
+            .ok_or_else(|| format!("{field} must be 64 lower-case hexadecimal digits"))
+    }
+
+    /// The authority's fingerprint.
+    pub(crate) fn authority(&self) -> Result<[u8; 32], String> {
+        self.hash(&self.authority, "authority")
+    }
+
+    /// The federation's id.
+    pub(crate) fn federation(&self) -> Result<[u8; 32], String> {
+        self.hash(&self.federation, "federation")
+    }
+
+    /// The file as `join` writes it: every knob, commented, with its value.
+    #[must_use]
+    pub fn to_commented_text(&self) -> String {
+        let text = |value: &str| toml::Value::String(value.to_owned()).to_string();
+        let optional = |key: &str, value: Option<String>, example: &str| match value {
+            Some(value) => format!("{key} = {value}"),
+            None => format!("# {key} = {example}"),
+        };
+        let label = optional("label", self.data.label.as_deref().map(text), "\"species\"");
+        let evaluation = optional(
+            "file",
+            self.evaluation.file.as_deref().map(text),
+            "\"/data/held-out.csv\"",
+        );
+        let seed = optional("seed", self.training.seed.map(|seed| seed.to_string()), "1");
+        format!(
+            "# Written by `unsilo join`. A key that is not listed here is refused.
+
+# Who this node is; from the invitation, not to be changed.
+name = {name}
+coordinator = {coordinator}
+authority = {authority}
+federation = {federation}
+
+[data]
+# CSV file with the rows to train on. It is read when the node starts and never leaves this machine.
+file = {file}
+# The label column, if it is not called as in the federation's schema.
+{label}
+# true leaves out rows with missing values; false refuses the file.
+drop_missing = {drop_missing}
+
+[evaluation]
+# CSV file with rows that are not trained on: every new model is measured on them, here only.
+{evaluation}
+# true also trains a model on the own data alone, for as many steps, and measures it beside the shared one.
+baseline = {baseline}
+
+[training]
+# \"auto\" takes a CUDA GPU where this build and machine have one, else the CPU; or \"cuda\", or \"cpu\".
+device = {device}
+# A fixed number makes the order of rows repeatable; without it, it comes from the operating system.
+{seed}
+
+[network]
+# A silent connection is probed this often, and given up after the same time without an answer.
+keepalive_seconds = {keepalive}
+# Longest wait for one answer of the coordinator.
+answer_seconds = {answer}
+# Longest pause between two attempts to connect.
+reconnect_seconds = {reconnect}
+
+[storage]
+# Models kept under models/, newest first; 0 keeps all.
+keep_models = {keep_models}
+",
+            name = text(&self.name),
+            coordinator = text(&self.coordinator),
+            authority = text(&self.authority),
+            federation = text(&self.federation),
+            file = text(&self.data.file),
+            drop_missing = self.data.drop_missing,
+            baseline = self.evaluation.baseline,
+            device = text(&self.training.device),
+            keepalive = self.network.keepalive_seconds,
+            answer = self.network.answer_seconds,
+            reconnect = self.network.reconnect_seconds,
+            keep_models = self.storage.keep_models,
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> Config {
+        Config {
+            name: "Aster \"A\" & Söhne".into(),
+            coordinator: "127.0.0.1:7443".into(),
+            authority: "ab".repeat(32),
+            federation: "cd".repeat(32),
+            data: DataSection {
+                file: "/data/own \\ rows.csv".into(),
+                label: None,
+                drop_missing: false,
+            },
+            evaluation: EvaluationSection::default(),
+            training: TrainingSection::default(),
+            network: NetworkSection::default(),
+            storage: StorageSection::default(),
+        }
+    }
+
+    #[test]
+    fn the_commented_file_reads_back_with_and_without_its_options() {
+        let plain = config();
+        assert_eq!(Config::from_text(&plain.to_commented_text()), Ok(plain));
+        let mut full = config();
+        full.data.label = Some("art".into());
+        full.evaluation.file = Some("/data/test.csv".into());
+        full.evaluation.baseline = true;
+        full.training.seed = Some(7);
+        assert_eq!(Config::from_text(&full.to_commented_text()), Ok(full));
+    }
+
+    #[test]
+    fn unknown_keys_and_values_out_of_range_are_refused_by_name() {
+        let text = config().to_commented_text();
+        for (from, to, named) in [
+            ("[training]", "[training]\nspeed = 3", "speed"),
+            ("[network]", "[netwrok]", "netwrok"),
+            (
+                "answer_seconds = 60",
+                "answer_seconds = 0",
+                "answer_seconds",
+            ),
+            ("device = \"auto\"", "device = \"tpu\"", "tpu"),
+            ("baseline = false", "baseline = true", "evaluation.file"),
+            ("authority = \"ab", "authority = \"zz", "authority"),
+        ] {
+            let message = Config::from_text(&text.replace(from, to)).expect_err(from);
+            assert!(message.contains(named), "{from}: {message}");
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! Guard records on disk.
+
+use std::{os::unix::fs::OpenOptionsExt, path::Path};
+
+use redb::{Database, ReadableTable, TableDefinition, backends::FileBackend};
+
+use super::{Guards, Record};
+use crate::{error::NodeError, keystore};
+
+/// Records in the order they were made. Nothing is ever replaced, except that a finished round's answer is dropped.
+const RECORDS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("guard records 1");
+
+/// The durable [`Guards`]. One process at a time opens it.
+pub struct GuardStore {
+    database: Database,
+    guards: Guards,
+    next: u64,
+}
+
+impl GuardStore {
+    /// Opens the records at `path`, or starts with none; mode 0600.
+    ///
+    /// # Errors
+    /// [`NodeError::Store`] if the file is damaged or records contradict each other: then this identity must not be
+    /// used before a person has looked, since what it has answered is not known.
+    pub fn open(path: &Path) -> Result<Self, NodeError> {
+        if path.exists() {
+            keystore::check_private(path, "600")?;
+        }
+        let file = std::fs::OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .read(true)
+            .write(true)
+            .mode(0o600)
+            .open(path)
+            .map_err(NodeError::io("open", path))?;
+        let backend = FileBackend::new(file).map_err(failed)?;
+        let database = Database::builder()
+            .create_with_backend(backend)
+            .map_err(failed)?;
+        let (guards, next) = load(&database).map_err(failed)??;
+        keystore::sync_parent(path)?;
+        Ok(Self {
+            database,
+            guards,
+            next,
+        })
+    }
+
+    /// All records.
+    #[must_use]
+    pub fn guards(&self) -> &Guards {
+        &self.guards
+    }
+
+    /// Adds a record; it is durable when this returns. The same record again writes nothing.
+    ///
+    /// # Errors
+    /// [`NodeError::Store`] if it contradicts an earlier record, [`NodeError::DiskFull`] or another failure of the
+    /// disk: the act must then not happen.
+    pub fn record(&mut self, record: &Record) -> Result<(), NodeError> {
+        let mut after = self.guards.clone();
+        after.admit(record).map_err(said)?;
+        if after == self.guards {
+            return Ok(());
+        }
+        self.insert(record).map_err(failed)?;
+        self.guards = after;
+        self.next += 1;
+        Ok(())
+    }
+
+    /// One transaction; redb makes a commit durable before it returns.
+    fn insert(&self, record: &Record) -> Result<(), redb::Error> {
+        let bytes = borsh::to_vec(record)?;
+        let writing = self.database.begin_write()?;
+        {
+            let mut table = writing.open_table(RECORDS)?;
+            if let Record::Finished { round } = record
+                && let Some((at, stripped)) = answer_of(&table, *round)?
+            {
+                table.insert(at, stripped.as_slice())?;
+            }
+            table.insert(self.next, bytes.as_slice())?;
+        }
+        writing.commit()?;
+        Ok(())
+    }
+}
+
+/// Every record in order, and the number of the next one.
+fn load(database: &Database) -> Result<Result<(Guards, u64), NodeError>, redb::Error> {
+    let mut guards = Guards::default();
+    let mut next = 0;
+    let writing = database.begin_write()?;
+    {
+        // Opening the table for writing creates it.
+        let table = writing.open_table(RECORDS)?;
+        for row in table.iter()? {
+            let (at, bytes) = row?;
+            let admitted = borsh::from_slice(bytes.value())
+                .map_err(|error| error.to_string())
+                .and_then(|record: Record| {
+                    guards.admit(&record).map_err(|error| error.to_string())
+                });
+            if let Err(reason) = admitted {
+                return Ok(Err(said(format!(
+                    "record {} cannot be used: {reason}; do not start this identity anywhere before it is known what \
+                     it has answered",
+                    at.value()
+                ))));
+            }
+            next = at.value() + 1;
+        }
+    }
+    writing.commit()?;
+    Ok(Ok((guards, next)))
+}
+
+/// Where the opening of `round` is, and the same record without the bytes of its answer.
+fn answer_of(
+    table: &impl ReadableTable<u64, &'static [u8]>,
+    round: u64,
+) -> Result<Option<(u64, Vec<u8>)>, redb::Error> {
+    for row in table.iter()?.rev() {
+        let (at, bytes) = row?;
+        if let Record::Opened(mut opening) = borsh::from_slice(bytes.value())?
+            && opening.round == round
+        {
+            opening.answer.clear();
+            return Ok(Some((at.value(), borsh::to_vec(&Record::Opened(opening))?)));
+        }
+    }
+    Ok(None)
+}
+
+fn failed(error: impl Into<redb::Error>) -> NodeError {
+    match error.into() {
+        redb::Error::Io(source) => NodeError::io("write", "guard.redb")(source),
+        other => said(other),
+    }
+}
+
+fn said(reason: impl std::fmt::Display) -> NodeError {
+    NodeError::Store {
+        store: "guard records",
+        reason: reason.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::guard::{OpeningRecord, SeatRecord};
+
+    fn opening(answer: Vec<u8>) -> Record {
+        Record::Opened(OpeningRecord {
+            round: 4,
+            seat: 2,
+            digest: [1; 32],
+            contributions: [2; 32],
+            answer,
+        })
+    }
+
+    #[test]
+    fn records_survive_and_contradictions_are_refused_after_reopening() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("guard.redb");
+        let mut store = GuardStore::open(&path).unwrap();
+        store
+            .record(&Record::Seat(SeatRecord {
+                round: 4,
+                model: [3; 32],
+                round_key: vec![1],
+                nonce: [5; 32],
+                size: 3,
+                draw: vec![0, 1, 2],
+            }))
+            .unwrap();
+        store.record(&opening(vec![7; 12_288])).unwrap();
+        let before = store.guards().clone();
+        drop(store);
+
+        let mut store = GuardStore::open(&path).unwrap();
+        assert_eq!(*store.guards(), before);
+        store.record(&opening(vec![7; 12_288])).unwrap();
+        assert!(matches!(
+            store.record(&opening(vec![8; 12_288])),
+            Err(NodeError::Store { .. })
+        ));
+        assert!(store.record(&Record::Voided { round: 4 }).is_err());
+        store.record(&Record::Finished { round: 4 }).unwrap();
+        let before = store.guards().clone();
+        drop(store);
+        assert_eq!(*GuardStore::open(&path).unwrap().guards(), before);
+    }
+
+    #[test]
+    fn records_that_others_can_read_are_refused() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("guard.redb");
+        drop(GuardStore::open(&path).unwrap());
+        assert_eq!(
+            std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(matches!(
+            GuardStore::open(&path),
+            Err(NodeError::Permission { .. })
+        ));
+    }
+}

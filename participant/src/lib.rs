@@ -1,0 +1,35 @@
+//! A company's node in a federation: joining, local training, encrypted contributions, committee duties.
+//!
+//! - [`join()`] trades an invitation for a certificate and sets up a directory.
+//! - [`Node`] runs on such a directory until the federation ends or it is told to stop; what it does is told as
+//!   [`Progress`].
+//! - [`session`] is the protocol without any input or output, [`guard`] what makes it safe to kill at any moment,
+//!   [`data`] reads the company's tables.
+
+mod alarm;
+mod card;
+mod config;
+pub mod data;
+mod directory;
+mod error;
+mod founders;
+pub mod guard;
+pub mod join;
+mod keystore;
+mod learner;
+mod models;
+mod node;
+mod outbox;
+mod progress;
+pub mod session;
+mod tls;
+
+pub use alarm::Alarm;
+pub use config::{
+    Config, DataSection, EvaluationSection, NetworkSection, StorageSection, TrainingSection,
+};
+pub use error::NodeError;
+pub use founders::{Founder, founders_text, parse_founders};
+pub use join::{JoinOptions, Joined, join};
+pub use node::{Node, NodeOptions, Summary};
+pub use progress::{ClassEvaluation, Progress, RoundEvaluation};

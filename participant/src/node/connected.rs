@@ -1,0 +1,229 @@
+//! One connection: the step stream, the replica, and the session's effects.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+    task::JoinSet,
+};
+use tonic::transport::{Channel, Identity};
+use unsilo_proto::{
+    limits,
+    v1::{StepsRequest, rounds_client::RoundsClient},
+};
+
+use super::{
+    Runtime, jobs, now_ms, on_disk,
+    replica::{LedgerReplica, SyncError},
+    requests::{self, Failure},
+    steps, sums,
+};
+use crate::{
+    error::NodeError,
+    progress::Progress,
+    session::{Effect, Event},
+    tls,
+};
+
+/// Requests of one connection: dropped with it, so that nothing of it is heard later.
+pub(super) struct Connection {
+    channel: Channel,
+    address: String,
+    wait: Duration,
+    events: UnboundedSender<Outcome>,
+    tasks: JoinSet<()>,
+}
+
+/// How a request ended.
+pub(super) enum Outcome {
+    /// Something for the session.
+    Event(Event),
+    /// The connection is not usable any more.
+    Lost(String),
+    /// This machine failed.
+    Broken(NodeError),
+}
+
+/// Works on one connection until it is lost (an error) or the node has finished.
+pub(super) async fn work(
+    runtime: &mut Runtime<'_>,
+    ledger: &mut LedgerReplica,
+    identity: Identity,
+    authority: [u8; 32],
+    finished: &mut UnboundedReceiver<Event>,
+    connected: &mut bool,
+) -> Result<(), NodeError> {
+    let address = runtime.shared.config.coordinator.clone();
+    let network = runtime.shared.config.network;
+    let channel = tls::connect(&address, authority, Some(identity), &network).await?;
+    let unusable = |status: tonic::Status| Failure::from(status).into_error(&address);
+    let mut steps = RoundsClient::new(channel.clone())
+        .max_decoding_message_size(limits::MESSAGE_BYTES)
+        .steps(StepsRequest {
+            protocol_version: limits::PROTOCOL_VERSION,
+        })
+        .await
+        .map_err(unusable)?
+        .into_inner();
+    *connected = true;
+    runtime.tell(Progress::Connected {
+        address: address.clone(),
+    });
+    let (events, mut outcomes) = unbounded_channel();
+    let mut connection = Connection {
+        channel,
+        address: address.clone(),
+        wait: Duration::from_secs(network.answer_seconds.into()),
+        events,
+        tasks: JoinSet::new(),
+    };
+    synchronise(runtime, ledger, &mut connection, 0).await?;
+    loop {
+        tokio::select! {
+            step = steps.message() => {
+                let step = step.map_err(unusable)?.ok_or_else(|| NodeError::Unreachable {
+                    address: address.clone(),
+                    reason: "the coordinator closed the connection".to_owned(),
+                })?;
+                synchronise(runtime, ledger, &mut connection, step.ledger_entries).await?;
+                if let Some(step) = steps::decode(step) {
+                    runtime.feed(Event::Step(step), Some(&mut connection)).await?;
+                }
+            }
+            Some(outcome) = outcomes.recv() => match outcome {
+                Outcome::Event(event) => runtime.feed(event, Some(&mut connection)).await?,
+                Outcome::Lost(reason) => return Err(NodeError::Unreachable { address, reason }),
+                Outcome::Broken(error) => return Err(error),
+            },
+            Some(event) = finished.recv() => runtime.feed(event, Some(&mut connection)).await?,
+            // Finished requests are only collected; their news came as outcomes.
+            Some(_) = connection.tasks.join_next() => {}
+        }
+        if runtime.summary.finished {
+            return Ok(());
+        }
+    }
+}
+
+async fn synchronise(
+    runtime: &mut Runtime<'_>,
+    ledger: &mut LedgerReplica,
+    connection: &mut Connection,
+    entries: u64,
+) -> Result<(), NodeError> {
+    let first = runtime.session.facts().is_none();
+    let grown = match ledger.sync(&connection.channel, entries).await {
+        Ok(grown) => grown,
+        Err(SyncError::Request(failure)) => return Err(failure.into_error(&connection.address)),
+        Err(SyncError::Node(error)) => return Err(error),
+        Err(SyncError::Alarm(alarm)) => {
+            return runtime.feed(Event::Alarmed(alarm), Some(connection)).await;
+        }
+    };
+    if grown || first {
+        let facts = ledger.facts();
+        runtime.feed(Event::Ledger(facts), Some(connection)).await?;
+    }
+    tracing::debug!(entries = ledger.len(), "the replica is up to date");
+    Ok(())
+}
+
+impl Runtime<'_> {
+    /// Gives the session an event and carries out what it asks for, in order.
+    ///
+    /// Without a connection the session asks for nothing that needs one, since it has no step to act on; should it
+    /// do so all the same, the request is told to be lost with the connection.
+    pub(super) async fn feed(
+        &mut self,
+        event: Event,
+        mut connection: Option<&mut Connection>,
+    ) -> Result<(), NodeError> {
+        let mut stopped = None;
+        for effect in self.session.handle(event, now_ms()) {
+            match effect {
+                // Durable before anything after it: an error here drops the rest of the list.
+                Effect::Record(record) => {
+                    on_disk(|| self.guards.record(&record))?;
+                }
+                Effect::Tell(progress) => self.tell(progress),
+                Effect::Alarm(alarm) => {
+                    tracing::error!(alarm = alarm.name(), "{alarm}");
+                    alarm.keep(&self.shared.directory.alarms())?;
+                    self.tell(Progress::Alarm(alarm.clone()));
+                    stopped = Some(alarm);
+                }
+                Effect::Halt => {
+                    return match stopped {
+                        Some(alarm) => Err(NodeError::Alarm(alarm)),
+                        None => Ok(()),
+                    };
+                }
+                Effect::Finish => self.summary.finished = true,
+                Effect::Forget { round } => jobs::forget(&self.shared, round)?,
+                Effect::MakeSeat { .. }
+                | Effect::FirstModel { .. }
+                | Effect::Contribute(_)
+                | Effect::Evaluate { .. } => self.start_local(effect),
+                effect => {
+                    if let Some(connection) = connection.as_deref_mut() {
+                        connection.start(effect, self);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn start_local(&self, effect: Effect) {
+        let shared = self.shared.clone();
+        let local = self.local.clone();
+        let progress = self.progress.clone();
+        tokio::task::spawn_blocking(move || {
+            if let Some(event) = jobs::run(&shared, effect, &progress) {
+                // The node may have ended meanwhile.
+                let _ = local.send(event);
+            }
+        });
+    }
+}
+
+impl Connection {
+    fn start(&mut self, effect: Effect, runtime: &Runtime<'_>) {
+        let Some(task) = effect.task() else {
+            return;
+        };
+        let shared = runtime.shared.clone();
+        let progress = runtime.progress.clone();
+        let channel = self.channel.clone();
+        let events = self.events.clone();
+        let wait = self.wait;
+        self.tasks.spawn(async move {
+            let ended = match effect {
+                Effect::Call(call) => requests::call(channel, call, wait).await,
+                Effect::Upload { round, root, entry } => {
+                    requests::upload(channel, &shared, round, root, entry, wait, progress).await
+                }
+                Effect::OpenShares(job) => {
+                    requests::open_shares(channel, Arc::clone(&shared), job, wait).await
+                }
+                Effect::Recompute(published) => {
+                    sums::recompute(channel, Arc::clone(&shared), published, wait).await
+                }
+                Effect::FetchModel { model } => {
+                    sums::fetch_model(channel, Arc::clone(&shared), model, wait).await
+                }
+                _ => return,
+            };
+            let outcome = match ended {
+                Ok(event) => Outcome::Event(event),
+                Err(Failure::Refused(rejected)) => {
+                    Outcome::Event(Event::Refused { task, rejected })
+                }
+                Err(Failure::Lost(reason)) => Outcome::Lost(reason),
+                Err(Failure::Untrusted(error) | Failure::Broken(error)) => Outcome::Broken(error),
+            };
+            // The connection may be gone meanwhile.
+            let _ = events.send(outcome);
+        });
+    }
+}

@@ -1,0 +1,297 @@
+//! Work that takes a thread: seats, training, encryption, shares, evaluation.
+
+use std::{
+    collections::BTreeMap,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    sync::atomic::Ordering,
+};
+
+use tokio::sync::mpsc::UnboundedSender;
+use unsilo_fhe::{
+    Committee, Dealing, Entropy, KeyShare, RoundContext, RoundKeyPair, RoundPublicKey, combine,
+    commit::{ContributionCommitment, share_hash},
+    contribute, encode, open_share,
+};
+use unsilo_ledger::Hash;
+use unsilo_proto::v1::SealedShare;
+use unsilo_train::StepReport;
+use zeroize::Zeroize;
+
+use super::{Shared, requests::Failure};
+use crate::{
+    error::NodeError,
+    guard::SeatRecord,
+    join::no_randomness,
+    keystore,
+    progress::Progress,
+    session::{ContributionJob, Effect, Event, OpeningJob},
+};
+
+/// Thrown through the trainer when the node ends, so that a long training does not hold it up.
+struct Cancelled;
+
+/// Does a job that needs no connection. `None` if the node ended meanwhile.
+pub(super) fn run(
+    shared: &Shared,
+    effect: Effect,
+    progress: &UnboundedSender<Progress>,
+) -> Option<Event> {
+    let task = effect.task()?;
+    let work = || match effect {
+        Effect::MakeSeat {
+            round,
+            model,
+            size,
+            draw,
+        } => make_seat(shared, round, model, size, draw),
+        Effect::FirstModel { seed, model } => first_model(shared, &seed, &model),
+        Effect::Contribute(job) => make_contribution(shared, &job, progress),
+        Effect::Evaluate { seed, round, model } => evaluate(shared, &seed, round, model),
+        _ => Err(NodeError::Computation("not a job".to_owned())),
+    };
+    let ended = catch_unwind(AssertUnwindSafe(work));
+    if shared.cancelled.load(Ordering::Relaxed) {
+        return None;
+    }
+    Some(match ended {
+        Ok(Ok(event)) => event,
+        Ok(Err(error)) => Event::Failed {
+            task,
+            reason: error.to_string(),
+        },
+        Err(_) => Event::Failed {
+            task,
+            reason: "a computation ended unexpectedly; the node goes on without it".to_owned(),
+        },
+    })
+}
+
+/// The secret key is durable before the seat is known to anybody.
+fn make_seat(
+    shared: &Shared,
+    round: u64,
+    model: Hash,
+    size: u64,
+    draw: Vec<u32>,
+) -> Result<Event, NodeError> {
+    let keys = RoundKeyPair::generate().map_err(no_randomness)?;
+    let mut nonce = [0; 32];
+    getrandom::fill(&mut nonce).map_err(no_randomness)?;
+    keystore::write(&shared.directory.round_key(round), &keys.to_secret_bytes())?;
+    let record = SeatRecord {
+        round,
+        model,
+        round_key: keys.public().as_bytes().to_vec(),
+        nonce,
+        size,
+        draw,
+    };
+    nonce.zeroize();
+    Ok(Event::SeatMade(record))
+}
+
+fn first_model(shared: &Shared, seed: &Hash, expected: &Hash) -> Result<Event, NodeError> {
+    let model = shared.models.save(&shared.models.first(seed))?;
+    if model != *expected {
+        return Err(NodeError::Computation(
+            "the first weights do not have the hash on the ledger: this program and the ledger disagree".to_owned(),
+        ));
+    }
+    Ok(Event::ModelHeld(model))
+}
+
+/// Trains, encodes, encrypts, and keeps the result in the outbox.
+fn make_contribution(
+    shared: &Shared,
+    job: &ContributionJob,
+    progress: &UnboundedSender<Progress>,
+) -> Result<Event, NodeError> {
+    let round = job.round;
+    let failed =
+        |error: &dyn std::fmt::Display| NodeError::Computation(format!("round {round}: {error}"));
+    let mut tell = |StepReport { step, of, loss }: StepReport| {
+        if shared.cancelled.load(Ordering::Relaxed) {
+            resume_unwind(Box::new(Cancelled));
+        }
+        let _ = progress.send(Progress::Training {
+            round,
+            step,
+            of,
+            loss,
+        });
+    };
+    let before = shared.models.load(&job.model)?;
+    let mut update = shared.learner.train(round, &before, &mut tell)?;
+    for (after, before) in update.iter_mut().zip(&before) {
+        *after -= before;
+    }
+    drop(before);
+
+    let federation = shared.draft.federation_id().0;
+    let mut rounding_seed = [0; 32];
+    getrandom::fill(&mut rounding_seed).map_err(no_randomness)?;
+    let encoded = encode(
+        &shared.params,
+        &federation,
+        job.unit_log2,
+        &update,
+        rounding_seed,
+    )
+    .map_err(|error| failed(&error))?;
+    rounding_seed.zeroize();
+    update.zeroize();
+    drop(update);
+    let clip = encoded.clip();
+
+    let context = RoundContext {
+        federation,
+        round,
+        model: job.model,
+    };
+    let committee = committee(&job.round_keys, job.threshold).map_err(|reason| failed(&reason))?;
+    let dealing = Dealing {
+        params: &shared.params,
+        context: &context,
+        participant: job.participant.0,
+        committee: &committee,
+    };
+    let entropy = Entropy::from_os().map_err(no_randomness)?;
+    let made = contribute(&dealing, encoded, entropy).map_err(|error| failed(&error))?;
+    if shared.cancelled.load(Ordering::Relaxed) {
+        return Err(NodeError::Computation("the node is ending".to_owned()));
+    }
+    shared
+        .outbox
+        .keep(round, &made.ciphertext, &made.sealed_shares)?;
+    let sealed: usize = made.sealed_shares.iter().map(Vec::len).sum();
+    let _ = progress.send(Progress::Encrypted {
+        round,
+        bytes: made.ciphertext.len() as u64,
+        clip,
+    });
+    Ok(Event::Encrypted {
+        round,
+        model: job.model,
+        root: made.commitment.root,
+        bytes: (made.ciphertext.len() + sealed) as u64,
+    })
+}
+
+/// The committee as the ledger has it.
+fn committee(round_keys: &[Vec<u8>], threshold: usize) -> Result<Committee, String> {
+    let members = round_keys
+        .iter()
+        .map(|bytes| RoundPublicKey::from_bytes(bytes).map_err(|error| error.to_string()))
+        .collect::<Result<_, _>>()?;
+    Committee::new(members, threshold).map_err(|error| error.to_string())
+}
+
+fn evaluate(shared: &Shared, seed: &Hash, round: u64, model: Hash) -> Result<Event, NodeError> {
+    let weights = shared.models.load(&model)?;
+    let mut watch = |_: StepReport| {
+        if shared.cancelled.load(Ordering::Relaxed) {
+            resume_unwind(Box::new(Cancelled));
+        }
+    };
+    let first = || shared.models.first(seed);
+    let evaluation = shared
+        .learner
+        .evaluate(round, &weights, &shared.models, first, &mut watch)?;
+    shared
+        .models
+        .prune(shared.config.storage.keep_models, &[model])?;
+    Ok(Event::Evaluated {
+        round,
+        model,
+        evaluation,
+    })
+}
+
+/// Checks every share against its contribution's root on the ledger, opens it and combines all.
+pub(super) fn combine_shares(
+    shared: &Shared,
+    job: &OpeningJob,
+    served: &BTreeMap<u32, SealedShare>,
+) -> Result<Event, Failure> {
+    let round = job.round;
+    let context = RoundContext {
+        federation: shared.draft.federation_id().0,
+        round,
+        model: job.model,
+    };
+    let secret = keystore::read(&shared.directory.round_key(round))?;
+    let keys = RoundKeyPair::from_secret_bytes(&secret).map_err(|error| {
+        NodeError::Computation(format!("the round key of round {round}: {error}"))
+    })?;
+    let committee = committee(&job.round_keys, job.threshold)
+        .map_err(|reason| NodeError::Computation(format!("round {round}: {reason}")))?;
+    let mut shares: Vec<(u16, KeyShare)> = Vec::with_capacity(job.set.len());
+    for (participant, root, weight) in &job.set {
+        let participant = participant.0;
+        let committed = served
+            .get(&participant)
+            .filter(|share| is_committed(shared, &context, share, root, job));
+        let Some(share) = committed else {
+            return Ok(Event::ShareSubstituted { round, participant });
+        };
+        let dealing = Dealing {
+            params: &shared.params,
+            context: &context,
+            participant,
+            committee: &committee,
+        };
+        match open_share(&keys, &dealing, job.seat, &share.sealed) {
+            Ok(opened) => shares.push((*weight, opened)),
+            Err(error) => {
+                return Ok(Event::ShareUnusable {
+                    round,
+                    participant,
+                    reason: error.to_string(),
+                });
+            }
+        }
+    }
+    let weighed: Vec<(u16, &KeyShare)> = shares
+        .iter()
+        .map(|(weight, share)| (*weight, share))
+        .collect();
+    let answer = combine(&weighed)
+        .map_err(|error| NodeError::Computation(format!("round {round}: {error}")))?;
+    Ok(Event::SharesCombined {
+        round,
+        digest: job.digest,
+        answer: answer.to_bytes(),
+    })
+}
+
+/// Whether a share as served is the one under the root on the ledger.
+fn is_committed(
+    shared: &Shared,
+    context: &RoundContext,
+    share: &SealedShare,
+    root: &Hash,
+    job: &OpeningJob,
+) -> bool {
+    let hash = |bytes: &Vec<u8>| <[u8; 32]>::try_from(bytes.as_slice()).ok();
+    let hashes: Option<Vec<[u8; 32]>> = share.share_hashes.iter().map(hash).collect();
+    let (Some(chunks_root), Some(hashes)) = (hash(&share.chunks_root), hashes) else {
+        return false;
+    };
+    let mine = hashes.get(usize::from(job.seat).wrapping_sub(1));
+    let whole = ContributionCommitment::new(
+        &shared.params,
+        context,
+        share.participant,
+        chunks_root,
+        &hashes,
+    );
+    hashes.len() == job.round_keys.len()
+        && mine == Some(&share_hash(&share.sealed))
+        && whole.root == *root
+}
+
+/// Erases what only a round that is over needed.
+pub(super) fn forget(shared: &Shared, round: u64) -> Result<(), NodeError> {
+    keystore::erase(&shared.directory.round_key(round))?;
+    shared.outbox.forget(round)
+}

@@ -1,0 +1,398 @@
+//! The node: a session with a connection, a disk and a clock.
+
+mod connected;
+mod jobs;
+mod replica;
+mod requests;
+mod steps;
+mod sums;
+
+use std::{
+    future::Future,
+    path::{Path, PathBuf},
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tonic::transport::Identity;
+use unsilo_fhe::Params;
+use unsilo_ledger::{Draft, Hash, PublicKey};
+use unsilo_train::DeviceChoice;
+
+use crate::{
+    alarm::Alarm,
+    card,
+    config::Config,
+    directory::{Directory, DirectoryLock},
+    error::NodeError,
+    founders::Founder,
+    guard::GuardStore,
+    join, keystore,
+    learner::Learner,
+    models::ModelStore,
+    outbox::Outbox,
+    progress::{Progress, RoundEvaluation},
+    session::{Event, Membership, Session},
+};
+use replica::LedgerReplica;
+
+/// What overrides the configuration for one run.
+#[derive(Clone, Debug, Default)]
+pub struct NodeOptions {
+    /// Where to train.
+    pub device: Option<DeviceChoice>,
+    /// The list of founders that people agreed on; any other is refused.
+    pub founders_pin: Option<Vec<Founder>>,
+}
+
+/// What a node did until it ended.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Summary {
+    /// Contributions on the ledger in this run.
+    pub contributions: u64,
+    /// Models verified and stored in this run.
+    pub models: u64,
+    /// The newest model.
+    pub model: Option<Hash>,
+    /// Its evaluation.
+    pub evaluation: Option<RoundEvaluation>,
+    /// Whether the federation has run all its rounds.
+    pub finished: bool,
+}
+
+/// A node that is ready to run: its directory is locked, its data loaded, its records verified.
+pub struct Node {
+    shared: Arc<Shared>,
+    guards: GuardStore,
+    ledger: LedgerReplica,
+    session: Session,
+    identity: Identity,
+    authority: [u8; 32],
+    device: String,
+}
+
+/// What the parts of a node share.
+struct Shared {
+    directory: Directory,
+    config: Config,
+    draft: Draft,
+    params: Params,
+    models: ModelStore,
+    outbox: Outbox,
+    learner: Learner,
+    /// Set when the node ends: work under way on other threads gives up.
+    cancelled: AtomicBool,
+    /// Kept until the last thread is done, so that no second node starts before.
+    _lock: DirectoryLock,
+}
+
+impl Node {
+    /// Opens the directory that [`crate::join()`] set up.
+    ///
+    /// # Errors
+    /// [`NodeError::Config`] and [`NodeError::Data`] for what a person can correct, [`NodeError::Permission`] for secrets
+    /// that others can read, [`NodeError::Locked`] if a node runs on it already, [`NodeError::Alarm`] if a fork of the
+    /// ledger was seen on it, [`NodeError::Store`] if its records are damaged.
+    pub fn open(dir: &Path, options: NodeOptions) -> Result<Self, NodeError> {
+        if !dir.join("participant.toml").exists() {
+            return Err(NodeError::Directory(format!(
+                "{} is not a participant's directory: run `unsilo join` with your invitation first",
+                dir.display()
+            )));
+        }
+        let directory = Directory::open(dir)?;
+        let lock = directory.lock()?;
+        refuse_kept_fork(&directory)?;
+        let config = Config::read(&directory.config())?;
+        let wrong = |message| NodeError::config(directory.config(), message);
+        let federation = config.federation().map_err(wrong)?;
+        let authority = config.authority().map_err(wrong)?;
+        let draft = card::read(&directory.card(), &federation)?;
+        let identity = Arc::new(join::read_identity(&directory.identity())?);
+        let guards = GuardStore::open(&directory.guards())?;
+        let ledger = LedgerReplica::open(&directory.ledger(), &draft, identity.public())?;
+        let models =
+            ModelStore::open(directory.models(), draft.model.clone(), card::model(&draft))?;
+        let outbox = Outbox::open(directory.outbox())?;
+        let learner = open_learner(
+            &directory,
+            &config,
+            &draft,
+            options.device,
+            identity.public(),
+        )?;
+        let membership = Membership {
+            name: config.name.clone(),
+            identity,
+            draft: draft.clone(),
+            founders_pin: options.founders_pin,
+        };
+        Ok(Self {
+            device: learner.1,
+            session: Session::new(membership, guards.guards().clone(), models.held()?),
+            identity: tls_identity(&directory)?,
+            authority,
+            shared: Arc::new(Shared {
+                params: card::params(&draft)?,
+                directory,
+                config,
+                draft,
+                models,
+                outbox,
+                learner: learner.0,
+                cancelled: AtomicBool::new(false),
+                _lock: lock,
+            }),
+            guards,
+            ledger,
+        })
+    }
+
+    /// The configuration in use.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.shared.config
+    }
+
+    /// The federation's card.
+    #[must_use]
+    pub fn draft(&self) -> &Draft {
+        &self.shared.draft
+    }
+
+    /// Where it trains, and why there.
+    #[must_use]
+    pub fn device(&self) -> &str {
+        &self.device
+    }
+
+    /// The directory.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        self.shared.directory.path()
+    }
+
+    /// Runs until the federation has ended or `shutdown` completes; connections are tried again for ever.
+    ///
+    /// Dropping the returned future is as safe as killing the process: the next run goes on from what is durable.
+    ///
+    /// # Errors
+    /// [`NodeError::Certificate`] and [`NodeError::Rejected`] if the coordinator can never have taken this node,
+    /// [`NodeError::Alarm`] for what stops a node, and failures of the disk.
+    pub async fn run(
+        mut self,
+        progress: UnboundedSender<Progress>,
+        shutdown: impl Future<Output = ()>,
+    ) -> Result<Summary, NodeError> {
+        let shared = self.shared.clone();
+        let _cancel = CancelOnDrop(shared.clone());
+        let (local, mut finished) = unbounded_channel();
+        let mut runtime = Runtime {
+            shared,
+            guards: &mut self.guards,
+            session: &mut self.session,
+            progress,
+            local,
+            summary: Summary::default(),
+        };
+        let mut shutdown = pin!(shutdown);
+        tokio::select! {
+            ended = go_on(&mut runtime, &mut self.ledger, self.identity, self.authority, &mut finished) => {
+                ended?;
+            }
+            () = &mut shutdown => {}
+        }
+        Ok(runtime.summary)
+    }
+}
+
+/// Connects, works until the connection is lost, pauses, again.
+async fn go_on(
+    runtime: &mut Runtime<'_>,
+    ledger: &mut LedgerReplica,
+    identity: Identity,
+    authority: [u8; 32],
+    finished: &mut UnboundedReceiver<Event>,
+) -> Result<(), NodeError> {
+    let longest = Duration::from_secs(runtime.shared.config.network.reconnect_seconds.into());
+    let mut pause = Backoff::new(longest);
+    let mut ever_connected = false;
+    loop {
+        let began = std::time::Instant::now();
+        let mut connected = false;
+        let ended = connected::work(
+            runtime,
+            ledger,
+            identity.clone(),
+            authority,
+            finished,
+            &mut connected,
+        )
+        .await;
+        ever_connected |= connected;
+        let error = match ended {
+            Ok(()) => return Ok(()),
+            Err(error) if is_final(&error, ever_connected) => return Err(error),
+            Err(error) => error,
+        };
+        // A connection that worked for a while starts the pauses anew.
+        if connected && began.elapsed() > longest {
+            pause = Backoff::new(longest);
+        }
+        let wait = pause.next();
+        runtime.tell(Progress::Disconnected {
+            reason: error.to_string(),
+            retry_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
+        });
+        runtime.feed(Event::Disconnected, None).await?;
+        let paused = tokio::time::sleep(wait);
+        let mut paused = pin!(paused);
+        loop {
+            tokio::select! {
+                () = &mut paused => break,
+                Some(event) = finished.recv() => runtime.feed(event, None).await?,
+            }
+        }
+    }
+}
+
+/// Whether trying again cannot help. Once a node was connected, what the network says is no reason to give up.
+fn is_final(error: &NodeError, ever_connected: bool) -> bool {
+    use unsilo_proto::Code;
+    match error {
+        NodeError::Unreachable { .. } => false,
+        NodeError::Certificate { .. } => !ever_connected,
+        NodeError::Rejected(rejected) => match rejected.code {
+            Code::VersionUnsupported | Code::CertificateUnknown | Code::Suspended => {
+                !ever_connected
+            }
+            _ => false,
+        },
+        _ => true,
+    }
+}
+
+/// The node's side of the session: carries out effects in order.
+struct Runtime<'a> {
+    shared: Arc<Shared>,
+    guards: &'a mut GuardStore,
+    session: &'a mut Session,
+    progress: UnboundedSender<Progress>,
+    /// Where work that needs no connection reports.
+    local: UnboundedSender<Event>,
+    summary: Summary,
+}
+
+impl Runtime<'_> {
+    fn tell(&mut self, progress: Progress) {
+        match &progress {
+            Progress::Contributed { .. } => self.summary.contributions += 1,
+            Progress::Published {
+                model, evaluation, ..
+            } => {
+                self.summary.models += 1;
+                self.summary.model = Some(*model);
+                self.summary.evaluation.clone_from(evaluation);
+            }
+            Progress::Finished => self.summary.finished = true,
+            _ => {}
+        }
+        // Nobody watching is no failure.
+        let _ = self.progress.send(progress);
+    }
+}
+
+/// Pauses that double from a second to the longest, each shortened by a random part up to half.
+struct Backoff {
+    next: Duration,
+    longest: Duration,
+}
+
+impl Backoff {
+    fn new(longest: Duration) -> Self {
+        Self {
+            next: Duration::from_millis(500).min(longest),
+            longest,
+        }
+    }
+
+    fn next(&mut self) -> Duration {
+        let pause = self.next;
+        self.next = (pause * 2).min(self.longest);
+        let mut byte = [0];
+        // Without randomness all nodes would come back together, which only costs time.
+        let _ = getrandom::fill(&mut byte);
+        pause - pause * u32::from(byte[0]) / 512
+    }
+}
+
+/// Runs a short write where it may wait for the disk, without holding up other tasks of a multi-threaded runtime.
+fn on_disk<T>(write: impl FnOnce() -> T) -> T {
+    use tokio::runtime::{Handle, RuntimeFlavor};
+    match Handle::current().runtime_flavor() {
+        RuntimeFlavor::MultiThread => tokio::task::block_in_place(write),
+        _ => write(),
+    }
+}
+
+/// Tells work on other threads to give up, however `run` ends.
+struct CancelOnDrop(Arc<Shared>);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.cancelled.store(true, Ordering::Relaxed);
+    }
+}
+
+/// This machine's clock, milliseconds since 1970.
+fn now_ms() -> u64 {
+    let elapsed = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn refuse_kept_fork(directory: &Directory) -> Result<(), NodeError> {
+    match Alarm::kept_fork(&directory.alarms()) {
+        None => Ok(()),
+        Some(path) => Err(NodeError::Directory(format!(
+            "a fork of the ledger was seen by this node; the evidence is in {}. Compare it with the other companies; to go \
+             on in spite of it, move that file away",
+            path.display()
+        ))),
+    }
+}
+
+fn open_learner(
+    directory: &Directory,
+    config: &Config,
+    draft: &Draft,
+    device: Option<DeviceChoice>,
+    identity: PublicKey,
+) -> Result<(Learner, String), NodeError> {
+    let wrong = |message: String| NodeError::config(directory.config(), message);
+    let choice = match device {
+        Some(choice) => choice,
+        None => config
+            .training
+            .device
+            .parse()
+            .map_err(|error| wrong(format!("training.device: {error}")))?,
+    };
+    let device = unsilo_train::select(choice).map_err(|error| wrong(error.to_string()))?;
+    let name = device.to_string();
+    Ok((Learner::load(config, draft, device, identity)?, name))
+}
+
+fn tls_identity(directory: &Directory) -> Result<Identity, NodeError> {
+    let read = |path: PathBuf| std::fs::read(&path).map_err(NodeError::io("read", &path));
+    let mut chain = read(directory.tls_certificate())?;
+    chain.extend(read(directory.authority())?);
+    let key = keystore::read(&directory.tls_key())?;
+    Ok(Identity::from_pem(chain, key.as_slice()))
+}

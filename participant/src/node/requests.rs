@@ -1,0 +1,265 @@
+//! Requests to the coordinator: small calls, the resumable upload, and the shares of a member.
+
+use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
+
+use tokio::sync::mpsc::{UnboundedSender, channel};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Status, transport::Channel};
+use unsilo_ledger::Hash;
+use unsilo_proto::{
+    Code, Rejected, limits,
+    v1::{
+        ContributePart, ContributionHeader, CosignCloseRequest, OfferSeatRequest, OpenRequest,
+        SealedShare, SharesRequest, SignGenesisRequest, SignPublishRequest, SignVoidRequest,
+        UploadStateRequest, admission_client::AdmissionClient, committee_client::CommitteeClient,
+        contribute_part::Part, rounds_client::RoundsClient,
+    },
+};
+
+use super::{Shared, jobs};
+use crate::{
+    error::NodeError,
+    outbox::next_part,
+    progress::Progress,
+    session::{Call, Event, OpeningJob},
+    tls,
+};
+
+/// Parts of an upload read ahead of the network.
+const PARTS_AHEAD: usize = 4;
+
+/// Why a request gave nothing.
+pub(super) enum Failure {
+    /// The coordinator refused it.
+    Refused(Rejected),
+    /// It did not arrive, or the answer did not: connect again.
+    Lost(String),
+    /// TLS said no.
+    Untrusted(NodeError),
+    /// This machine failed.
+    Broken(NodeError),
+}
+
+impl From<Status> for Failure {
+    fn from(status: Status) -> Self {
+        match Rejected::from_status(&status) {
+            // The coordinator's own failures pass; so does a full disk, once its admin has looked.
+            Some(rejected) if matches!(rejected.code, Code::Internal | Code::StorageFull) => {
+                Self::Lost(rejected.message)
+            }
+            Some(rejected) => Self::Refused(rejected),
+            None => match tls::classify("", &status) {
+                NodeError::Unreachable { reason, .. } => Self::Lost(reason),
+                other => Self::Untrusted(other),
+            },
+        }
+    }
+}
+
+impl From<NodeError> for Failure {
+    fn from(error: NodeError) -> Self {
+        Self::Broken(error)
+    }
+}
+
+impl Failure {
+    /// As the reason that a connection to `address` ended.
+    pub(super) fn into_error(self, address: &str) -> NodeError {
+        match self {
+            Self::Refused(rejected) => rejected.into(),
+            Self::Lost(reason) => NodeError::Unreachable {
+                address: address.to_owned(),
+                reason,
+            },
+            Self::Untrusted(NodeError::Certificate { reason, .. }) => NodeError::Certificate {
+                address: address.to_owned(),
+                reason,
+            },
+            Self::Untrusted(error) | Self::Broken(error) => error,
+        }
+    }
+}
+
+/// Waits for an answer, but not for ever.
+pub(super) async fn within<T>(
+    wait: Duration,
+    request: impl Future<Output = Result<T, Status>>,
+) -> Result<T, Failure> {
+    match tokio::time::timeout(wait, request).await {
+        Ok(answer) => answer.map_err(Failure::from),
+        Err(_) => Err(Failure::Lost(format!(
+            "no answer within {} s",
+            wait.as_secs()
+        ))),
+    }
+}
+
+/// Makes one small request.
+pub(super) async fn call(channel: Channel, call: Call, wait: Duration) -> Result<Event, Failure> {
+    let task = call.task();
+    let mut committee = CommitteeClient::new(channel.clone());
+    let mut admission = AdmissionClient::new(channel);
+    match call {
+        Call::SignGenesis { entry, signature } => {
+            let request = SignGenesisRequest {
+                entry,
+                signature: signature.to_vec(),
+            };
+            within(wait, admission.sign_genesis(request)).await?;
+        }
+        Call::OfferSeat { round, seat } => {
+            within(wait, committee.offer_seat(OfferSeatRequest { round, seat })).await?;
+        }
+        Call::CosignClose { round, cosignature } => {
+            let request = CosignCloseRequest { round, cosignature };
+            within(wait, committee.cosign_close(request)).await?;
+        }
+        Call::Open {
+            round,
+            seat,
+            digest,
+            opening,
+            signature,
+        } => {
+            let request = OpenRequest {
+                round,
+                seat: seat.into(),
+                digest: digest.to_vec(),
+                opening,
+                signature: signature.to_vec(),
+            };
+            within(wait, committee.open(request)).await?;
+        }
+        Call::SignPublish {
+            round,
+            entry,
+            signature,
+        } => {
+            let request = SignPublishRequest {
+                round,
+                entry,
+                signature: signature.to_vec(),
+            };
+            within(wait, committee.sign_publish(request)).await?;
+        }
+        Call::SignVoid {
+            round,
+            entry,
+            signature,
+        } => {
+            let request = SignVoidRequest {
+                round,
+                entry,
+                signature: signature.to_vec(),
+            };
+            within(wait, committee.sign_void(request)).await?;
+        }
+    }
+    Ok(Event::Accepted(task))
+}
+
+/// Sends what is in the outbox, from where the coordinator's copy ends.
+pub(super) async fn upload(
+    channel: Channel,
+    shared: &Arc<Shared>,
+    round: u64,
+    root: Hash,
+    entry: Vec<u8>,
+    wait: Duration,
+    progress: UnboundedSender<Progress>,
+) -> Result<Event, Failure> {
+    let mut client = RoundsClient::new(channel).max_decoding_message_size(limits::MESSAGE_BYTES);
+    let state = UploadStateRequest {
+        round,
+        root: root.to_vec(),
+    };
+    let state = within(wait, client.upload_state(state)).await?.into_inner();
+    if let Some(receipt) = state.receipt {
+        return Ok(Event::Uploaded {
+            round,
+            receipt: receipt.receipt,
+        });
+    }
+    let (mut file, of) = shared.outbox.ciphertext(round, state.stored)?;
+    let offset = state.stored.min(of);
+    let header = ContributionHeader {
+        round,
+        entry,
+        sealed_shares: shared.outbox.sealed_shares(round)?,
+        offset,
+    };
+    let (sender, parts) = channel_of(header);
+    // Reading and sending overlap; a reader whose request ended stops at its next part.
+    tokio::task::spawn_blocking(move || {
+        let mut sent = offset;
+        let _ = progress.send(Progress::Uploading { round, sent, of });
+        while let Ok(Some(part)) = next_part(&mut file, limits::PART_BYTES) {
+            sent += part.len() as u64;
+            let part = ContributePart {
+                part: Some(Part::Ciphertext(part.into())),
+            };
+            if sender.blocking_send(part).is_err() {
+                return;
+            }
+            let _ = progress.send(Progress::Uploading { round, sent, of });
+        }
+    });
+    let receipt = client
+        .contribute(ReceiverStream::new(parts))
+        .await
+        .map_err(Failure::from)?
+        .into_inner();
+    Ok(Event::Uploaded {
+        round,
+        receipt: receipt.receipt,
+    })
+}
+
+type Parts = (
+    tokio::sync::mpsc::Sender<ContributePart>,
+    tokio::sync::mpsc::Receiver<ContributePart>,
+);
+
+/// A channel that already holds the header.
+fn channel_of(header: ContributionHeader) -> Parts {
+    let (sender, parts) = channel(PARTS_AHEAD);
+    let header = ContributePart {
+        part: Some(Part::Header(header)),
+    };
+    // The channel is new and has room.
+    let _ = sender.try_send(header);
+    (sender, parts)
+}
+
+/// Fetches the shares sealed to this seat, and opens and combines them.
+pub(super) async fn open_shares(
+    channel: Channel,
+    shared: Arc<Shared>,
+    job: OpeningJob,
+    wait: Duration,
+) -> Result<Event, Failure> {
+    let round = job.round;
+    let mut client = CommitteeClient::new(channel).max_decoding_message_size(limits::MESSAGE_BYTES);
+    let mut stream = within(wait, client.shares(SharesRequest { round }))
+        .await?
+        .into_inner();
+    let mut served: BTreeMap<u32, SealedShare> = BTreeMap::new();
+    while let Some(share) = within(wait, stream.message()).await? {
+        let wanted = job.set.iter().any(|(id, _, _)| id.0 == share.participant);
+        if wanted && share.sealed.len() <= limits::SEALED_SHARE_BYTES {
+            served.insert(share.participant, share);
+        }
+    }
+    Ok(blocking(move || jobs::combine_shares(&shared, &job, &served)).await??)
+}
+
+/// Runs work that would hold up the connection on a thread of its own.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Failure> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| {
+        Failure::Broken(NodeError::Computation(format!(
+            "a computation ended unexpectedly: {error}"
+        )))
+    })
+}

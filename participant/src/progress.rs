@@ -1,0 +1,149 @@
+//! What a node tells while it works: for progress bars, logs and `--json`.
+
+use unsilo_ledger::Hash;
+
+use crate::{alarm::Alarm, founders::Founder};
+
+/// One thing that happened. Sent in order, at most once each unless said.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Progress {
+    /// The coordinator answers and its certificate is the invitation's.
+    Connected {
+        /// `host:port`.
+        address: String,
+    },
+    /// The connection is gone; it is tried again after the pause.
+    Disconnected {
+        /// Why.
+        reason: String,
+        /// Pause until the next attempt, milliseconds.
+        retry_ms: u64,
+    },
+    /// The founding list: complete when nobody is missing, and then signed.
+    Founding {
+        /// Everybody on the list, in its order; empty while somebody is missing.
+        founders: Vec<Founder>,
+        /// Invited founders that have not joined.
+        missing: Vec<String>,
+    },
+    /// This node offered its seat in the committee of the round, and the coordinator took note.
+    Seated {
+        /// The round.
+        round: u64,
+    },
+    /// Local training, after each step.
+    Training {
+        /// The round.
+        round: u64,
+        /// Steps done.
+        step: usize,
+        /// Steps in all.
+        of: usize,
+        /// Mean loss of the step's batch, nats.
+        loss: f32,
+    },
+    /// The update is encrypted and safe on this disk; nothing has been sent yet.
+    Encrypted {
+        /// The round.
+        round: u64,
+        /// Bytes of the ciphertext.
+        bytes: u64,
+        /// Factor by which the update was shortened to respect the norm bound; 1 if it was within.
+        clip: f64,
+    },
+    /// The contribution is on its way, after each part.
+    Uploading {
+        /// The round.
+        round: u64,
+        /// Bytes the coordinator has.
+        sent: u64,
+        /// Bytes in all.
+        of: u64,
+    },
+    /// The contribution is on the ledger and its receipt is kept.
+    Contributed {
+        /// The round.
+        round: u64,
+        /// Bytes of the ciphertext.
+        bytes: u64,
+        /// Parameters of the model.
+        parameters: u64,
+    },
+    /// Member: the closing set is cosigned.
+    Cosigned {
+        /// The round.
+        round: u64,
+    },
+    /// Member: the one answer of the round is given.
+    Opened {
+        /// The round.
+        round: u64,
+    },
+    /// Member: the recomputed model is signed.
+    Signed {
+        /// The round.
+        round: u64,
+    },
+    /// The round's model is on the ledger, verified here, and stored.
+    Published {
+        /// The round.
+        round: u64,
+        /// The model's hash.
+        model: Hash,
+        /// How good it is, if an evaluation file is configured.
+        evaluation: Option<RoundEvaluation>,
+    },
+    /// The round ended without a model.
+    Voided {
+        /// The round.
+        round: u64,
+        /// Why.
+        reason: String,
+    },
+    /// Nothing to do, and why; only when the reason changes.
+    Waiting {
+        /// For people.
+        reason: String,
+    },
+    /// Worth knowing, needs no action by the node.
+    Warning {
+        /// For people.
+        message: String,
+    },
+    /// Something that must never happen was seen and refused.
+    Alarm(Alarm),
+    /// The federation has run all its rounds and this node holds the last model.
+    Finished,
+}
+
+/// The shared model beside what this company could have alone, on the company's own evaluation rows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RoundEvaluation {
+    /// Accuracy of the shared model, 0 to 1.
+    pub shared_accuracy: f64,
+    /// Mean cross-entropy of the shared model, nats.
+    pub shared_loss: f64,
+    /// Accuracy of the model trained only on own data for the same number of steps, if configured.
+    pub alone_accuracy: Option<f64>,
+    /// Shared accuracy on the classes of which this company holds training rows.
+    pub shared_own_classes: Option<f64>,
+    /// The same of the model trained alone.
+    pub alone_own_classes: Option<f64>,
+    /// Each class, in the order of the schema.
+    pub classes: Vec<ClassEvaluation>,
+}
+
+/// One class of an evaluation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClassEvaluation {
+    /// The class.
+    pub class: String,
+    /// Training rows of it that this company holds.
+    pub held: usize,
+    /// Evaluation rows of it.
+    pub rows: usize,
+    /// Of those, how many the shared model gets right.
+    pub shared_correct: usize,
+    /// And the model trained alone.
+    pub alone_correct: Option<usize>,
+}

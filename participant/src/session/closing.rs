@@ -1,0 +1,57 @@
+//! Members cosign the set of contributions and reveal their nonces.
+
+use unsilo_ledger::CloseStatement;
+
+use super::{Call, Effect, Facts, Me, Phase, RoundFacts, Session, contributing::under_way};
+use crate::{alarm::Alarm, guard::Record};
+
+impl Session {
+    pub(super) fn cosign(&mut self, facts: &Facts, me: Me, round: u64, out: &mut Vec<Effect>) {
+        let Some(open) = under_way(facts, round, Phase::Open) else {
+            return;
+        };
+        if let Some(alarm) = self
+            .left_out(open, me)
+            .or_else(|| self.guards_behind(open, me))
+        {
+            return self.raise(alarm, out);
+        }
+        let Some(seat) = self.sits(open, me) else {
+            return;
+        };
+        let Some(kept) = self.guards.seats.get(&round) else {
+            return;
+        };
+        if self.guards.voided.contains(&round) {
+            return;
+        }
+        let statement = CloseStatement {
+            federation: self.federation,
+            round,
+            contributions: open.contributions_hash,
+            nonce: kept.nonce,
+        };
+        let record = Record::Cosigned {
+            round,
+            contributions: open.contributions_hash,
+        };
+        if !self.record(record, out) {
+            return;
+        }
+        let cosignature = statement.sign(seat, &self.member.identity);
+        let cosignature = borsh::to_vec(&cosignature).unwrap_or_default();
+        self.start(Effect::Call(Call::CosignClose { round, cosignature }), out);
+    }
+
+    /// Whether the set lacks a contribution of this node for which it holds a receipt.
+    pub(super) fn left_out(&self, round: &RoundFacts, me: Me) -> Option<Alarm> {
+        let receipted = self.guards.receipts.contains_key(&round.round);
+        let root = self
+            .guards
+            .contributions
+            .get(&round.round)
+            .map(|made| made.root);
+        let missing = receipted && round.root_of(me.id) != root;
+        missing.then_some(Alarm::ReceiptedContributionMissing { round: round.round })
+    }
+}

@@ -1,0 +1,421 @@
+//! A participant's life in a federation as a state machine: events in, effects out; no sockets, no disk, no clock.
+//!
+//! Steps of the coordinator only say *when* something may be done. *Whether* it is done follows from this node's own
+//! replica of the ledger ([`Facts`]), from its guard records ([`Guards`]) and from what it computed itself.
+//!
+//! Invariants, tested on random orders of events with crashes in between:
+//! - an act that may happen once is preceded by its guard record in the list of effects;
+//! - one answer a round: every opening sent for a round has the same bytes;
+//! - an opening and a void signature of one round exclude each other;
+//! - one contribution to a model, unless the round of the earlier one is void on the ledger.
+
+mod closing;
+mod contributing;
+mod effect;
+mod event;
+mod facts;
+mod founding;
+mod models;
+mod opening;
+mod publishing;
+mod seating;
+#[cfg(test)]
+mod tests;
+mod voiding;
+
+pub use effect::{Call, ContributionJob, Effect, OpeningJob, Task};
+pub use event::{Event, Step, StepKind};
+pub use facts::{
+    ContributionFacts, Facts, FoundingFacts, Phase, PublishedFacts, RoundFacts, SeatFacts,
+};
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use unsilo_ledger::{Draft, FederationId, Hash, OwnerId, ParticipantId, SigningIdentity};
+use unsilo_proto::limits::CLOCK_SKEW_MS;
+
+use crate::{
+    alarm::Alarm,
+    founders::Founder,
+    guard::{GuardConflict, Guards, Record},
+    progress::Progress,
+};
+
+/// Who this node is.
+#[derive(Debug)]
+pub struct Membership {
+    /// Name in the invitation.
+    pub name: String,
+    /// Ledger identity.
+    pub identity: Arc<SigningIdentity>,
+    /// The federation's card; its hash is the federation's id.
+    pub draft: Draft,
+    /// The list of founders that people agreed on, if given.
+    pub founders_pin: Option<Vec<Founder>>,
+}
+
+/// How far a task is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progressing {
+    Running,
+    Done,
+    Refused,
+}
+
+/// The machine. Built from durable records, so a node that was killed goes on as it would have.
+#[derive(Debug)]
+pub struct Session {
+    member: Membership,
+    federation: FederationId,
+    guards: Guards,
+    /// Hashes of the models in the store.
+    held: BTreeSet<Hash>,
+    facts: Option<Facts>,
+    step: Option<Step>,
+    /// Coordinator's clock minus ours, milliseconds.
+    clock_ahead_ms: i64,
+    tasks: BTreeMap<Task, Progressing>,
+    /// Alarms already told.
+    raised: BTreeSet<Alarm>,
+    /// The last reason to wait that was told.
+    waiting: String,
+    /// The last founding list that was told.
+    founding_told: Option<(Vec<Founder>, Vec<String>)>,
+    /// The last void round that was told.
+    void_told: Option<u64>,
+    skew_told: bool,
+    /// Set by an alarm that stops the node, and by the end of the federation: nothing is done any more.
+    halted: bool,
+}
+
+impl Session {
+    /// The session of `member` with what it has recorded and the models it holds.
+    #[must_use]
+    pub fn new(member: Membership, guards: Guards, held: BTreeSet<Hash>) -> Self {
+        Self {
+            federation: member.draft.federation_id(),
+            member,
+            guards,
+            held,
+            facts: None,
+            step: None,
+            clock_ahead_ms: 0,
+            tasks: BTreeMap::new(),
+            raised: BTreeSet::new(),
+            waiting: String::new(),
+            founding_told: None,
+            void_told: None,
+            skew_told: false,
+            halted: false,
+        }
+    }
+
+    /// Takes one event and says what to do, in order. `now_ms` is this machine's clock, milliseconds since 1970.
+    pub fn handle(&mut self, event: Event, now_ms: u64) -> Vec<Effect> {
+        let mut out = Vec::new();
+        if !self.halted {
+            self.take(event, now_ms, &mut out);
+        }
+        if !self.halted {
+            self.advance(now_ms, &mut out);
+        }
+        out
+    }
+
+    /// The guard records as this session knows them.
+    #[must_use]
+    pub fn guards(&self) -> &Guards {
+        &self.guards
+    }
+
+    /// The ledger as this session knows it.
+    #[must_use]
+    pub fn facts(&self) -> Option<&Facts> {
+        self.facts.as_ref()
+    }
+
+    fn take(&mut self, event: Event, now_ms: u64, out: &mut Vec<Effect>) {
+        match event {
+            Event::Disconnected => self.forget_requests(),
+            Event::Ledger(facts) => self.learn(facts, out),
+            Event::Step(step) => self.take_step(step, now_ms, out),
+            Event::Alarmed(alarm) => self.raise(alarm, out),
+            Event::ModelHeld(model) => {
+                self.done(Task::FirstModel(model));
+                self.done(Task::FetchModel(model));
+                self.held.insert(model);
+            }
+            Event::SeatMade(seat) => self.seat_made(seat, out),
+            Event::Encrypted {
+                round,
+                model,
+                root,
+                bytes,
+            } => self.encrypted(round, model, root, bytes, out),
+            Event::Uploaded { round, receipt } => self.uploaded(round, &receipt, out),
+            Event::SharesCombined {
+                round,
+                digest,
+                answer,
+            } => self.shares_combined(round, digest, answer, out),
+            Event::ShareSubstituted { round, participant } => {
+                self.finish(Task::OpenShares(round), Progressing::Refused);
+                self.raise(Alarm::ShareSubstituted { round, participant }, out);
+            }
+            Event::ShareUnusable {
+                round,
+                participant,
+                reason,
+            } => self.share_unusable(round, participant, &reason, out),
+            Event::Recomputed { round, model } => {
+                self.done(Task::Recompute(round, model));
+                self.held.insert(model);
+            }
+            Event::SumDiffers {
+                round,
+                model,
+                reason,
+            } => {
+                self.finish(Task::Recompute(round, model), Progressing::Refused);
+                self.raise(Alarm::ModelDiffers { round, reason }, out);
+            }
+            Event::Evaluated {
+                round,
+                model,
+                evaluation,
+            } => self.evaluated(round, model, evaluation, out),
+            Event::Accepted(task) => self.accepted(task, out),
+            Event::Refused { task, rejected } => {
+                self.finish(task, Progressing::Refused);
+                self.refused(task, &rejected, out);
+            }
+            Event::Failed { task, reason } => {
+                self.finish(task, Progressing::Refused);
+                out.push(Effect::Tell(Progress::Warning { message: reason }));
+            }
+        }
+    }
+
+    fn take_step(&mut self, step: Step, now_ms: u64, out: &mut Vec<Effect>) {
+        let skew = step.now_ms.abs_diff(now_ms);
+        self.clock_ahead_ms = if step.now_ms >= now_ms {
+            i64::try_from(skew).unwrap_or(i64::MAX)
+        } else {
+            i64::try_from(skew).map_or(i64::MIN, |behind| -behind)
+        };
+        if skew > CLOCK_SKEW_MS && !self.skew_told {
+            self.skew_told = true;
+            out.push(Effect::Tell(Progress::Warning {
+                message: format!(
+                    "this machine's clock and the coordinator's differ by {} s: set the clock; deadlines are taken from \
+                     the coordinator's",
+                    skew / 1000
+                ),
+            }));
+        }
+        // What was refused under an earlier step may be due under this one.
+        self.tasks.retain(|_, how| *how != Progressing::Refused);
+        self.step = Some(step);
+    }
+
+    fn learn(&mut self, facts: Facts, out: &mut Vec<Effect>) {
+        let last_void = facts.void.last_key_value();
+        if let Some((round, reason)) = last_void.filter(|(round, _)| Some(**round) > self.void_told)
+        {
+            // A node that starts is not told of old rounds.
+            if self.facts.is_some() {
+                out.push(Effect::Tell(Progress::Voided {
+                    round: *round,
+                    reason: voiding::words(*reason).to_owned(),
+                }));
+            }
+            self.void_told = Some(*round);
+        }
+        self.facts = Some(facts);
+    }
+
+    /// Does whatever is due and not under way.
+    fn advance(&mut self, now_ms: u64, out: &mut Vec<Effect>) {
+        let facts = match self.facts.take() {
+            Some(facts) => facts,
+            None => return,
+        };
+        self.follow(&facts, out);
+        let step = self
+            .step
+            .clone()
+            .filter(|step| facts.entries >= step.ledger_entries);
+        if let Some(step) = step {
+            self.act(&facts, step.kind, now_ms, out);
+        }
+        self.facts = Some(facts);
+    }
+
+    fn act(&mut self, facts: &Facts, kind: StepKind, now_ms: u64, out: &mut Vec<Effect>) {
+        if let StepKind::Founding { entry, missing } = kind {
+            if facts.founding.is_none() {
+                self.found(&entry, missing, out);
+            }
+            return;
+        }
+        let Some((me, owner)) = facts.me else {
+            let reason = "this company is not on the ledger yet: more than half of the owners must approve it";
+            return self.wait(reason, out);
+        };
+        let me = Me { id: me, owner };
+        match kind {
+            StepKind::Founding { .. } => {}
+            StepKind::Seating {
+                round,
+                model,
+                asked,
+            } => self.offer_seat(facts, me, round, model, &asked, out),
+            StepKind::Contributing { round } => self.contribute(facts, me, round, now_ms, out),
+            StepKind::Closing { round } => self.cosign(facts, me, round, out),
+            StepKind::Opening { round } => self.open(facts, me, round, out),
+            StepKind::Publishing { round, entry } => {
+                self.sign_publish(facts, me, round, &entry, out)
+            }
+            StepKind::Published { .. } => {}
+            StepKind::Voiding {
+                round,
+                entry,
+                reason,
+            } => self.sign_void(facts, me, round, &entry, &reason, out),
+            StepKind::Resting { finished, reason } => self.rest(facts, finished, &reason, out),
+        }
+    }
+
+    fn rest(&mut self, facts: &Facts, finished: bool, reason: &str, out: &mut Vec<Effect>) {
+        if !finished {
+            return self.wait(reason, out);
+        }
+        let last = facts.published.map(|published| published.round);
+        if last <= self.guards.evaluated {
+            out.push(Effect::Tell(Progress::Finished));
+            out.push(Effect::Finish);
+            self.halted = true;
+        }
+    }
+
+    /// After a lost connection every request is made again at the next step: what arrived is not known.
+    fn forget_requests(&mut self) {
+        self.tasks
+            .retain(|task, how| task.is_local() && *how != Progressing::Refused);
+        self.step = None;
+    }
+
+    fn accepted(&mut self, task: Task, out: &mut Vec<Effect>) {
+        self.done(task);
+        let told = match task {
+            Task::OfferSeat(round) => {
+                self.record(Record::SeatAcknowledged { round }, out);
+                Progress::Seated { round }
+            }
+            Task::CosignClose(round) => Progress::Cosigned { round },
+            Task::Open(round) => Progress::Opened { round },
+            Task::SignPublish(round) => Progress::Signed { round },
+            _ => return,
+        };
+        out.push(Effect::Tell(told));
+    }
+
+    fn refused(&mut self, task: Task, rejected: &unsilo_proto::Rejected, out: &mut Vec<Effect>) {
+        use unsilo_proto::Code;
+        // A step that ended while the request was on its way is nobody's fault.
+        let quiet = matches!(
+            rejected.code,
+            Code::WrongStep | Code::WrongRound | Code::NotFound
+        );
+        if quiet && !matches!(task, Task::Upload(_)) {
+            return;
+        }
+        out.push(Effect::Tell(Progress::Warning {
+            message: format!("{task:?} was refused: {rejected}"),
+        }));
+    }
+
+    /// Starts the task of `effect` unless it is under way, done or refused.
+    fn start(&mut self, effect: Effect, out: &mut Vec<Effect>) {
+        if let Some(task) = effect.task()
+            && !self.tasks.contains_key(&task)
+        {
+            self.tasks.insert(task, Progressing::Running);
+            out.push(effect);
+        }
+    }
+
+    fn is_known(&self, task: Task) -> bool {
+        self.tasks.contains_key(&task)
+    }
+
+    fn done(&mut self, task: Task) {
+        self.finish(task, Progressing::Done);
+    }
+
+    fn finish(&mut self, task: Task, how: Progressing) {
+        self.tasks.insert(task, how);
+    }
+
+    /// Records an act. On a conflict nothing is recorded, and the act must not happen.
+    fn record(&mut self, record: Record, out: &mut Vec<Effect>) -> bool {
+        let before = self.guards.clone();
+        match self.guards.admit(&record) {
+            Ok(()) => {
+                if self.guards != before {
+                    out.push(Effect::Record(record));
+                }
+                true
+            }
+            Err(conflict) => {
+                self.conflicted(conflict, out);
+                false
+            }
+        }
+    }
+
+    fn conflicted(&mut self, conflict: GuardConflict, out: &mut Vec<Effect>) {
+        let alarm = match conflict {
+            GuardConflict::Cosigned(round) => Alarm::CloseDiffers { round },
+            GuardConflict::Opened(round) => Alarm::OpeningDiffers { round },
+            GuardConflict::Published(round) => Alarm::PublicationDiffers { round },
+            other => {
+                return out.push(Effect::Tell(Progress::Warning {
+                    message: format!("refused: {other}"),
+                }));
+            }
+        };
+        self.raise(alarm, out);
+    }
+
+    fn raise(&mut self, alarm: Alarm, out: &mut Vec<Effect>) {
+        if !self.raised.insert(alarm.clone()) {
+            return;
+        }
+        let stops = alarm.stops();
+        out.push(Effect::Alarm(alarm));
+        if stops {
+            self.halted = true;
+            out.push(Effect::Halt);
+        }
+    }
+
+    fn wait(&mut self, reason: &str, out: &mut Vec<Effect>) {
+        if self.waiting != reason {
+            reason.clone_into(&mut self.waiting);
+            out.push(Effect::Tell(Progress::Waiting {
+                reason: reason.to_owned(),
+            }));
+        }
+    }
+}
+
+/// This participant on the ledger.
+#[derive(Clone, Copy, Debug)]
+struct Me {
+    id: ParticipantId,
+    owner: OwnerId,
+}

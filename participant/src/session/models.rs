@@ -1,0 +1,105 @@
+//! Which models this node must hold: the one a round starts from, and every published one, verified.
+
+use unsilo_ledger::Hash;
+
+use super::{Effect, Facts, Progressing, PublishedFacts, Session, Task};
+use crate::{
+    alarm::Alarm,
+    guard::Record,
+    progress::{Progress, RoundEvaluation},
+};
+
+impl Session {
+    /// What follows from the ledger alone, whatever step is under way.
+    pub(super) fn follow(&mut self, facts: &Facts, out: &mut Vec<Effect>) {
+        let pinned = facts
+            .founding
+            .as_ref()
+            .and_then(|founding| self.pin_difference(&founding.founders));
+        if let Some(reason) = pinned {
+            return self.raise(Alarm::FoundersDiffer { reason }, out);
+        }
+        let current = facts.next_round;
+        self.forget_finished(current, out);
+        if facts.founding.is_some() && facts.published.is_none() {
+            self.hold(facts, facts.model, out);
+        }
+        let Some(published) = facts.published else {
+            return;
+        };
+        if self.guards.evaluated >= Some(published.round) {
+            return;
+        }
+        let Some(founding) = &facts.founding else {
+            return;
+        };
+        if self.hold(facts, published.model, out) {
+            self.start(
+                Effect::Evaluate {
+                    seed: founding.seed,
+                    round: published.round,
+                    model: published.model,
+                },
+                out,
+            );
+        }
+    }
+
+    /// Whether `model` is in the store; if not, starts what brings it there.
+    ///
+    /// A published model is recomputed from its sum where the model before it is here; otherwise (a node that was
+    /// away for several rounds) it is fetched, and its hash, which the committee signed, is checked.
+    pub(super) fn hold(&mut self, facts: &Facts, model: Hash, out: &mut Vec<Effect>) -> bool {
+        if self.held.contains(&model) {
+            return true;
+        }
+        let effect = match (&facts.published, &facts.founding) {
+            (None, Some(founding)) if facts.model == model => Effect::FirstModel {
+                seed: founding.seed,
+                model,
+            },
+            (Some(published), _) if published.model == model && self.can_recompute(published) => {
+                Effect::Recompute(*published)
+            }
+            _ => Effect::FetchModel { model },
+        };
+        self.start(effect, out);
+        false
+    }
+
+    fn can_recompute(&self, published: &PublishedFacts) -> bool {
+        let task = Task::Recompute(published.round, published.model);
+        self.held.contains(&published.base) && self.tasks.get(&task) != Some(&Progressing::Refused)
+    }
+
+    pub(super) fn evaluated(
+        &mut self,
+        round: u64,
+        model: Hash,
+        evaluation: Option<RoundEvaluation>,
+        out: &mut Vec<Effect>,
+    ) {
+        self.done(Task::Evaluate(round));
+        self.record(Record::Evaluated { round }, out);
+        out.push(Effect::Tell(Progress::Published {
+            round,
+            model,
+            evaluation,
+        }));
+    }
+
+    /// Erases what only rounds before `current` needed: secret seat keys, the bytes of answers, the outbox.
+    fn forget_finished(&mut self, current: u64, out: &mut Vec<Effect>) {
+        let seats = self.guards.seats.keys();
+        let over: std::collections::BTreeSet<u64> = seats
+            .chain(self.guards.contributions.keys())
+            .copied()
+            .filter(|round| *round < current && !self.guards.finished.contains(round))
+            .collect();
+        for round in over {
+            if self.record(Record::Finished { round }, out) {
+                out.push(Effect::Forget { round });
+            }
+        }
+    }
+}
