@@ -7,9 +7,9 @@ use divan::{
     counter::{BytesCount, ItemsCount},
 };
 use unsilo_fhe::{
-    CHUNK_BYTES, ChunkHasher, Committee, Dealing, Encoded, Entropy, KeyShare, N, Params,
-    ParamsLiteral, Q, RoundContext, RoundKeyPair, check_ciphertext, combine, contribute, decrypt,
-    encode, encrypt::encrypt_and_forget, gaussian::ErrorSampler, open_key_sum, open_share,
+    Accumulator, CHUNK_BYTES, ChunkHasher, Committee, Dealing, Encoded, Entropy, KeyShare, N,
+    Params, ParamsLiteral, Q, RoundContext, RoundKeyPair, check_ciphertext, combine, contribute,
+    decrypt, encode, encrypt::encrypt_and_forget, gaussian::ErrorSampler, open_key_sum, open_share,
     ring::PublicPolynomials, threshold_for, weighted_sum, xof::Xof,
 };
 
@@ -135,6 +135,19 @@ fn sum_encrypted(bencher: Bencher, n: usize) {
     bencher
         .counter(BytesCount::new(n * chunks * CHUNK_BYTES))
         .bench(|| weighted_sum(chunks, &weighted));
+}
+
+/// Adding one chunk that is in the cache to a sum that is too: the arithmetic without the memory.
+#[divan::bench]
+fn add_cached_chunk(bencher: Bencher) {
+    let bytes = words(1, 5);
+    let mut sum = Accumulator::new(1);
+    bencher
+        .counter(BytesCount::new(CHUNK_BYTES))
+        .bench_local(|| {
+            // Weight 0 costs the same and never fills the sum.
+            sum.add(black_box(&bytes), black_box(0))
+        });
 }
 
 /// The same sum of plain f32 updates, for comparison, bytes read.

@@ -108,11 +108,18 @@ impl Accumulator {
     #[must_use]
     pub fn finish(mut self) -> Vec<u8> {
         let mut packed = vec![0; self.sums.len() * CHUNK_BYTES];
-        for (sum, bytes) in self.sums.iter_mut().zip(packed.as_chunks_mut().0) {
+        self.drain(packed.as_chunks_mut().0);
+        packed
+    }
+
+    /// Writes the packed sum and starts again from nothing.
+    fn drain(&mut self, packed: &mut [[u8; CHUNK_BYTES]]) {
+        for (sum, bytes) in self.sums.iter_mut().zip(packed) {
             reduce(self.level, sum);
             pack::pack_at(self.level, sum, bytes);
+            sum.fill(0);
         }
-        packed
+        (self.load, self.total_weight) = (0, 0);
     }
 }
 
@@ -129,9 +136,9 @@ pub fn weighted_sum(
     for (packed, weight) in contributions {
         split.push((pack::split_chunks(packed, chunks)?, *weight));
     }
-    let mut sum = Vec::with_capacity(chunks * CHUNK_BYTES);
-    for k in 0..chunks {
-        let mut accumulator = Accumulator::new(1);
+    let mut packed = vec![0; chunks * CHUNK_BYTES];
+    let mut accumulator = Accumulator::new(1);
+    for (k, packed) in packed.as_chunks_mut().0.iter_mut().enumerate() {
         for (chunks, weight) in &split {
             accumulator
                 .add(&chunks[k], *weight)
@@ -149,9 +156,9 @@ pub fn weighted_sum(
                     other => other,
                 })?;
         }
-        sum.extend_from_slice(&accumulator.finish());
+        accumulator.drain(std::slice::from_mut(packed));
     }
-    Ok(sum)
+    Ok(packed)
 }
 
 vectorised! {

@@ -5,12 +5,13 @@
 //!
 //! The way of the data, one file a step:
 //! [`encode`] → [`encrypt`] → [`contribute`] (shares sealed to the committee, commitment) →
-//! [`aggregate`] → [`opening`] (each member) → [`open`] → [`decrypt`].
+//! [`aggregate`] → [`opening`] (each member) → [`open`] → [`decrypt`] → [`apply`].
 //!
-//! The crate does no I/O and knows no clock; randomness comes in as [`key::Entropy`]. All integers on
+//! The crate does no I/O and knows no clock; randomness comes in as [`Entropy`]. All integers on
 //! the wire are little endian. `README.md` maps protocol steps to types and lists the parameters.
 
 pub mod aggregate;
+pub mod apply;
 pub mod commit;
 pub mod committee;
 pub mod context;
@@ -35,11 +36,12 @@ mod simd;
 pub mod xof;
 
 pub use aggregate::{Accumulator, weighted_sum};
+pub use apply::apply_mean;
 pub use commit::{ChunkHasher, ContributionCommitment, commitment};
 pub use committee::{Committee, threshold_for};
 pub use context::RoundContext;
 pub use contribute::{Contribution, Dealing, contribute};
-pub use decrypt::{WeightedSum, apply_mean, decrypt};
+pub use decrypt::{WeightedSum, decrypt};
 pub use encode::{Encoded, encode};
 pub use key::Entropy;
 pub use open::{KeySum, Opened, open_key_sum};
