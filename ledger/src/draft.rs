@@ -146,17 +146,25 @@ pub enum DraftError {
 }
 
 impl Draft {
-    /// The canonical bytes that are hashed.
-    pub(crate) fn encode(&self) -> Vec<u8> {
+    /// The canonical bytes that are hashed, also to store or send a draft.
+    pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         // Writing to a Vec cannot fail.
         let _ = self.serialize(&mut bytes);
         bytes
     }
 
+    /// Parses what [`Draft::to_bytes`] wrote; `None` unless it is exactly that. Not yet validated.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        if bytes.len() > MAX_DRAFT_BYTES {
+            return None;
+        }
+        borsh::from_slice(bytes).ok()
+    }
+
     /// The federation's id: the hash of the canonical bytes.
     pub fn federation_id(&self) -> FederationId {
-        FederationId(DomainHasher::new(DRAFT).with(&self.encode()).finish())
+        FederationId(DomainHasher::new(DRAFT).with(&self.to_bytes()).finish())
     }
 
     /// Checks every limit, and that model and schema fit.
@@ -192,7 +200,7 @@ impl Draft {
         if self.grant == 0 || self.grant > MAX_GRANT {
             return Err(DraftError::Grant { grant: self.grant });
         }
-        let bytes = self.encode().len();
+        let bytes = self.to_bytes().len();
         if bytes > MAX_DRAFT_BYTES {
             return Err(DraftError::TooLong { bytes });
         }

@@ -62,7 +62,11 @@ pub enum StoreError {
     /// A commit failed before.
     #[error("an earlier write failed and may or may not be on disk: open the ledger again")]
     Uncertain,
-    /// The entries or the checkpoint do not fit; nothing was written. When opening: the file was edited.
+    /// The stored entries break the rules or do not lead to the stored checkpoint: somebody edited the
+    /// file, or part of it was lost.
+    #[error("the ledger file was altered: {0}; restore it from a replica")]
+    Altered(#[source] AppendError),
+    /// The entries or the checkpoint given do not fit; nothing was written.
     #[error(transparent)]
     Append(#[from] AppendError),
     /// The database or the disk failed.

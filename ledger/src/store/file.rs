@@ -47,12 +47,23 @@ impl LogFile {
                 path: path.to_owned(),
             });
         }
+        // Made under another name: a crash on the way leaves no half ledger at `path`, only a file that
+        // holds nothing and that the next attempt replaces.
+        let unfinished = path.with_extension("creating");
+        let io = |error: std::io::Error| StoreError::database(redb::Error::Io(error));
+        match std::fs::remove_file(&unfinished) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io(error)),
+            _ => (),
+        }
         let mut builder = builder();
         builder.set_concurrency_mode(ConcurrencyMode::SingleWriter);
-        let database = builder.create(path).map_err(|error| explain(path, error))?;
-        let file = Self::initialise(database, coordinator, federation)?;
-        sync_directory(path)?;
-        Ok(file)
+        let database = builder
+            .create(&unfinished)
+            .map_err(|error| explain(path, error))?;
+        drop(Self::initialise(database, coordinator, federation)?);
+        std::fs::rename(&unfinished, path).map_err(io)?;
+        sync_directory(path).map_err(io)?;
+        Self::open(path)
     }
 
     /// Writes what identifies the log into an empty database.
@@ -197,11 +208,13 @@ impl LogFile {
             }
             let entry = SignedEntry::decode(bytes.value())
                 .map_err(|error| StoreError::Undecodable { index, error })?;
-            replica.load(&entry, bytes.value())?;
+            replica
+                .load(&entry, bytes.value())
+                .map_err(StoreError::Altered)?;
             visit(index, &entry);
         }
         match about.checkpoint {
-            Some(note) => replica.adopt(&note)?,
+            Some(note) => replica.adopt(&note).map_err(StoreError::Altered)?,
             None if replica.is_empty() => (),
             None => {
                 return Err(StoreError::Damaged {
@@ -307,14 +320,12 @@ fn durable_write(database: &Database) -> Result<redb::WriteTransaction, StoreErr
     Ok(transaction)
 }
 
-/// A new file is durable only when the directory that names it is.
-fn sync_directory(path: &Path) -> Result<(), StoreError> {
-    let directory = path
+/// A new name is durable only when the directory that holds it is.
+fn sync_directory(path: &Path) -> std::io::Result<()> {
+    let parent = path
         .parent()
-        .filter(|parent| !parent.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    let synced = std::fs::File::open(directory).and_then(|directory| directory.sync_all());
-    synced.map_err(|error| StoreError::database(redb::Error::Io(error)))
+        .filter(|parent| !parent.as_os_str().is_empty());
+    std::fs::File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 fn explain(path: &Path, error: DatabaseError) -> StoreError {

@@ -179,6 +179,16 @@ fn a_log_whose_writer_was_killed_can_be_verified_without_touching_it() {
 }
 
 #[test]
+fn a_creation_that_was_cut_short_does_not_stand_in_the_way() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join(FILE_NAME);
+    std::fs::write(path.with_extension("creating"), b"half of it").expect("writable");
+    drop(LedgerStore::create(&path, coordinator()).expect("new"));
+    assert!(open(&path).expect("intact").is_empty());
+    assert!(!path.with_extension("creating").exists());
+}
+
+#[test]
 fn existing_and_missing_files_are_told_apart() {
     let (directory, path, world) = stored();
     assert!(matches!(
@@ -235,7 +245,7 @@ fn swapped_entries_are_noticed_even_where_the_rules_allow_both_orders() {
     assert!(
         matches!(
             error,
-            StoreError::Append(AppendError::Diverged(Diverged::WrongEntries { .. }))
+            StoreError::Altered(AppendError::Diverged(Diverged::WrongEntries { .. }))
         ),
         "{error}"
     );
@@ -254,7 +264,7 @@ fn cut_and_holed_logs_are_noticed() {
     });
     assert!(matches!(
         open(&path),
-        Err(StoreError::Append(AppendError::Diverged(
+        Err(StoreError::Altered(AppendError::Diverged(
             Diverged::Count { .. }
         )))
     ));
@@ -297,7 +307,7 @@ fn a_log_rolled_back_with_its_checkpoint_removed_or_forged_is_noticed() {
     });
     assert!(matches!(
         open(&path),
-        Err(StoreError::Append(AppendError::Checkpoint(_)))
+        Err(StoreError::Altered(AppendError::Checkpoint(_)))
     ));
 }
 
@@ -394,7 +404,7 @@ fn a_replica_remembers_which_federation_it_joined() {
 fn damaged_pages_are_reported_not_believed() {
     let (_directory, path, world) = stored();
     let sound = std::fs::read(&path).expect("readable");
-    for at in (0..sound.len()).step_by(97) {
+    for at in (0..sound.len()).step_by(389) {
         let mut bytes = sound.clone();
         bytes[at] ^= 0x55;
         std::fs::write(&path, &bytes).expect("writable");
