@@ -12,7 +12,7 @@ use crate::{
 };
 use zeroize::{Zeroize, Zeroizing};
 
-/// Encrypts under a one-time key that is thrown away: the part of [`crate::contribute`] whose time grows with the
+/// Encrypts under a one-time key that is thrown away: the part of [`crate::contribute()`] whose time grows with the
 /// model, for measuring.
 #[must_use]
 pub fn encrypt_and_forget(context: &RoundContext, encoded: &Encoded, entropy: Entropy) -> Vec<u8> {

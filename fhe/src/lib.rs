@@ -4,8 +4,8 @@
 //! committee. Ciphertexts add, shares add; the committee opens the key of the sum and nothing else.
 //!
 //! The way of the data, one file a step:
-//! [`encode`] → [`encrypt`] → [`contribute`] (shares sealed to the committee, commitment) →
-//! [`aggregate`] → [`opening`] (each member) → [`open`] → [`decrypt`] → [`apply`].
+//! [`mod@encode`] → [`encrypt`] → [`mod@contribute`] (shares sealed to the committee, commitment) →
+//! [`aggregate`] → [`opening`] (each member) → [`open`] → [`mod@decrypt`] → [`apply`].
 //!
 //! The crate does no I/O and knows no clock; randomness comes in as [`Entropy`]. All integers on
 //! the wire are little endian. `README.md` maps protocol steps to types and lists the parameters.

@@ -11,11 +11,12 @@
 //! | `W` | 256 | largest weight |
 //! | `n` | 8000 | participants at `W`; see [`MAX_TOTAL_WEIGHT`] |
 //!
-//! **Security.** Lattice-estimator (commit 27a581b, default cost model) for LWE with dimension 2048, this
-//! `q`, uniform secret and error deviation 1160: **149.9 bits** when no scalar is opened, **139.8 bits**
-//! with 128 opened directions (each costs one dimension) in the worst case of two honest participants
-//! with weights 255 and 256. `params/estimate.py` prints both again. Keys and errors are expanded by
-//! AES-128-CTR from 256 bits of seed (key and initial counter), which is at least 128 bits on its own.
+//! **Security.** Lattice-estimator (commit 27a581b, default cost model, best of primal uSVP, primal BDD, dual and dual
+//! hybrid), in the worst case of two honest participants with weights 255 and 256 and the sum of their keys opened, which
+//! leaves an error of deviation `sigma/(W·sqrt 2)` = 3.2: **149.9 bits** when no direction is opened and **139.8 bits** with
+//! 128 opened directions, each of which costs one of the 2048 dimensions. A ciphertext by itself: 232.5 bits.
+//! `params/estimate.py` explains the reduction and prints these numbers. Keys and errors are expanded by AES-128-CTR
+//! from 256 bits of seed (key and initial counter): at least 128 bits on its own, the level of AES-128.
 
 use thiserror::Error;
 

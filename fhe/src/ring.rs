@@ -1,6 +1,6 @@
 //! The ring `Z_q[X]/(X^N + 1)`: polynomials by coefficients and by evaluations.
 //!
-//! The NTT library chooses its own root of unity, so a [`NttPoly`] never leaves the process; only
+//! The NTT library chooses its own root of unity, so no evaluation ever leaves the process; only
 //! coefficients are serialised.
 
 use crate::{
