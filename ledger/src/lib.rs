@@ -74,6 +74,7 @@ mod initial_weights;
 mod member;
 pub mod model;
 pub mod name;
+mod parallel;
 mod receipt;
 mod rejected;
 mod replica;

@@ -8,6 +8,7 @@ use crate::entry::signed::SignedEntry;
 use crate::event::Event;
 use crate::hash::Hash;
 use crate::identity::{PublicKey, SigningIdentity};
+use crate::parallel::verify_signatures;
 use crate::rejected::Rejected;
 use crate::state::State;
 use crate::tree::{Growth, Proof, ProofError, Tree, verify_consistency};
@@ -280,16 +281,21 @@ impl Replica {
         })
     }
 
-    /// Adds one entry while a stored log is read back. Afterwards [`Replica::adopt`] must succeed.
-    pub(crate) fn load(&mut self, entry: &SignedEntry, encoded: &[u8]) -> Result<(), AppendError> {
-        let index = self.len();
-        self.state
-            .apply(entry)
-            .map_err(|rejected| AppendError::Rejected { index, rejected })?;
-        if index == 0 {
-            self.federation = Some(self.check_genesis(&self.state)?);
+    /// Adds entries while a stored log is read back. Afterwards [`Replica::adopt`] must succeed.
+    pub(crate) fn load(
+        &mut self,
+        entries: &[SignedEntry],
+        encoded: &[Vec<u8>],
+    ) -> Result<(), AppendError> {
+        let trusts = verify_signatures(self.state.federation_id(), entries);
+        for (index, (entry, trust)) in (self.len()..).zip(entries.iter().zip(trusts)) {
+            let applied = self.state.apply_trusting(entry, trust);
+            applied.map_err(|rejected| AppendError::Rejected { index, rejected })?;
+            if index == 0 {
+                self.federation = Some(self.check_genesis(&self.state)?);
+            }
         }
-        let growth = self.tree.growth(std::iter::once(encoded));
+        let growth = self.tree.growth(encoded.iter().map(Vec::as_slice));
         self.tree.grow(growth);
         Ok(())
     }
@@ -418,9 +424,10 @@ impl Replica {
     ) -> Result<(State, Growth, Vec<Vec<u8>>, Appended), AppendError> {
         let mut state = self.state.clone();
         let mut appended = self.nothing();
-        for (index, entry) in (self.len()..).zip(entries) {
+        let trusts = verify_signatures(self.federation, entries);
+        for (index, (entry, trust)) in (self.len()..).zip(entries.iter().zip(trusts)) {
             let events = state
-                .apply(entry)
+                .apply_trusting(entry, trust)
                 .map_err(|rejected| AppendError::Rejected { index, rejected })?;
             appended.events.extend(events);
         }

@@ -47,12 +47,22 @@ enum Transition {
     End(publication::Ending),
 }
 
-/// Whether signatures under entries, seats and cosignatures are verified.
+/// Which signatures are verified. Every other rule is always checked.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Trust {
+pub(crate) enum Trust {
+    /// All: under the entry, its seats and its cosignatures.
     Verify,
-    /// Every other rule is still checked.
-    SignaturesVerifiedBefore,
+    /// Those under the entry were verified before, with the same federation; seats and cosignatures are.
+    EntryVerified,
+    /// None.
+    AllVerified,
+}
+
+impl Trust {
+    /// Whether seat offers and cosignatures are verified.
+    fn verifies_inside(self) -> bool {
+        self != Self::AllVerified
+    }
 }
 
 impl State {
@@ -66,8 +76,7 @@ impl State {
     /// # Errors
     /// When the entry is not allowed; the state is then unchanged.
     pub fn apply(&mut self, signed: &SignedEntry) -> Result<Vec<Event>, Rejected> {
-        let transition = self.transition(signed, Trust::Verify)?;
-        Ok(self.carry_out(transition))
+        self.apply_trusting(signed, Trust::Verify)
     }
 
     /// As [`State::apply`], without verifying signatures: for entries that this very process has
@@ -79,7 +88,15 @@ impl State {
         &mut self,
         signed: &SignedEntry,
     ) -> Result<Vec<Event>, Rejected> {
-        let transition = self.transition(signed, Trust::SignaturesVerifiedBefore)?;
+        self.apply_trusting(signed, Trust::AllVerified)
+    }
+
+    pub(crate) fn apply_trusting(
+        &mut self,
+        signed: &SignedEntry,
+        trust: Trust,
+    ) -> Result<Vec<Event>, Rejected> {
+        let transition = self.transition(signed, trust)?;
         Ok(self.carry_out(transition))
     }
 

@@ -87,7 +87,7 @@ fn check_cosignatures(
             contributions: *contributions,
             nonce: *nonce,
         };
-        if trust == Trust::Verify && !statement.verify(&member.key, signature) {
+        if trust.verifies_inside() && !statement.verify(&member.key, signature) {
             return Err(Rejected::BadCosignature { seat: *seat });
         }
     }

@@ -119,7 +119,7 @@ fn check_seats(
             round_key: seat.round_key.clone(),
             nonce_commitment: seat.nonce_commitment,
         };
-        if trust == Trust::Verify && !offer.verify(&participant.key, &seat.signature) {
+        if trust.verifies_inside() && !offer.verify(&participant.key, &seat.signature) {
             return Err(Rejected::BadSeatSignature { seat: number });
         }
         members.push(SeatedMember {

@@ -24,6 +24,10 @@ const FILE_VERSION: &[u8] = b"unsilo ledger 1";
 /// Pages kept in memory, in bytes. The log is read from end to end once, and then at its end.
 const CACHE_BYTES: usize = 16 * 1024 * 1024;
 
+/// How many entries, and about how many of their bytes, are verified together when a log is read back.
+const BATCH_ENTRIES: usize = 1_024;
+const BATCH_BYTES: usize = 8 * 1024 * 1024;
+
 /// The log's database, for writing or for reading only.
 pub(super) enum LogFile {
     Writable(Database),
@@ -200,18 +204,19 @@ impl LogFile {
         let table = transaction
             .open_table(ENTRIES)
             .map_err(StoreError::database)?;
-        for row in table.iter().map_err(StoreError::database)? {
-            let (position, bytes) = row.map_err(StoreError::database)?;
-            let index = replica.len();
-            if position.value() != index {
-                return Err(StoreError::Gap { index });
+        let mut rows = table.iter().map_err(StoreError::database)?;
+        loop {
+            let batch = Batch::read(&mut rows, replica.len())?;
+            if batch.entries.is_empty() {
+                break;
             }
-            let entry = SignedEntry::decode(bytes.value())
-                .map_err(|error| StoreError::Undecodable { index, error })?;
+            let first = replica.len();
             replica
-                .load(&entry, bytes.value())
+                .load(&batch.entries, &batch.encoded)
                 .map_err(StoreError::Altered)?;
-            visit(index, &entry);
+            for (index, entry) in (first..).zip(&batch.entries) {
+                visit(index, entry);
+            }
         }
         match about.checkpoint {
             Some(note) => replica.adopt(&note).map_err(StoreError::Altered)?,
@@ -268,6 +273,37 @@ impl LogFile {
             entries.push(bytes.value().to_vec());
         }
         Ok(entries)
+    }
+}
+
+/// Entries read back together, so that their signatures can be verified on all cores.
+#[derive(Default)]
+struct Batch {
+    entries: Vec<SignedEntry>,
+    encoded: Vec<Vec<u8>>,
+}
+
+impl Batch {
+    /// The next entries, which must be those from position `from` on; none at the end.
+    fn read(rows: &mut redb::Range<'_, u64, &'static [u8]>, from: u64) -> Result<Self, StoreError> {
+        let mut batch = Self::default();
+        let mut bytes_left = BATCH_BYTES;
+        for index in from.. {
+            if batch.entries.len() >= BATCH_ENTRIES || bytes_left == 0 {
+                break;
+            }
+            let Some(row) = rows.next() else { break };
+            let (position, bytes) = row.map_err(StoreError::database)?;
+            if position.value() != index {
+                return Err(StoreError::Gap { index });
+            }
+            let entry = SignedEntry::decode(bytes.value())
+                .map_err(|error| StoreError::Undecodable { index, error })?;
+            bytes_left = bytes_left.saturating_sub(bytes.value().len());
+            batch.entries.push(entry);
+            batch.encoded.push(bytes.value().to_vec());
+        }
+        Ok(batch)
     }
 }
 

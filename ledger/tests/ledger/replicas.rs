@@ -261,3 +261,31 @@ fn a_batch_is_appended_whole_or_not_at_all() {
     assert!(log.is_empty());
     assert_eq!(log.append(&[], &coordinator()).expect("nothing").events, []);
 }
+
+#[test]
+fn one_false_signature_in_a_large_batch_is_found_at_its_place() {
+    let mut world = World::new(60);
+    world.full_round();
+    for at in [0, 1, 17, 40, world.log.len() - 1] {
+        let mut log = Replica::new(coordinator().public(), None);
+        let known = usize::from(at > 0);
+        log.append(&world.log[..known], &coordinator())
+            .expect("allowed");
+        let mut entries = world.log[known..].to_vec();
+        let forged = &mut entries[at - known].signatures[0];
+        forged.signature[7] ^= 4;
+        let key = forged.signer;
+        match log
+            .append(&entries, &coordinator())
+            .expect_err("a false signature")
+        {
+            AppendError::Rejected { index, rejected } => {
+                assert_eq!(
+                    (index, rejected),
+                    (at as u64, Rejected::BadSignature { key })
+                );
+            }
+            other => panic!("{other}"),
+        }
+    }
+}
