@@ -64,6 +64,7 @@ pub mod close;
 pub mod committee;
 mod committee_draw;
 mod describe;
+mod diverged;
 pub mod draft;
 mod draw;
 pub mod entry;
@@ -89,6 +90,7 @@ mod tree;
 pub use checkpoint::{Checkpoint, CheckpointError, SignedCheckpoint};
 pub use close::{CloseStatement, Cosignature};
 pub use committee_draw::CommitteeDraw;
+pub use diverged::{AppendError, Diverged};
 pub use draft::{Draft, DraftError, FederationId};
 pub use draw::draw;
 pub use entry::signed::{DecodeError, ENTRY_VERSION, EntrySignature, MAX_ENTRY_BYTES, SignedEntry};
@@ -101,7 +103,7 @@ pub use member::{Member, Owner, OwnerId, Participant, ParticipantId};
 pub use model::{Activation, ModelError, ModelHasher, ModelKind, ModelSpec, model_hash};
 pub use receipt::{Receipt, SignedReceipt};
 pub use rejected::Rejected;
-pub use replica::{AppendError, Appended, Diverged, Replica, Standing};
+pub use replica::{Appended, Replica, Standing};
 pub use round::{
     Closing, Contribution, CurrentRound, Opening, Outcome, Phase, RoundRecord, SeatedMember,
 };

@@ -23,11 +23,12 @@ mod file;
 mod report;
 
 use crate::checkpoint::SignedCheckpoint;
+use crate::diverged::AppendError;
 use crate::draft::FederationId;
 use crate::entry::signed::SignedEntry;
 use crate::hash::Hash;
 use crate::identity::{PublicKey, SigningIdentity};
-use crate::replica::{AppendError, Appended, Prepared, Replica, Standing};
+use crate::replica::{Appended, Prepared, Replica, Standing};
 use crate::state::State;
 use crate::tree::{Proof, ProofError};
 pub use error::StoreError;

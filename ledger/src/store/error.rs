@@ -1,8 +1,8 @@
 //! What can go wrong between the log and the disk.
 
+use crate::diverged::AppendError;
 use crate::entry::signed::DecodeError;
 use crate::identity::PublicKey;
-use crate::replica::AppendError;
 use std::path::PathBuf;
 use thiserror::Error;
 
