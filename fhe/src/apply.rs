@@ -1,6 +1,6 @@
 //! The mean update, added to the model.
 
-use crate::decrypt::WeightedSum;
+use crate::{decrypt::WeightedSum, encode::step_size};
 use thiserror::Error;
 
 /// Why a model was not updated.
@@ -42,7 +42,7 @@ pub fn apply_mean(model: &mut [f32], sum: &WeightedSum, unit_log2: i8) -> Result
         return Err(ApplyError::NoWeight);
     }
     // Values are below 2^38 and weights below 2^21: exact in f64.
-    let unit = f64::from(unit_log2).exp2();
+    let unit = step_size(unit_log2);
     let weight = sum.total_weight as f64;
     let updated = |old: f32, value: i64| (f64::from(old) + value as f64 / weight * unit) as f32;
     let pairs = || model.iter().zip(&sum.values);

@@ -81,7 +81,7 @@ pub fn encode(
     }
     // A product with a power of two is exact in f64, and no f32 squared overflows.
     let level = Level::best();
-    let per_unit = (-f64::from(unit_log2)).exp2();
+    let per_unit = 1.0 / step_size(unit_log2);
     let norm = norm(level, update) * per_unit;
     if !norm.is_finite()
         && let Some(index) = update.iter().position(|value| !value.is_finite())
@@ -107,6 +107,11 @@ pub fn encode(
         }
     }
     Ok(Encoded { steps, clip })
+}
+
+/// `2^unit_log2`, put together from its bits: exact on every machine, and so is its inverse.
+pub(crate) fn step_size(unit_log2: i8) -> f64 {
+    f64::from_bits(((1023 + i64::from(unit_log2)) as u64) << 52)
 }
 
 /// Entries quantised at a time.

@@ -10,7 +10,7 @@ use crate::{
     ring::{NttPoly, PublicPolynomials},
     simd::{Level, vectorised},
 };
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 /// Encrypts under a one-time key that is thrown away: the part of [`crate::contribute()`] whose time grows with the
 /// model, for measuring.
@@ -49,7 +49,6 @@ pub(crate) fn encrypt(
         add_message(level, &mut product, &errors, message);
         pack::pack_at(level, &product, packed);
     }
-    errors.zeroize();
     ciphertext
 }
 

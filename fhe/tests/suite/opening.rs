@@ -216,6 +216,17 @@ fn two_colluding_of_five_can_frame_a_third_but_not_change_the_key() {
 }
 
 #[test]
+fn a_dealer_whose_shares_do_not_fit_its_ciphertext_spoils_the_sum_and_is_seen() {
+    let mut round = Round::new(7);
+    // Shares of one key, ciphertext under another, both made by the same participant for this round.
+    let other = round.federation.contribute(1, &[0.25; 100]);
+    round.contributions[1].ciphertext = other.ciphertext;
+    round.sum = round.federation.sum(&round.contributions, &WEIGHTS);
+    let opened = open_key_sum(5, &round.answers(), |key_sum| round.plausible(key_sum));
+    assert_eq!(opened.err(), Some(OpenError::Implausible));
+}
+
+#[test]
 fn without_a_single_candidate_nobody_is_blamed() {
     let round = Round::new(5);
     let mut answers = round.answers();

@@ -152,6 +152,17 @@ fn the_same_entropy_never_makes_the_same_key_twice() {
 }
 
 #[test]
+fn a_contribution_can_be_made_again_to_the_bit() {
+    let federation = Federation::new(10, 5, 4);
+    let (one, two) = (
+        federation.contribute(0, &[0.5; 10]),
+        federation.contribute(0, &[0.5; 10]),
+    );
+    assert!(one.ciphertext == two.ciphertext && one.sealed_shares == two.sealed_shares);
+    assert_eq!(one.commitment, two.commitment);
+}
+
+#[test]
 fn seal_seeds_survive_the_keystore() {
     let contribution = Federation::new(10, 3, 3).contribute(0, &[0.0; 10]);
     let stored = contribution.seal_seeds.to_secret_bytes();
