@@ -1,2 +1,17 @@
-//! The command line.
-fn main() {}
+//! `unsilo`: one binary for the company that takes part, the admin that coordinates, and whoever asks the
+//! shared model.
+
+mod commands;
+mod exit;
+mod https;
+mod log;
+mod output;
+mod progress;
+
+use clap::Parser;
+
+fn main() -> std::process::ExitCode {
+    let cli = commands::Cli::parse();
+    log::start(&cli.global);
+    exit::code(commands::run(cli))
+}

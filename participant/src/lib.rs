@@ -7,6 +7,7 @@
 //!   [`data`] reads the company's tables.
 
 mod alarm;
+pub mod approve;
 mod card;
 mod config;
 pub mod data;

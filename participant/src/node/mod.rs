@@ -389,7 +389,7 @@ fn open_learner(
     Ok((Learner::load(config, draft, device, identity)?, name))
 }
 
-fn tls_identity(directory: &Directory) -> Result<Identity, NodeError> {
+pub(crate) fn tls_identity(directory: &Directory) -> Result<Identity, NodeError> {
     let read = |path: PathBuf| std::fs::read(&path).map_err(NodeError::io("read", &path));
     let mut chain = read(directory.tls_certificate())?;
     chain.extend(read(directory.authority())?);

@@ -1,0 +1,143 @@
+//! `unsilo coordinator init|serve|invite|suspend`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+use unsilo_coordinator::{
+    DEFAULT_VALID_HOURS, InitOptions, ServeOptions, Server, init, invite,
+};
+
+use super::{Global, interrupted};
+use crate::output;
+
+/// Commands of the coordinator's admin.
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Create a federation: its directory, keys and draft, and an invitation for each founder.
+    Init(Init),
+    /// Run the federation in DIR: gRPC, page and endpoint on one port.
+    Serve(Serve),
+    /// Make an invitation (an earlier one for the same name stops working). It admits nobody: the owners do.
+    Invite(Invite),
+}
+
+#[derive(Args)]
+pub(crate) struct Init {
+    /// Directory to create.
+    dir: PathBuf,
+    /// What is trained, on which columns, and how (TOML).
+    #[arg(long, value_name = "FILE")]
+    model: PathBuf,
+    /// A company that founds the federation; repeat for each, three at least.
+    #[arg(long = "founder", value_name = "NAME", required = true)]
+    founders: Vec<String>,
+    /// Name of the federation.
+    #[arg(long, default_value = "federation")]
+    name: String,
+    /// Where to listen.
+    #[arg(long, default_value = "0.0.0.0:7443", value_name = "HOST:PORT")]
+    listen: String,
+    /// How participants reach this machine; goes into the invitations.
+    #[arg(long, value_name = "HOST:PORT")]
+    address: String,
+    /// Training rounds, instead of the model file's.
+    #[arg(long)]
+    rounds: Option<u64>,
+}
+
+#[derive(Args)]
+pub(crate) struct Serve {
+    /// The coordinator's directory.
+    dir: PathBuf,
+    /// Listen here instead of where coordinator.toml says.
+    #[arg(long, value_name = "HOST:PORT")]
+    listen: Option<String>,
+}
+
+#[derive(Args)]
+pub(crate) struct Invite {
+    /// The coordinator's directory.
+    dir: PathBuf,
+    /// Legal name of the company.
+    name: String,
+    /// Hours until the invitation expires.
+    #[arg(long, default_value_t = DEFAULT_VALID_HOURS)]
+    valid_hours: u64,
+}
+
+pub(crate) async fn run(global: &Global, command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Init(arguments) => initialise(global, arguments),
+        Command::Serve(arguments) => serve(global, arguments).await,
+        Command::Invite(arguments) => {
+            let text = invite(&arguments.dir, &arguments.name, arguments.valid_hours)?;
+            let document = json!({"name": arguments.name, "invitation": text});
+            output::print(global.json, &document, || format!("{text}\n"))
+        }
+    }
+}
+
+fn initialise(global: &Global, arguments: Init) -> anyhow::Result<()> {
+    let dir = arguments.dir;
+    let created = init(
+        &dir,
+        &InitOptions {
+            name: arguments.name,
+            model: arguments.model,
+            founders: arguments.founders,
+            listen: arguments.listen,
+            address: arguments.address,
+            rounds: arguments.rounds,
+        },
+    )?;
+    let invitations: serde_json::Map<_, _> = created
+        .invitations
+        .iter()
+        .map(|(name, text)| (name.clone(), text.clone().into()))
+        .collect();
+    let document = json!({
+        "directory": dir,
+        "federation": created.federation,
+        "parameters": created.parameters,
+        "invitations": invitations,
+    });
+    output::print(global.json, &document, || {
+        let mut text = format!(
+            "Federation {} with a model of {} parameters, in {}.\n\
+             Send each founder its invitation (a secret: one use, two weeks) by a channel you trust:\n",
+            created.federation,
+            created.parameters,
+            dir.display()
+        );
+        for (name, invitation) in &created.invitations {
+            text.push_str(&format!("\n{name}\n{invitation}\n"));
+        }
+        text.push_str(&format!(
+            "\nThen run: unsilo coordinator serve {}\n",
+            dir.display()
+        ));
+        text
+    })
+}
+
+async fn serve(global: &Global, arguments: Serve) -> anyhow::Result<()> {
+    let options = ServeOptions {
+        listen: arguments.listen,
+    };
+    let mut server = Server::start(&arguments.dir, &options).await?;
+    let address = server.address();
+    let document = json!({"listening": address.to_string()});
+    output::print(global.json, &document, || {
+        format!(
+            "Listening on {address}: gRPC for participants, page and endpoint at https://{address}/\n\
+             Ctrl-C stops; a restart goes on where it was.\n"
+        )
+    })?;
+    tokio::select! {
+        result = server.finished() => return Ok(result?),
+        () = interrupted() => {}
+    }
+    server.stop().await?;
+    Ok(())
+}

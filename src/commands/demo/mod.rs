@@ -1,0 +1,206 @@
+//! `unsilo demo`: a whole federation on this machine. Nothing is faked for it: the coordinator and every
+//! participant run the code of `coordinator serve` and `participate`, each in its own directory, with its own
+//! keys, over TLS and gRPC on the loopback interface.
+
+mod data;
+mod report;
+
+use std::{
+    net::TcpListener,
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+use anyhow::Context;
+use clap::Args;
+use tokio::{
+    sync::{mpsc::unbounded_channel, watch},
+    task::JoinSet,
+};
+use unsilo_coordinator::{InitOptions, ServeOptions, Server, init};
+use unsilo_participant::{JoinOptions, Node, NodeOptions, Progress, RoundEvaluation, Summary, join};
+use unsilo_proto::Invite;
+use unsilo_train::DeviceChoice;
+
+use self::data::{COMPANIES, DemoData};
+use super::{Global, interrupted};
+use crate::{output, progress::Display};
+
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// End after the table instead of serving the model until Ctrl-C.
+    #[arg(long)]
+    once: bool,
+    /// Training rounds.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    rounds: u64,
+    /// Chooses the split of the data and the order of rows in training.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Keep everything in this directory instead of a temporary one. It must not exist or be empty.
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// Port of the coordinator on the loopback interface; by default a free one.
+    #[arg(long)]
+    port: Option<u16>,
+    /// Where to train.
+    #[arg(long, default_value = "auto", value_name = "auto|cpu|cuda")]
+    device: DeviceChoice,
+}
+
+/// A company's node after its last round.
+pub(super) struct Outcome {
+    name: String,
+    summary: Summary,
+    evaluation: Option<RoundEvaluation>,
+    device: String,
+}
+
+pub(crate) async fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<()> {
+    let started = Instant::now();
+    let temporary;
+    let dir: &Path = match &arguments.dir {
+        Some(dir) => {
+            std::fs::create_dir_all(dir)
+                .with_context(|| format!("cannot create {}", dir.display()))?;
+            dir
+        }
+        None => {
+            temporary = tempfile::Builder::new()
+                .prefix("unsilo-demo-")
+                .tempdir()
+                .context("cannot create a temporary directory; choose one with --dir")?;
+            temporary.path()
+        }
+    };
+    let data = data::write(dir, arguments.seed)?;
+    let (server, coordinator_dir, invitations) = start_coordinator(dir, arguments).await?;
+    let url = format!("https://{}", server.address());
+    if !global.quiet {
+        eprintln!("Five companies, one coordinator at {url}/ (watch it there while it runs)");
+    }
+
+    let finished = tokio::select! {
+        outcomes = run_companies(global, arguments, dir, &data, &invitations) => Some(outcomes?),
+        () = interrupted() => None,
+    };
+    let Some(outcomes) = finished else {
+        server.stop().await?;
+        anyhow::bail!("interrupted before the last round; nothing is kept unless you chose --dir");
+    };
+    let report = report::Report::new(&outcomes, &data, &coordinator_dir, &url, started.elapsed())?;
+    output::print(global.json, &report, || report.to_text(arguments.once))?;
+    if !arguments.once {
+        interrupted().await;
+    }
+    server.stop().await?;
+    Ok(())
+}
+
+async fn start_coordinator(
+    dir: &Path,
+    arguments: &Arguments,
+) -> anyhow::Result<(Server, PathBuf, Vec<(String, String)>)> {
+    let model = dir.join("model.toml");
+    std::fs::write(&model, data::MODEL)
+        .with_context(|| format!("cannot write {}", model.display()))?;
+    let address = match arguments.port {
+        Some(port) => format!("127.0.0.1:{port}"),
+        None => free_address()?,
+    };
+    let coordinator_dir = dir.join("coordinator");
+    let created = init(
+        &coordinator_dir,
+        &InitOptions {
+            name: "Handwritten digits".into(),
+            model,
+            founders: COMPANIES.map(str::to_owned).to_vec(),
+            listen: address.clone(),
+            address,
+            rounds: Some(arguments.rounds),
+        },
+    )?;
+    let server = Server::start(&coordinator_dir, &ServeOptions::default()).await?;
+    Ok((server, coordinator_dir, created.invitations))
+}
+
+/// A port that is free now. Another program may take it before we listen; then that fails with a clear error.
+fn free_address() -> anyhow::Result<String> {
+    let probe = TcpListener::bind("127.0.0.1:0").context("no free port on the loopback interface")?;
+    Ok(probe.local_addr()?.to_string())
+}
+
+/// Joins every company and runs its node until the federation has finished.
+async fn run_companies(
+    global: &Global,
+    arguments: &Arguments,
+    dir: &Path,
+    data: &DemoData,
+    invitations: &[(String, String)],
+) -> anyhow::Result<Vec<Outcome>> {
+    let names: Vec<String> = invitations.iter().map(|(name, _)| name.clone()).collect();
+    let display = std::sync::Arc::new(Display::new(global.quiet, arguments.rounds, &names));
+    // Dropped when this function is left, however: then every node stops.
+    let (_running, stop) = watch::channel(());
+    let mut nodes = JoinSet::new();
+    for (number, (name, invitation)) in invitations.iter().enumerate() {
+        let company = &data.companies[number];
+        let options = JoinOptions {
+            evaluation: Some(data.test.clone()),
+            baseline: true,
+            seed: Some(arguments.seed.wrapping_mul(1000).wrapping_add(number as u64)),
+            ..JoinOptions::new(dir.join(format!("company-{}", number + 1)), &company.file)
+        };
+        let invite = Invite::from_text(invitation)?;
+        let (name, display, device) = (name.clone(), display.clone(), arguments.device);
+        let mut stop = stop.clone();
+        nodes.spawn(async move {
+            let joined = join(&invite, &options)
+                .await
+                .with_context(|| format!("{name} cannot join"))?;
+            let node = Node::open(
+                &joined.dir,
+                NodeOptions {
+                    device: Some(device),
+                    founders_pin: None,
+                },
+            )?;
+            let device = node.device().to_owned();
+            let (sender, mut progress) = unbounded_channel();
+            let run = node.run(sender, async move {
+                let _ = stop.changed().await;
+            });
+            let mut evaluation = None;
+            let show = async {
+                while let Some(event) = progress.recv().await {
+                    display.show(&name, &event);
+                    if let Progress::Published {
+                        evaluation: Some(measured),
+                        ..
+                    } = event
+                    {
+                        evaluation = Some(measured);
+                    }
+                }
+            };
+            let (summary, ()) = tokio::join!(run, show);
+            let summary = summary.with_context(|| format!("{name} stopped"))?;
+            anyhow::Ok((
+                number,
+                Outcome {
+                    name,
+                    summary,
+                    evaluation,
+                    device,
+                },
+            ))
+        });
+    }
+    let mut outcomes = Vec::new();
+    while let Some(node) = nodes.join_next().await {
+        outcomes.push(node??);
+    }
+    display.finish();
+    outcomes.sort_by_key(|(number, _)| *number);
+    Ok(outcomes.into_iter().map(|(_, outcome)| outcome).collect())
+}

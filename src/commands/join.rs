@@ -1,0 +1,82 @@
+//! `unsilo join INVITE --data FILE --label COLUMN`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::json;
+use unsilo_participant::{JoinOptions, join};
+use unsilo_proto::Invite;
+
+use super::Global;
+use crate::output;
+
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// The invitation that the coordinator's admin sent.
+    invite: String,
+    /// CSV file with the rows to train on; it never leaves this machine.
+    #[arg(long, value_name = "FILE")]
+    data: PathBuf,
+    /// Its label column, if it is not called as in the federation's schema.
+    #[arg(long, value_name = "COLUMN")]
+    label: Option<String>,
+    /// Directory to create for this participant; by default unsilo-NAME.
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// CSV file with rows to measure every new model on, here only.
+    #[arg(long, value_name = "FILE")]
+    evaluate: Option<PathBuf>,
+    /// Also train a model on the own data alone, and measure it beside the shared one.
+    #[arg(long, requires = "evaluate")]
+    baseline: bool,
+}
+
+pub(crate) async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<()> {
+    let invite = Invite::from_text(&arguments.invite)?;
+    let dir = arguments
+        .dir
+        .unwrap_or_else(|| PathBuf::from(format!("unsilo-{}", directory_name(&invite.name))));
+    let joined = join(
+        &invite,
+        &JoinOptions {
+            label: arguments.label,
+            evaluation: arguments.evaluate,
+            baseline: arguments.baseline,
+            ..JoinOptions::new(&dir, arguments.data)
+        },
+    )
+    .await?;
+    let document = json!({
+        "directory": joined.dir,
+        "name": joined.config.name,
+        "federation": joined.draft.federation_id().to_string(),
+        "identity": joined.identity.to_hex(),
+        "data": joined.report,
+        "evaluation": joined.evaluation,
+    });
+    output::print(global.json, &document, || {
+        let mut text = format!(
+            "{} has joined {:?} (federation {}).\nidentity {}\n\nYour data, as this machine sees it; nothing of it was sent:\n{}",
+            joined.config.name,
+            joined.draft.name,
+            joined.draft.federation_id(),
+            joined.identity,
+            joined.report,
+        );
+        if let Some(evaluation) = &joined.evaluation {
+            text.push_str(&format!("\nEvaluation rows:\n{evaluation}"));
+        }
+        text.push_str(&format!(
+            "\nThen run: unsilo participate {}\n",
+            joined.dir.display()
+        ));
+        text
+    })
+}
+
+/// A company's name as a directory's: letters and digits, the rest as dashes.
+fn directory_name(name: &str) -> String {
+    name.chars()
+        .map(|c| if c.is_alphanumeric() { c.to_ascii_lowercase() } else { '-' })
+        .collect()
+}

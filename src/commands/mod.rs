@@ -1,0 +1,100 @@
+//! The commands, one file each. A command parses its arguments, calls a crate, prints.
+
+mod approve;
+mod bench;
+mod coordinator;
+mod demo;
+mod join;
+mod ledger;
+mod participate;
+mod query;
+
+use clap::{ArgAction, Args, Parser, Subcommand};
+
+/// Train one model together; show nobody your data or your update; be paid what it was worth.
+///
+/// Exit codes: 0 done, 1 unexpected failure, 2 wrong command line, 3 a configuration, invitation or data file
+/// is wrong, 4 the other side cannot be reached or trusted, 5 the other side refused, 6 alarm (a signature,
+/// hash or rule is broken), 7 a file cannot be read or written or the disk is full, 8 the address cannot be
+/// listened on, 9 another process already uses the directory.
+#[derive(Parser)]
+#[command(name = "unsilo", version, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options of every command.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Global {
+    /// Print exactly one JSON document on standard output; progress goes to standard error.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Show no progress.
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+    /// Log more; twice for details. The variable UNSILO_LOG sets filters in full.
+    #[arg(long, short, global = true, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a whole federation on this machine: five companies with real handwritten digits.
+    Demo(demo::Arguments),
+    /// Create and run a federation's coordinator.
+    #[command(subcommand)]
+    Coordinator(coordinator::Command),
+    /// Join a federation with an invitation.
+    Join(join::Arguments),
+    /// Run a participant's node from the directory that `join` made.
+    Participate(participate::Arguments),
+    /// Sign the admission of a company that joined after the founding.
+    Approve(approve::Arguments),
+    /// Ask the shared model.
+    Query(query::Arguments),
+    /// Read and verify a ledger.
+    #[command(subcommand)]
+    Ledger(ledger::Command),
+    /// Measure this machine: rates and sizes of the encryption, for capacity planning.
+    Bench(bench::Arguments),
+}
+
+/// Runs what was asked for.
+pub(crate) fn run(cli: Cli) -> anyhow::Result<()> {
+    let global = &cli.global;
+    match cli.command {
+        Command::Demo(arguments) => asynchronous(demo::run(global, &arguments)),
+        Command::Coordinator(command) => asynchronous(coordinator::run(global, command)),
+        Command::Join(arguments) => asynchronous(join::run(global, arguments)),
+        Command::Participate(arguments) => asynchronous(participate::run(global, arguments)),
+        Command::Approve(arguments) => asynchronous(approve::run(global, &arguments)),
+        Command::Query(arguments) => asynchronous(query::run(global, &arguments)),
+        Command::Ledger(command) => ledger::run(global, command),
+        Command::Bench(arguments) => bench::run(global, &arguments),
+    }
+}
+
+fn asynchronous<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?
+        .block_on(future)
+}
+
+/// Completes on Ctrl-C or a termination signal.
+async fn interrupted() {
+    let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        Ok(signal) => signal,
+        Err(_) => {
+            let _ = tokio::signal::ctrl_c().await;
+            return;
+        }
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}

@@ -1,0 +1,118 @@
+//! Exit codes: numbered, documented, the same for every command.
+//!
+//! | code | meaning |
+//! |---|---|
+//! | 0 | done |
+//! | 1 | unexpected failure |
+//! | 2 | wrong command line |
+//! | 3 | a configuration, invitation or data file is wrong |
+//! | 4 | the other side cannot be reached, or its certificate is not the federation's |
+//! | 5 | the other side refused |
+//! | 6 | alarm: a signature, hash or rule of the federation is broken |
+//! | 7 | a file or directory cannot be read or written, or the disk is full |
+//! | 8 | the address cannot be listened on |
+//! | 9 | another process already uses the directory |
+
+use std::process::ExitCode;
+
+use unsilo_coordinator::CoordinatorError;
+use unsilo_ledger::store::StoreError;
+use unsilo_participant::NodeError;
+use unsilo_proto::{InviteError, Rejected};
+
+const UNEXPECTED: u8 = 1;
+const CONFIG: u8 = 3;
+const UNREACHABLE: u8 = 4;
+const REFUSED: u8 = 5;
+const ALARM: u8 = 6;
+const STORAGE: u8 = 7;
+const LISTEN: u8 = 8;
+const LOCKED: u8 = 9;
+
+/// An error of the command line's own, with its exit code.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CommandError {
+    /// A file or argument that a person gave is wrong.
+    #[error("{0}")]
+    Input(String),
+    /// The other side cannot be reached.
+    #[error("{0}")]
+    Unreachable(String),
+    /// The other side said no.
+    #[error("{0}")]
+    Refused(String),
+    /// What was verified does not hold.
+    #[error("{0}")]
+    Alarm(String),
+}
+
+/// Prints an error with its chain and turns it into the exit code.
+pub(crate) fn code(result: anyhow::Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(number(&error))
+        }
+    }
+}
+
+fn number(error: &anyhow::Error) -> u8 {
+    for cause in error.chain() {
+        if let Some(error) = cause.downcast_ref::<CommandError>() {
+            return match error {
+                CommandError::Input(_) => CONFIG,
+                CommandError::Unreachable(_) => UNREACHABLE,
+                CommandError::Refused(_) => REFUSED,
+                CommandError::Alarm(_) => ALARM,
+            };
+        }
+        if let Some(error) = cause.downcast_ref::<NodeError>() {
+            return node(error);
+        }
+        if let Some(error) = cause.downcast_ref::<CoordinatorError>() {
+            return coordinator(error);
+        }
+        if cause.is::<InviteError>() {
+            return CONFIG;
+        }
+        if cause.is::<Rejected>() {
+            return REFUSED;
+        }
+        if cause.is::<StoreError>() {
+            return ALARM;
+        }
+        if cause.is::<std::io::Error>() {
+            return STORAGE;
+        }
+    }
+    UNEXPECTED
+}
+
+fn node(error: &NodeError) -> u8 {
+    match error {
+        NodeError::Config { .. }
+        | NodeError::Data { .. }
+        | NodeError::Invite(_)
+        | NodeError::Directory(_) => CONFIG,
+        NodeError::Locked { .. } => LOCKED,
+        NodeError::Unreachable { .. } | NodeError::Certificate { .. } => UNREACHABLE,
+        NodeError::Rejected(_) => REFUSED,
+        NodeError::Alarm(_) => ALARM,
+        NodeError::DiskFull { .. }
+        | NodeError::Permission { .. }
+        | NodeError::Io { .. }
+        | NodeError::Store { .. } => STORAGE,
+        NodeError::Computation(_) => UNEXPECTED,
+    }
+}
+
+fn coordinator(error: &CoordinatorError) -> u8 {
+    match error {
+        CoordinatorError::Config { .. } | CoordinatorError::Directory(_) => CONFIG,
+        CoordinatorError::Io { .. } => STORAGE,
+        CoordinatorError::Ledger(_) => ALARM,
+        CoordinatorError::Listen { .. } => LISTEN,
+        CoordinatorError::Certificates(_) | CoordinatorError::Randomness(_) => UNEXPECTED,
+    }
+}

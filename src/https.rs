@@ -1,0 +1,155 @@
+//! A small HTTPS client for the coordinator's endpoint, which trusts one authority: the federation's.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use anyhow::Context;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::{
+    Method, Request, StatusCode,
+    body::Bytes,
+    header::{CONTENT_TYPE, HOST},
+};
+use hyper_util::rt::TokioIo;
+use rustls::{
+    ClientConfig, RootCertStore,
+    pki_types::{CertificateDer, ServerName, pem::PemObject},
+};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use crate::exit::CommandError;
+
+/// Longest wait for a connection and for an answer.
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// Largest answer that is read, bytes.
+const ANSWER_BYTES: usize = 16 << 20;
+
+/// A coordinator's endpoint.
+pub(crate) struct Endpoint {
+    address: String,
+    host: ServerName<'static>,
+    tls: TlsConnector,
+}
+
+impl Endpoint {
+    /// The endpoint at `url` (`https://host:port`), certified by the authority in `authority` (DER or PEM).
+    pub(crate) fn new(url: &str, authority: &Path) -> anyhow::Result<Self> {
+        let wrong = || {
+            CommandError::Input(format!(
+                "{url:?} is not an endpoint: give https://host:port, as the coordinator prints it"
+            ))
+        };
+        let address = url.strip_prefix("https://").ok_or_else(wrong)?.trim_end_matches('/');
+        let (host, port) = address.rsplit_once(':').ok_or_else(wrong)?;
+        port.parse::<u16>().map_err(|_| wrong())?;
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let host = ServerName::try_from(host.to_owned()).map_err(|_| wrong())?;
+
+        let bytes = std::fs::read(authority).with_context(|| {
+            format!(
+                "cannot read the federation's authority {}: it is authority.der in the coordinator's directory",
+                authority.display()
+            )
+        })?;
+        let certificate = if bytes.starts_with(b"-----") {
+            CertificateDer::from_pem_slice(&bytes).ok()
+        } else {
+            Some(CertificateDer::from(bytes))
+        };
+        let mut roots = RootCertStore::empty();
+        certificate
+            .and_then(|certificate| roots.add(certificate).ok())
+            .ok_or_else(|| {
+                CommandError::Input(format!("{} is not a certificate", authority.display()))
+            })?;
+        let config = ClientConfig::builder_with_provider(Arc::new(
+            rustls::crypto::ring::default_provider(),
+        ))
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+        Ok(Self {
+            address: address.to_owned(),
+            host,
+            tls: TlsConnector::from(Arc::new(config)),
+        })
+    }
+
+    /// `GET path`, as JSON.
+    pub(crate) async fn get(&self, path: &str) -> anyhow::Result<serde_json::Value> {
+        self.request(Method::GET, path, Bytes::new()).await
+    }
+
+    /// `POST path` with a JSON body, as JSON.
+    pub(crate) async fn post(
+        &self,
+        path: &str,
+        body: &serde_json::Value,
+    ) -> anyhow::Result<serde_json::Value> {
+        let body = Bytes::from(serde_json::to_vec(body)?);
+        self.request(Method::POST, path, body).await
+    }
+
+    async fn request(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> anyhow::Result<serde_json::Value> {
+        let exchange = tokio::time::timeout(TIMEOUT, self.exchange(method, path, body));
+        let (status, answer) = exchange
+            .await
+            .map_err(|_| self.unreachable(&"no answer within 30 s"))??;
+        let answer: serde_json::Value = serde_json::from_slice(&answer)
+            .with_context(|| format!("{} answered something that is not JSON", self.address))?;
+        if status.is_success() {
+            return Ok(answer);
+        }
+        let text = |key: &str| answer.get(key).and_then(serde_json::Value::as_str);
+        let detail = text("detail").unwrap_or("no reason given");
+        let field = text("field").map(|field| format!("{field}: ")).unwrap_or_default();
+        Err(CommandError::Refused(format!("{field}{detail} ({status})")).into())
+    }
+
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> anyhow::Result<(StatusCode, Bytes)> {
+        let stream = TcpStream::connect(&self.address)
+            .await
+            .map_err(|error| self.unreachable(&error))?;
+        let stream = self
+            .tls
+            .connect(self.host.clone(), stream)
+            .await
+            .map_err(|error| self.unreachable(&error))?;
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+        let driver = tokio::spawn(connection);
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(HOST, &self.address)
+            .header(CONTENT_TYPE, "application/json")
+            .body(Full::new(body))?;
+        let response = sender.send_request(request).await?;
+        let status = response.status();
+        let answer = Limited::new(response.into_body(), ANSWER_BYTES)
+            .collect()
+            .await
+            .map_err(|error| self.unreachable(&error))?
+            .to_bytes();
+        driver.abort();
+        Ok((status, answer))
+    }
+
+    fn unreachable(&self, reason: &dyn std::fmt::Display) -> CommandError {
+        CommandError::Unreachable(format!(
+            "cannot get an answer from https://{}: {reason}; check that the coordinator runs and that the \
+             authority file is this federation's",
+            self.address
+        ))
+    }
+}

@@ -1,0 +1,200 @@
+//! Progress bars for people on terminals, plain lines for everything else.
+
+use std::{
+    collections::BTreeMap,
+    io::{self, IsTerminal, Write},
+    sync::{Mutex, OnceLock, PoisonError},
+    time::Duration,
+};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use unsilo_participant::Progress;
+
+/// All bars of the process, so that log lines and bars do not overwrite each other.
+fn bars() -> &'static MultiProgress {
+    static BARS: OnceLock<MultiProgress> = OnceLock::new();
+    BARS.get_or_init(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr()))
+}
+
+/// Writes log lines above the bars.
+#[derive(Default)]
+pub(crate) struct LogWriter {
+    line: Vec<u8>,
+}
+
+impl Write for LogWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.line.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        bars().suspend(|| io::stderr().write_all(&self.line))?;
+        self.line.clear();
+        Ok(())
+    }
+}
+
+impl Drop for LogWriter {
+    fn drop(&mut self) {
+        // A log line that cannot be written has nowhere to be reported.
+        let _ = self.flush();
+    }
+}
+
+/// How one or several nodes' progress is shown.
+pub(crate) enum Display {
+    /// Nothing (`--quiet`).
+    Silent,
+    /// A line an event that people care about.
+    Lines,
+    /// A bar a node, and one for the rounds.
+    Bars(Mutex<Bars>),
+}
+
+/// The bars of one run.
+pub(crate) struct Bars {
+    rounds: ProgressBar,
+    nodes: BTreeMap<String, ProgressBar>,
+}
+
+impl Display {
+    /// Bars on a terminal, lines elsewhere, nothing when quiet. `rounds` is how many there will be, 0 if that
+    /// is not known.
+    pub(crate) fn new(quiet: bool, rounds: u64, nodes: &[String]) -> Self {
+        if quiet {
+            return Self::Silent;
+        }
+        if !io::stderr().is_terminal() {
+            return Self::Lines;
+        }
+        let width = nodes.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+        let style = |template: &str| {
+            ProgressStyle::with_template(template)
+                .unwrap_or_else(|_| ProgressStyle::default_bar())
+                .progress_chars("━╸─")
+        };
+        let total = bars().add(ProgressBar::new(rounds));
+        total.set_prefix(format!("{:width$}", "rounds"));
+        total.set_style(style(
+            "{prefix} {bar:30.green} {pos:>3}/{len} {msg} [{elapsed}, {eta} left]",
+        ));
+        total.enable_steady_tick(Duration::from_millis(250));
+        let nodes = nodes
+            .iter()
+            .map(|name| {
+                let bar = bars().add(ProgressBar::new(1));
+                bar.set_prefix(format!("{name:width$}"));
+                bar.set_style(style("{prefix} {bar:30.cyan} {msg}"));
+                (name.clone(), bar)
+            })
+            .collect();
+        Self::Bars(Mutex::new(Bars {
+            rounds: total,
+            nodes,
+        }))
+    }
+
+    /// Shows what the node `name` reports.
+    pub(crate) fn show(&self, name: &str, progress: &Progress) {
+        match self {
+            Self::Silent => {}
+            Self::Lines => {
+                if let Some(line) = line(progress) {
+                    // Nobody may be reading standard error; the work goes on.
+                    let _ = writeln!(io::stderr(), "{name}: {line}");
+                }
+            }
+            Self::Bars(state) => {
+                let state = state.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Progress::Published { round, .. } = progress {
+                    state.rounds.set_position(*round);
+                }
+                let Some(bar) = state.nodes.get(name) else { return };
+                match progress {
+                    Progress::Training {
+                        round,
+                        step,
+                        of,
+                        loss,
+                    } => {
+                        bar.set_length(*of as u64);
+                        bar.set_position(*step as u64);
+                        bar.set_message(format!("round {round}: training, loss {loss:.3}"));
+                    }
+                    Progress::Uploading { round, sent, of } => {
+                        bar.set_length(*of);
+                        bar.set_position(*sent);
+                        bar.set_message(format!("round {round}: sending encrypted"));
+                    }
+                    Progress::Alarm(_) | Progress::Warning { .. } => {
+                        if let Some(line) = line(progress) {
+                            bars().suspend(|| eprintln!("{name}: {line}"));
+                        }
+                    }
+                    other => {
+                        if let Some(line) = line(other) {
+                            bar.set_message(line);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Removes the bars.
+    pub(crate) fn finish(&self) {
+        if let Self::Bars(state) = self {
+            let state = state.lock().unwrap_or_else(PoisonError::into_inner);
+            state.rounds.finish_and_clear();
+            for bar in state.nodes.values() {
+                bar.finish_and_clear();
+            }
+        }
+    }
+}
+
+/// An event as a line for people; `None` for what only a bar can show.
+fn line(progress: &Progress) -> Option<String> {
+    Some(match progress {
+        Progress::Connected { address } => format!("connected to {address}"),
+        Progress::Disconnected { reason, retry_ms } => {
+            format!("disconnected: {reason}; trying again in {} s", retry_ms.div_ceil(1000))
+        }
+        Progress::Founding { founders, missing } if missing.is_empty() => {
+            let mut text = String::from("signing as one of these founders; compare the keys by another channel:");
+            for founder in founders {
+                text.push_str(&format!("\n  {}  {}", founder.key, founder.name));
+            }
+            text
+        }
+        Progress::Founding { missing, .. } => {
+            format!("waiting for founders to join: {}", missing.join(", "))
+        }
+        Progress::Seated { round } => format!("round {round}: offered a seat on the committee"),
+        Progress::Training { .. } | Progress::Uploading { .. } => return None,
+        Progress::Encrypted { round, bytes, .. } => {
+            format!("round {round}: update encrypted, {bytes} bytes")
+        }
+        Progress::Contributed { round, .. } => {
+            format!("round {round}: contribution on the ledger")
+        }
+        Progress::Cosigned { round } => format!("round {round}: close cosigned"),
+        Progress::Opened { round } => format!("round {round}: answered with its share of the sum's key"),
+        Progress::Signed { round } => format!("round {round}: recomputed the model and signed it"),
+        Progress::Published {
+            round, evaluation, ..
+        } => match evaluation {
+            Some(evaluation) => format!(
+                "round {round}: new model, accuracy {:.1} % here",
+                100.0 * evaluation.shared_accuracy
+            ),
+            None => format!("round {round}: new model"),
+        },
+        Progress::Voided { round, reason } => format!("round {round} is void: {reason}"),
+        Progress::Waiting { reason } => format!("waiting: {reason}"),
+        Progress::Warning { message } => format!("warning: {message}"),
+        Progress::Alarm(alarm) => format!("ALARM: {alarm}"),
+        Progress::Finished => "finished: the federation has run all its rounds".to_owned(),
+    })
+}
