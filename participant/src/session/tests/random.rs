@@ -1,0 +1,351 @@
+//! Invariants over random orders of events, a coordinator that contradicts itself, and crashes between any two effects.
+
+use proptest::{collection::vec, prelude::*};
+use unsilo_ledger::SignedEntry;
+
+use super::*;
+
+/// Something that happens.
+#[derive(Clone, Debug)]
+enum Act {
+    /// The ledger says: round, phase, who is in, which weights, which earlier rounds are void.
+    Ledger {
+        round: u64,
+        stage: u8,
+        variant: u8,
+        void: bool,
+    },
+    /// The coordinator asks.
+    Step { round: u64, kind: u8, variant: u8 },
+    /// The oldest or newest work under way ends.
+    Work { newest: bool },
+    /// The connection is lost.
+    Disconnect,
+    /// The process is killed after so many more effects.
+    Kill { after: usize },
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        4 => (1..=3_u64, 0..4_u8, 0..3_u8, any::<bool>())
+            .prop_map(|(round, stage, variant, void)| Act::Ledger { round, stage, variant, void }),
+        6 => (1..=3_u64, 0..7_u8, 0..2_u8).prop_map(|(round, kind, variant)| Act::Step { round, kind, variant }),
+        6 => any::<bool>().prop_map(|newest| Act::Work { newest }),
+        1 => Just(Act::Disconnect),
+        2 => (0..4_usize).prop_map(|after| Act::Kill { after }),
+    ]
+}
+
+/// A world with the work under way, and what the coordinator has seen.
+struct Chaos {
+    world: World,
+    under_way: Vec<Effect>,
+    /// Every answer of work is different: a repetition that is not replayed from a record shows.
+    fresh: u8,
+    uploads: Vec<(u64, Hash, Hash)>,
+    opened: BTreeMap<u64, Vec<Call>>,
+    cosigned: BTreeMap<u64, Vec<Call>>,
+    published: BTreeMap<u64, Vec<Call>>,
+    voided: BTreeSet<u64>,
+}
+
+impl Chaos {
+    fn new() -> Self {
+        Self {
+            world: World::new(),
+            under_way: Vec::new(),
+            fresh: 0,
+            uploads: Vec::new(),
+            opened: BTreeMap::new(),
+            cosigned: BTreeMap::new(),
+            published: BTreeMap::new(),
+            voided: BTreeSet::new(),
+        }
+    }
+
+    fn act(&mut self, act: Act) {
+        let done = match act {
+            Act::Ledger {
+                round,
+                stage,
+                variant,
+                void,
+            } => {
+                let facts = self.facts(round, stage, variant, void);
+                self.world.ledger(facts)
+            }
+            Act::Step {
+                round,
+                kind,
+                variant,
+            } => self.world.step(step(round, kind, variant)),
+            Act::Work { newest } => {
+                let at = if newest {
+                    self.under_way.len().checked_sub(1)
+                } else {
+                    Some(0)
+                };
+                match at.filter(|at| *at < self.under_way.len()) {
+                    Some(at) => {
+                        let effect = self.under_way.remove(at);
+                        let event = self.end_of(effect);
+                        self.world.feed(event)
+                    }
+                    None => Vec::new(),
+                }
+            }
+            Act::Disconnect => {
+                self.under_way
+                    .retain(|effect| effect.task().is_some_and(Task::is_local));
+                self.world.feed(Event::Disconnected)
+            }
+            Act::Kill { after } => {
+                self.world.kill_after = Some(after);
+                Vec::new()
+            }
+        };
+        for effect in done {
+            self.see(&effect);
+            if effect.task().is_some() {
+                self.under_way.push(effect);
+            }
+        }
+    }
+
+    /// Facts that contradict those before as a ledger never would; the session must keep its own rules all the same.
+    fn facts(&self, round: u64, stage: u8, variant: u8, void: bool) -> Facts {
+        let disk = &self.world.disk;
+        let mut facts = open(round);
+        if let Some(seat) = disk.seats.get(&round) {
+            facts.round.as_mut().expect("open").seats = seats(&seat.round_key);
+        }
+        if stage == 0 {
+            facts = idle(round);
+        }
+        if stage >= 2 {
+            let mine = disk
+                .contributions
+                .get(&round)
+                .map_or(root(90), |made| made.root);
+            facts = with_contributions(facts, mine);
+            let current = facts.round.as_mut().expect("open");
+            current.contributions_hash = [variant; 32];
+            if !disk.contributions.contains_key(&round) {
+                current.contributions.remove(ME as usize);
+            }
+        }
+        if stage == 3 {
+            facts = closed(facts, [16, 16, 16, 16 + u16::from(variant)]);
+            let current = facts.round.as_mut().expect("closed");
+            let there: Vec<_> = current
+                .contributions
+                .iter()
+                .map(|made| made.participant)
+                .collect();
+            current.weights.retain(|(id, _)| there.contains(id));
+        }
+        if void {
+            facts.void = (1..round)
+                .map(|earlier| (earlier, VoidReason::BadSum))
+                .collect();
+        }
+        facts
+    }
+
+    /// How the work that an effect started ends.
+    fn end_of(&mut self, effect: Effect) -> Event {
+        self.fresh = self.fresh.wrapping_add(1);
+        let fresh = self.fresh;
+        match effect {
+            Effect::MakeSeat {
+                round,
+                model,
+                size,
+                draw,
+            } => Event::SeatMade(SeatRecord {
+                round,
+                model,
+                round_key: vec![fresh],
+                nonce: [fresh; 32],
+                size,
+                draw,
+            }),
+            Effect::Contribute(job) => Event::Encrypted {
+                round: job.round,
+                model: job.model,
+                root: root(fresh),
+                bytes: 100,
+            },
+            Effect::Upload { round, root, .. } => Event::Uploaded {
+                round,
+                receipt: receipt(round, root),
+            },
+            Effect::OpenShares(job) => Event::SharesCombined {
+                round: job.round,
+                digest: job.digest,
+                answer: vec![fresh; 8],
+            },
+            Effect::Recompute(published) => Event::Recomputed {
+                round: published.round,
+                model: published.model,
+            },
+            Effect::FirstModel { model, .. } | Effect::FetchModel { model } => {
+                Event::ModelHeld(model)
+            }
+            Effect::Evaluate { round, model, .. } => Event::Evaluated {
+                round,
+                model,
+                evaluation: None,
+            },
+            Effect::Call(call) => Event::Accepted(call.task()),
+            other => panic!("{other:?} is no work"),
+        }
+    }
+
+    /// The coordinator sees an effect: here the invariants are checked.
+    fn see(&mut self, effect: &Effect) {
+        let disk = &self.world.disk;
+        match effect {
+            Effect::Upload { round, root, entry } => {
+                let made = disk
+                    .contributions
+                    .get(round)
+                    .expect("recorded before it is sent");
+                assert_eq!(made.root, *root, "one contribution a round");
+                SignedEntry::decode(entry).expect("a signed entry");
+                let facts = self.world.session.facts();
+                for (earlier, model, sent) in &self.uploads {
+                    let same_round = earlier == round && sent == root;
+                    let void = facts.is_some_and(|facts| facts.void.contains_key(earlier));
+                    assert!(
+                        same_round || *model != made.model || void,
+                        "two contributions to one model, rounds {earlier} and {round}"
+                    );
+                }
+                self.uploads.push((*round, made.model, *root));
+            }
+            Effect::Call(call @ Call::Open { round, .. }) => {
+                assert!(
+                    disk.opened.contains_key(round),
+                    "recorded before it is sent"
+                );
+                assert!(
+                    !self.voided.contains(round),
+                    "void and answer of round {round}"
+                );
+                once(&mut self.opened, *round, call);
+            }
+            Effect::Call(Call::SignVoid { round, .. }) => {
+                assert!(disk.voided.contains(round), "recorded before it is sent");
+                assert!(
+                    !self.opened.contains_key(round),
+                    "answer and void of round {round}"
+                );
+                self.voided.insert(*round);
+            }
+            Effect::Call(call @ Call::CosignClose { round, .. }) => {
+                assert!(
+                    disk.cosigned.contains_key(round),
+                    "recorded before it is sent"
+                );
+                once(&mut self.cosigned, *round, call);
+            }
+            Effect::Call(call @ Call::SignPublish { round, .. }) => {
+                assert!(
+                    disk.published.contains_key(round),
+                    "recorded before it is sent"
+                );
+                once(&mut self.published, *round, call);
+            }
+            Effect::Call(Call::OfferSeat { round, .. }) => {
+                assert!(disk.seats.contains_key(round), "recorded before it is sent");
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Every call of a round has the same bytes.
+fn once(seen: &mut BTreeMap<u64, Vec<Call>>, round: u64, call: &Call) {
+    let before = seen.entry(round).or_default();
+    assert!(
+        before.iter().all(|other| other == call),
+        "two different acts in round {round}"
+    );
+    before.push(call.clone());
+}
+
+fn step(round: u64, kind: u8, variant: u8) -> StepKind {
+    match kind {
+        0 => seating(round),
+        1 => StepKind::Contributing { round },
+        2 => StepKind::Closing { round },
+        3 => StepKind::Opening { round },
+        4 => publishing(round, 1 + variant),
+        5 => voiding(round),
+        _ => StepKind::Resting {
+            finished: false,
+            reason: String::new(),
+        },
+    }
+}
+
+/// The way of an honest round, so that random acts start from every stage of it.
+fn honest(stages: usize) -> Vec<Act> {
+    let work = Act::Work { newest: true };
+    let ledger = |stage| Act::Ledger {
+        round: 1,
+        stage,
+        variant: 0,
+        void: false,
+    };
+    let step = |kind| Act::Step {
+        round: 1,
+        kind,
+        variant: 0,
+    };
+    let way = [
+        ledger(0),
+        step(0),
+        work.clone(),
+        work.clone(),
+        ledger(1),
+        step(1),
+        work.clone(),
+        work.clone(),
+        ledger(2),
+        step(2),
+        work.clone(),
+        ledger(3),
+        step(3),
+        work.clone(),
+        work,
+    ];
+    way.into_iter().take(stages).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 3_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_order_of_events_and_crashes_makes_the_node_act_twice(
+        stages in 0..16_usize,
+        acts in vec(act(), 1..60),
+    ) {
+        let mut chaos = Chaos::new();
+        for act in honest(stages).into_iter().chain(acts) {
+            chaos.act(act);
+        }
+    }
+}
+
+#[test]
+fn the_honest_way_reaches_the_answer() {
+    let mut chaos = Chaos::new();
+    for act in honest(usize::MAX) {
+        chaos.act(act);
+    }
+    assert_eq!(chaos.opened.len(), 1);
+    assert_eq!(chaos.uploads.len(), 1);
+    assert_eq!(chaos.cosigned.len(), 1);
+}
