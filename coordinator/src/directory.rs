@@ -13,13 +13,13 @@
 
 use std::{
     collections::BTreeMap,
-    fs::{self, File, OpenOptions},
+    fs::{self, File, OpenOptions, TryLockError},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
 };
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tonic::service::Routes;
 use unsilo_ledger::{
     Draft, SigningIdentity,
@@ -39,13 +39,15 @@ use crate::{
     endpoint::Endpoint,
     error::CoordinatorError,
     models::Models,
-    owner::{self, OwnerParts},
+    owner::{self, OwnerParts, OwnerThread},
     round::Timing,
     service::{Services, params_of},
 };
 
 /// Every owner's equal grant of stake. A round number of small parts: only ratios matter.
 const GRANT: u64 = 1_000_000;
+/// Predictions computed at a time; more wait. Each takes a core.
+const PREDICTIONS: usize = 4;
 /// Exponent of the value of one quantisation step in the first round (design default).
 const UNIT_LOG2: i8 = -14;
 
@@ -182,6 +184,16 @@ pub fn invite(path: &Path, name: &str, valid_hours: u64) -> Result<String, Coord
     Ok(invite.to_text())
 }
 
+/// Refuses the company called `name` from now on, or lets it in again. The coordinator may be running: its
+/// next call is refused. The ledger is not touched.
+///
+/// # Errors
+/// [`CoordinatorError`] if nobody of that name has joined, or the directory cannot be written.
+pub fn suspend(path: &Path, name: &str, suspended: bool) -> Result<(), CoordinatorError> {
+    Directory::open(path)?;
+    Members::open(path.join("members"))?.suspend(name, suspended)
+}
+
 impl Directory {
     pub(crate) fn open(path: &Path) -> Result<Self, CoordinatorError> {
         let draft_path = path.join("draft");
@@ -224,12 +236,13 @@ impl Directory {
             .server_config(&host_names(&self.settings.address))
     }
 
-    /// Takes the directory's lock, opens and verifies the ledger, starts the owner, and builds the routes.
+    /// Opens and verifies the ledger, starts the owner, and builds the routes. The caller holds
+    /// [`Directory::lock`]. Streams end when `stopping` turns true.
     pub(crate) fn assemble(
         self,
         failed: mpsc::Sender<CoordinatorError>,
-    ) -> Result<(Routes, File), CoordinatorError> {
-        let lock = self.lock()?;
+        stopping: watch::Receiver<bool>,
+    ) -> Result<(Routes, OwnerThread), CoordinatorError> {
         let seed_path = self.path.join("secrets/identity");
         let seed =
             Zeroizing::new(fs::read(&seed_path).map_err(CoordinatorError::io("read", &seed_path))?);
@@ -259,7 +272,7 @@ impl Directory {
         let contributions = Contributions::open(self.path.join("contributions"))?;
         let models = Models::open(self.path.join("models"), self.draft.model.clone())?;
         let (served, serving) = watch::channel(None);
-        let owner = owner::start(OwnerParts {
+        let (owner, thread) = owner::start(OwnerParts {
             draft: self.draft.clone(),
             timing: Timing {
                 contribute_ms: self.settings.contribute_seconds.saturating_mul(1000),
@@ -283,6 +296,7 @@ impl Directory {
             draft: Arc::new(self.draft.clone()),
             served: serving,
             connected: connected.clone(),
+            predictions: Arc::new(Semaphore::new(PREDICTIONS)),
         };
         let services = Arc::new(Services {
             owner,
@@ -295,15 +309,19 @@ impl Directory {
             authority: self.authority,
             connected,
             uploading: Mutex::new(BTreeMap::new()),
+            stopping,
         });
+        // Unknown paths are the endpoint's to answer, in the words of HTTP.
         let routes = services
             .routes()
             .into_axum_router()
+            .reset_fallback()
             .merge(endpoint.router());
-        Ok((Routes::from(routes), lock))
+        Ok((Routes::from(routes), thread))
     }
 
-    fn lock(&self) -> Result<File, CoordinatorError> {
+    /// Takes the directory for this process, until the file is dropped.
+    pub(crate) fn lock(&self) -> Result<File, CoordinatorError> {
         let path = self.path.join("lock");
         let file = OpenOptions::new()
             .write(true)
@@ -312,12 +330,13 @@ impl Directory {
             .mode(0o600)
             .open(&path)
             .map_err(CoordinatorError::io("lock", &path))?;
-        file.try_lock().map_err(|_| {
-            CoordinatorError::Directory(format!(
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(TryLockError::WouldBlock) => Err(CoordinatorError::Directory(format!(
                 "another coordinator already serves from {}: stop it first",
                 self.path.display()
-            ))
-        })?;
-        Ok(file)
+            ))),
+            Err(TryLockError::Error(error)) => Err(CoordinatorError::io("lock", &path)(error)),
+        }
     }
 }

@@ -20,6 +20,6 @@ mod round;
 mod server;
 mod service;
 
-pub use directory::{DEFAULT_VALID_HOURS, InitOptions, Initialised, init, invite};
+pub use directory::{DEFAULT_VALID_HOURS, InitOptions, Initialised, init, invite, suspend};
 pub use error::CoordinatorError;
 pub use server::{ServeOptions, Server};

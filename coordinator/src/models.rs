@@ -34,10 +34,8 @@ impl Models {
             .flat_map(|weight| weight.to_le_bytes())
             .collect();
         let hash = model_hash(&self.spec, &bytes);
-        let path = self.path(&hash);
-        if !path.exists() {
-            durable::write(&path, &bytes, Readers::Owner)?;
-        }
+        // Written also if it is there: the file may have been damaged since.
+        durable::write(&self.path(&hash), &bytes, Readers::Owner)?;
         Ok(hash)
     }
 

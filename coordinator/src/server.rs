@@ -13,7 +13,7 @@ use std::{
 use futures_util::Stream;
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{Semaphore, mpsc},
+    sync::{Semaphore, mpsc, watch},
     task::JoinHandle,
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
@@ -53,6 +53,7 @@ impl Server {
     /// [`CoordinatorError`] says what is wrong with directory, configuration, ledger or address.
     pub async fn start(directory: &Path, options: &ServeOptions) -> Result<Self, CoordinatorError> {
         let directory = Directory::open(directory)?;
+        let lock = directory.lock()?;
         let listen = options
             .listen
             .clone()
@@ -72,11 +73,16 @@ impl Server {
             })?;
         let tls = directory.tls()?;
         let (failed, mut failure) = mpsc::channel(1);
-        let (routes, lock) = directory.assemble(failed)?;
+        let (stopping, until_stopping) = watch::channel(false);
+        // Replaying the ledger takes as long as the ledger is.
+        let (routes, owner) =
+            tokio::task::spawn_blocking(move || directory.assemble(failed, until_stopping))
+                .await
+                .map_err(|error| CoordinatorError::Directory(error.to_string()))??;
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-        let incoming = accept(listener, TlsAcceptor::from(Arc::new(tls)));
+        let (cut, until_cut) = watch::channel(false);
+        let incoming = accept(listener, TlsAcceptor::from(Arc::new(tls)), until_cut);
         let task = tokio::spawn(async move {
-            let _lock = lock;
             let (draining, drained) = tokio::sync::oneshot::channel();
             let serve = GrpcServer::builder()
                 .accept_http1(true)
@@ -87,18 +93,25 @@ impl Server {
                 .serve_with_incoming_shutdown(incoming, async move {
                     // A dropped handle stops the server too.
                     let _ = stopped.await;
+                    // Step streams end, and what else is under way gets some time.
+                    let _ = stopping.send(true);
                     let _ = draining.send(());
                 });
-            // Step streams never end by themselves: after the drain they are cut, and clients reconnect.
             let deadline = async {
                 let _ = drained.await;
                 tokio::time::sleep(DRAIN).await;
             };
-            tokio::select! {
+            let result = tokio::select! {
                 result = serve => result.map_err(|error| CoordinatorError::Directory(error.to_string())),
                 () = deadline => Ok(()),
                 Some(error) = failure.recv() => Err(error),
-            }
+            };
+            // Connections run beside `serve` and would outlive it: whoever is left is cut off and reconnects.
+            let _ = cut.send(true);
+            owner.stop().await;
+            // From here on nobody touches the directory, so the next coordinator may have it.
+            drop(lock);
+            result
         });
         Ok(Self {
             address,
@@ -137,14 +150,16 @@ impl Server {
 }
 
 /// Connections with finished handshakes. Handshakes run beside each other, so a slow one delays nobody.
-fn accept(listener: TcpListener, acceptor: TlsAcceptor) -> Incoming {
+fn accept(listener: TcpListener, acceptor: TlsAcceptor, cut: watch::Receiver<bool>) -> Incoming {
     let (sender, receiver) = mpsc::channel(64);
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     tokio::spawn(async move {
         loop {
-            let Ok(place) = places.clone().acquire_owned().await else {
-                return;
+            let place = tokio::select! {
+                place = places.clone().acquire_owned() => place,
+                () = sender.closed() => return,
             };
+            let Ok(place) = place else { return };
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
                 () = sender.closed() => return,
@@ -158,17 +173,17 @@ fn accept(listener: TcpListener, acceptor: TlsAcceptor) -> Incoming {
                     continue;
                 }
             };
-            let (acceptor, sender) = (acceptor.clone(), sender.clone());
+            let (acceptor, sender, cut) = (acceptor.clone(), sender.clone(), cut.clone());
             tokio::spawn(async move {
                 let _ = stream.set_nodelay(true);
                 match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
                     Ok(Ok(stream)) => {
-                        let _ = sender
-                            .send(Connection {
-                                stream,
-                                _place: place,
-                            })
-                            .await;
+                        let connection = Connection {
+                            stream,
+                            cut: Box::pin(until_true(cut)),
+                            _place: place,
+                        };
+                        let _ = sender.send(connection).await;
                     }
                     Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
                     Err(_) => tracing::debug!("a TLS handshake took too long"),
@@ -191,9 +206,16 @@ impl Stream for Incoming {
     }
 }
 
+/// Ends when the value turns true or its sender is gone.
+pub(crate) async fn until_true(mut value: watch::Receiver<bool>) {
+    let _ = value.wait_for(|value| *value).await;
+}
+
 /// A TLS connection and its place among [`CONNECTIONS`].
 struct Connection {
     stream: TlsStream<TcpStream>,
+    /// Ends when the server does: reading fails from then on.
+    cut: Pin<Box<dyn Future<Output = ()> + Send>>,
     _place: tokio::sync::OwnedSemaphorePermit,
 }
 
@@ -211,6 +233,11 @@ impl tokio::io::AsyncRead for Connection {
         context: &mut Context<'_>,
         buffer: &mut tokio::io::ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.cut.as_mut().poll(context).is_ready() {
+            // A future that has ended must not be asked again.
+            self.cut = Box::pin(std::future::ready(()));
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
         Pin::new(&mut self.stream).poll_read(context, buffer)
     }
 }

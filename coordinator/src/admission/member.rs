@@ -27,9 +27,6 @@ pub(crate) struct Member {
     identity: String,
     /// SHA-256 of the certificate in use, hex. Joining again replaces it.
     certificate: String,
-    /// A suspended member is refused; the ledger is not touched.
-    #[serde(default)]
-    pub(crate) suspended: bool,
     /// When it first joined, milliseconds since 1970: the order of the founders.
     joined_ms: u64,
 }
@@ -45,7 +42,6 @@ impl Member {
             name: name.to_owned(),
             identity: identity.to_hex(),
             certificate: HEXLOWER.encode(&certificate),
-            suspended: false,
             joined_ms,
         }
     }
@@ -101,9 +97,7 @@ impl Members {
     pub(crate) fn record(&self, member: Member) -> Result<(), CoordinatorError> {
         check_name("participant name", &member.name)
             .map_err(|error| CoordinatorError::Directory(error.to_string()))?;
-        let path = self
-            .directory
-            .join(format!("{}.toml", HEXLOWER.encode(member.name.as_bytes())));
+        let path = self.file(&member.name, "toml");
         let text = toml::to_string(&member)
             .map_err(|error| CoordinatorError::config(&path, error.to_string()))?;
         durable::write(&path, text.as_bytes(), Readers::Owner)?;
@@ -112,6 +106,54 @@ impl Members {
             .unwrap_or_else(PoisonError::into_inner)
             .insert(member.name.clone(), member);
         Ok(())
+    }
+
+    /// Refuses (or again lets in) the company called `name`; the ledger is not touched.
+    ///
+    /// A file beside the member's says so, and is looked for at every call: whoever writes it, a running
+    /// coordinator notices, and writing it cannot cross a renewal of the member's certificate.
+    pub(crate) fn suspend(&self, name: &str, suspended: bool) -> Result<(), CoordinatorError> {
+        if !self.file(name, "toml").exists() {
+            return Err(CoordinatorError::Directory(format!(
+                "nobody called {name:?} has joined this federation: check the spelling"
+            )));
+        }
+        let path = self.file(name, "suspended");
+        if suspended {
+            return durable::write(&path, b"", Readers::Owner);
+        }
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(CoordinatorError::io("remove", path)(error))
+            }
+            _ => durable::sync_parent(&path).map_err(CoordinatorError::io("write", path)),
+        }
+    }
+
+    /// Whether the company called `name` is suspended.
+    pub(crate) fn is_suspended(&self, name: &str) -> bool {
+        self.file(name, "suspended").exists()
+    }
+
+    /// As [`Members::is_suspended`].
+    ///
+    /// # Errors
+    /// [`Code::Suspended`].
+    pub(crate) fn check_suspension(&self, name: &str) -> Result<(), Rejected> {
+        if self.is_suspended(name) {
+            Err(Rejected::new(
+                Code::Suspended,
+                format!("{name:?} is suspended: ask the coordinator's admin why"),
+            ))
+        } else {
+            Ok(())
+        }
+    }
+
+    fn file(&self, name: &str, extension: &str) -> PathBuf {
+        // Names may hold any printable character: the file is named by their bytes.
+        self.directory
+            .join(format!("{}.{extension}", HEXLOWER.encode(name.as_bytes())))
     }
 
     /// The member called `name`.
@@ -140,17 +182,13 @@ impl Members {
             .find(|member| member.certificate == fingerprint);
         let identity = member.and_then(Member::identity);
         match (member, identity) {
-            (Some(member), _) if member.suspended => Err(Rejected::new(
-                Code::Suspended,
-                format!(
-                    "{:?} is suspended: ask the coordinator's admin why",
-                    member.name
-                ),
-            )),
-            (Some(member), Some(identity)) => Ok(Caller {
-                name: member.name.clone(),
-                identity,
-            }),
+            (Some(member), Some(identity)) => {
+                self.check_suspension(&member.name)?;
+                Ok(Caller {
+                    name: member.name.clone(),
+                    identity,
+                })
+            }
             _ => Err(Rejected::new(
                 Code::CertificateUnknown,
                 "this certificate is not one the federation knows: join with an invitation first, or go on in \
@@ -200,16 +238,26 @@ mod tests {
                     identity
                 })
             );
-            let mut suspended = members.get("Aster").expect("there");
-            suspended.suspended = true;
-            let shared = members.clone();
-            shared.record(suspended).expect("recorded");
+            // Another process suspends it; a renewed certificate does not lift that.
+            let elsewhere = Members::open(members.directory.clone()).expect("opened");
+            elsewhere.suspend("Aster", true).expect("suspended");
             assert_eq!(code([2; 32]), Err(Code::Suspended));
-            let back = Member {
-                suspended: false,
-                ..members.get("Aster").expect("there")
-            };
-            members.record(back).expect("recorded");
+            members
+                .record(Member::new("Aster", identity, [3; 32], 10))
+                .expect("renewed");
+            assert_eq!(code([3; 32]), Err(Code::Suspended));
+            elsewhere.suspend("Aster", false).expect("lifted");
+            elsewhere.suspend("Aster", false).expect("lifted before");
+            assert_eq!(code([3; 32]).map(|caller| caller.name), Ok("Aster".into()));
+            members
+                .record(Member::new("Aster", identity, [2; 32], 10))
+                .expect("renewed");
         }
+        assert!(
+            Members::open(directory.path().join("members"))
+                .expect("opened")
+                .suspend("../Aster", true)
+                .is_err_and(|error| error.to_string().contains("../Aster"))
+        );
     }
 }

@@ -18,7 +18,9 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use unsilo_fhe::Params;
 
 pub(crate) use sum::sum_round;
-pub(crate) use upload::{Upload, UploadError};
+pub(crate) use upload::UploadError;
+
+use upload::Upload;
 
 use crate::{durable, error::CoordinatorError};
 
@@ -61,7 +63,13 @@ impl Contributions {
             .unwrap_or(0)
     }
 
-    /// Starts or resumes receiving a contribution.
+    /// Whether all of a contribution arrived and was what its root says.
+    pub(crate) fn is_complete(&self, round: u64, participant: u32) -> bool {
+        self.ciphertext_path(round, participant).exists()
+    }
+
+    /// Starts or resumes receiving a contribution. The caller sees to it that there is one upload of a
+    /// participant at a time, and none of a complete contribution that is on the ledger.
     pub(crate) fn upload(
         &self,
         params: Params,

@@ -26,6 +26,9 @@ pub(crate) enum SumError {
         participant: u32,
         error: AggregateError,
     },
+    /// The coordinator stops; the next one makes the sum anew.
+    #[error("the coordinator stops")]
+    Stopped,
     /// The disk failed.
     #[error(transparent)]
     Store(#[from] CoordinatorError),
@@ -40,6 +43,7 @@ pub(crate) fn sum_round(
     params: &Params,
     round: u64,
     weights: &[(u32, u16)],
+    stopping: impl Fn() -> bool,
 ) -> Result<Hash, SumError> {
     let path = store.sum_path(round);
     let partial = path.with_extension("new");
@@ -55,6 +59,9 @@ pub(crate) fn sum_round(
     let ranges: Vec<_> = (0..chunks).step_by(RANGE_CHUNKS).collect();
     // As many ranges at a time as there are threads, so that they are written in order.
     for batch in ranges.chunks(rayon::current_num_threads().max(1)) {
+        if stopping() {
+            return Err(SumError::Stopped);
+        }
         let sums: Vec<_> = batch
             .par_iter()
             .map(|&start| {

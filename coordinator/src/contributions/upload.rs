@@ -76,7 +76,7 @@ impl Upload {
     ) -> Result<Self, UploadError> {
         create_directory(&store.round_directory(round))?;
         let stored = store.stored_bytes(round, participant, &header.root);
-        let known = stored > 0
+        let known = (1..=params.ciphertext_bytes() as u64).contains(&stored)
             && store
                 .header(round, participant)
                 .is_ok_and(|stored| stored == header);

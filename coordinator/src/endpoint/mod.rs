@@ -14,7 +14,7 @@ use axum::{
     extract::DefaultBodyLimit,
     routing::{get, post},
 };
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use unsilo_ledger::Draft;
 
 pub(crate) use served::Served;
@@ -31,6 +31,8 @@ pub(crate) struct Endpoint {
     pub(crate) draft: Arc<Draft>,
     pub(crate) served: watch::Receiver<Option<Arc<Served>>>,
     pub(crate) connected: Connected,
+    /// One permit a prediction that is being computed.
+    pub(crate) predictions: Arc<Semaphore>,
 }
 
 impl Endpoint {
@@ -43,6 +45,7 @@ impl Endpoint {
             .route("/v1/models", get(status::models))
             .route("/v1/predict", post(predict::predict))
             .fallback(problem::not_found)
+            .method_not_allowed_fallback(problem::method_not_allowed)
             .layer(DefaultBodyLimit::max(BODY_BYTES))
             .with_state(self)
     }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use unsilo_ledger::{Feature, Schema};
 
-use super::{Endpoint, problem::Problem, served::softmax};
+use super::{Endpoint, Served, problem::Problem, served::softmax};
 
 /// Rows in one request.
 const MAX_ROWS: usize = 4096;
@@ -79,9 +79,38 @@ pub(super) async fn predict(
             "no round has been published yet; look at /v1/status and try again after the first one",
         ));
     };
-    let schema = &endpoint.draft.schema;
-    let mut predictions = Vec::with_capacity(request.rows.len());
-    for (index, row) in request.rows.iter().enumerate() {
+    // A large model on many rows takes seconds of a core: not on the threads that serve everybody.
+    let permit = endpoint.predictions.clone().acquire_owned().await;
+    let draft = endpoint.draft.clone();
+    let hash = HEXLOWER.encode(&served.hash);
+    let computed = tokio::task::spawn_blocking(move || {
+        let _permit = permit;
+        predictions(&draft.schema, &served, &request.rows)
+    })
+    .await
+    .map_err(|error| {
+        tracing::error!(%error, "a prediction failed");
+        Problem::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "Failed",
+            "the coordinator failed and logged why; try again later",
+        )
+    })?;
+    Ok(Json(Answer {
+        predictions: computed?,
+        round,
+        model: hash,
+        ledger_entries: endpoint.owner.now().entries,
+    }))
+}
+
+fn predictions(
+    schema: &Schema,
+    served: &Served,
+    rows: &[Value],
+) -> Result<Vec<Prediction>, Problem> {
+    let mut predictions = Vec::with_capacity(rows.len());
+    for (index, row) in rows.iter().enumerate() {
         let features = scaled(schema, index, row)?;
         let probabilities = softmax(&served.logits(&features));
         let best = probabilities
@@ -94,12 +123,7 @@ pub(super) async fn predict(
             probabilities,
         });
     }
-    Ok(Json(Answer {
-        predictions,
-        round,
-        model: HEXLOWER.encode(&served.hash),
-        ledger_entries: endpoint.owner.now().entries,
-    }))
+    Ok(predictions)
 }
 
 fn scaled(schema: &Schema, index: usize, row: &Value) -> Result<Vec<f32>, Problem> {

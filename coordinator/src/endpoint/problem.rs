@@ -56,6 +56,15 @@ impl IntoResponse for Problem {
     }
 }
 
+/// The answer to a known path asked in the wrong way.
+pub(super) async fn method_not_allowed() -> Problem {
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "Method not allowed",
+        "POST is for /v1/predict, GET for everything else",
+    )
+}
+
 /// The answer to an unknown path.
 pub(super) async fn not_found() -> Problem {
     Problem::new(

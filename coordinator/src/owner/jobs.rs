@@ -1,5 +1,10 @@
 //! Work that takes long and needs nothing but files: it runs beside the owner and reports back.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
 use unsilo_fhe::{
     KeySum, Opening, Params, RoundContext, apply_mean, decrypt, decrypt::is_plausible,
     open_key_sum, ring::PolynomialError,
@@ -12,7 +17,7 @@ use crate::{
     durable::{self, Readers},
     error::CoordinatorError,
     models::Models,
-    round::{Answer, Decoded, Event},
+    round::{Answer, DecodeFailure, Decoded, Event},
 };
 
 /// What every job needs to find its files.
@@ -22,6 +27,8 @@ pub(super) struct Jobs {
     pub(super) models: Models,
     pub(super) params: Params,
     pub(super) federation: [u8; 32],
+    /// Set when the owner ends: no job outlives it, for the next owner writes the same files.
+    pub(super) stopping: Arc<AtomicBool>,
 }
 
 /// A closed round's answers, to be opened.
@@ -35,17 +42,18 @@ pub(super) struct DecodeJob {
 }
 
 impl Jobs {
-    /// Sums the round's ciphertexts. `None` if that failed: the reason is logged.
-    pub(super) fn sum(&self, round: u64, weights: &[(ParticipantId, u16)]) -> Option<Event> {
+    /// Sums the round's ciphertexts. The reason of a failure is logged.
+    pub(super) fn sum(&self, round: u64, weights: &[(ParticipantId, u16)]) -> Event {
         let weights: Vec<_> = weights
             .iter()
             .map(|(participant, weight)| (participant.0, *weight))
             .collect();
-        match sum_round(&self.contributions, &self.params, round, &weights) {
-            Ok(sum) => Some(Event::SumReady { round, sum }),
+        let stopping = || self.stopping.load(Ordering::Relaxed);
+        match sum_round(&self.contributions, &self.params, round, &weights, stopping) {
+            Ok(sum) => Event::SumReady { round, sum },
             Err(error) => {
-                tracing::error!(round, %error, "the contributions cannot be summed");
-                None
+                tracing::error!(round, %error, "the contributions cannot be summed; trying again");
+                Event::SumFailed { round }
             }
         }
     }
@@ -58,7 +66,7 @@ impl Jobs {
         }
     }
 
-    fn try_decode(&self, job: &DecodeJob) -> Result<Decoded, String> {
+    fn try_decode(&self, job: &DecodeJob) -> Result<Decoded, DecodeFailure> {
         let context = RoundContext {
             federation: self.federation,
             round: job.round,
@@ -72,35 +80,28 @@ impl Jobs {
         let path = self.contributions.sum_path(job.round);
         let sum = std::fs::read(&path)
             .map_err(CoordinatorError::io("read", path))
-            .map_err(|error| error.to_string())?;
+            .map_err(ours)?;
         let answers: Vec<_> = job
             .answers
             .iter()
             .map(|answer| Ok((answer.seat, Opening::from_bytes(&answer.opening)?)))
             .collect::<Result<_, PolynomialError>>()
-            .map_err(|error| error.to_string())?;
+            .map_err(theirs)?;
         let plausible =
             |key: &KeySum| is_plausible(&self.params, &context, &sum, key, total_weight);
-        let opened =
-            open_key_sum(job.threshold, &answers, plausible).map_err(|error| error.to_string())?;
-        let mean = decrypt(&self.params, &context, &sum, &opened.key_sum, total_weight)
-            .map_err(|error| error.to_string())?;
-        let mut weights = self
-            .models
-            .weights(&job.from)
-            .map_err(|error| error.to_string())?;
-        apply_mean(&mut weights, &mean, job.unit_log2).map_err(|error| error.to_string())?;
+        let opened = open_key_sum(job.threshold, &answers, plausible).map_err(theirs)?;
+        let mean =
+            decrypt(&self.params, &context, &sum, &opened.key_sum, total_weight).map_err(theirs)?;
+        let mut weights = self.models.weights(&job.from).map_err(ours)?;
+        apply_mean(&mut weights, &mean, job.unit_log2).map_err(theirs)?;
         let key_sum = opened.key_sum.to_bytes();
         durable::write(
             &self.contributions.key_sum_path(job.round),
             &key_sum,
             Readers::Owner,
         )
-        .map_err(|error| error.to_string())?;
-        let model = self
-            .models
-            .store(&weights)
-            .map_err(|error| error.to_string())?;
+        .map_err(ours)?;
+        let model = self.models.store(&weights).map_err(ours)?;
         Ok(Decoded {
             key_sum: key_sum_hash(&key_sum),
             model,
@@ -108,4 +109,12 @@ impl Jobs {
             liars: opened.liars,
         })
     }
+}
+
+fn theirs(error: impl std::fmt::Display) -> DecodeFailure {
+    DecodeFailure::Answers(error.to_string())
+}
+
+fn ours(error: CoordinatorError) -> DecodeFailure {
+    DecodeFailure::Store(error.to_string())
 }

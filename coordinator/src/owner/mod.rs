@@ -9,13 +9,13 @@ mod task;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
-use unsilo_ledger::{Entry, PublicKey, SignedEntry, SignedReceipt, State};
+use unsilo_ledger::{Entry, Hash, ParticipantId, PublicKey, SignedEntry, SignedReceipt, State};
 use unsilo_proto::{
     Code, Rejected,
     v1::{EntriesReply, Step},
 };
 
-pub(crate) use task::{OwnerParts, now_ms, start};
+pub(crate) use task::{OwnerParts, OwnerThread, now_ms, start};
 
 use crate::round::Event;
 
@@ -54,10 +54,14 @@ pub(crate) enum Command {
     Join(JoinApplication, Reply<Vec<u8>>),
     /// A page of the log.
     Entries(u64, Reply<EntriesReply>),
+    /// The receipt of a contribution with this root, if it is on the ledger.
+    Receipt(u64, ParticipantId, Hash, Reply<Option<SignedReceipt>>),
     /// What a background job found.
     Finished(Event),
     /// Time has passed.
     Tick,
+    /// The owner ends.
+    Stop,
 }
 
 /// How services reach the owner. Cloning is cheap.
@@ -77,6 +81,17 @@ impl Owner {
     /// Puts a stored contribution on the ledger.
     pub(crate) async fn commit(&self, entry: SignedEntry) -> Result<SignedReceipt, Rejected> {
         self.ask(|reply| Command::Commit(entry, reply)).await
+    }
+
+    /// The receipt of a contribution, if it is on the ledger.
+    pub(crate) async fn receipt(
+        &self,
+        round: u64,
+        participant: ParticipantId,
+        root: Hash,
+    ) -> Result<Option<SignedReceipt>, Rejected> {
+        self.ask(|reply| Command::Receipt(round, participant, root, reply))
+            .await
     }
 
     /// Handles a join.

@@ -2,15 +2,19 @@
 
 use std::{
     collections::BTreeMap,
-    sync::Arc,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use tokio::sync::{mpsc, oneshot, watch};
 use unsilo_ledger::{
-    Draft, Entry, FederationId, Hash, ParticipantId, Receipt, SignedEntry, SignedReceipt,
-    SigningIdentity,
+    Draft, Entry, FederationId, Hash, ParticipantId, PublicKey, Receipt, SignedEntry,
+    SignedReceipt, SigningIdentity,
     store::{LedgerStore, StoreError},
 };
 use unsilo_proto::{
@@ -28,7 +32,7 @@ use crate::{
     endpoint::Served,
     error::CoordinatorError,
     models::Models,
-    round::{Announcement, Effect, Event, Machine, Timing},
+    round::{Announcement, DecodeFailure, Effect, Event, Machine, Timing},
 };
 
 /// How often deadlines are looked at.
@@ -65,6 +69,11 @@ struct Task {
     jobs: Jobs,
     /// Where the contributions of the newest rounds are in the log.
     receipts: BTreeMap<(u64, ParticipantId), (Hash, u64)>,
+    /// Events of jobs that could not even be started; the next tick takes them.
+    unstarted: Vec<Event>,
+    running: Vec<thread::JoinHandle<()>>,
+    /// The last refusal of an unasked step, so that a repeated one is logged once.
+    last_refusal: Option<Rejected>,
     commands: mpsc::WeakSender<Command>,
     snapshot: watch::Sender<Arc<Snapshot>>,
     steps: watch::Sender<Step>,
@@ -72,9 +81,23 @@ struct Task {
     failed: mpsc::Sender<CoordinatorError>,
 }
 
-/// Starts the owner on its own thread and the clock that ticks for it. The thread ends when every
-/// [`Owner`] handle is gone.
-pub(crate) fn start(parts: OwnerParts) -> Result<Owner, CoordinatorError> {
+/// The owner's thread.
+pub(crate) struct OwnerThread {
+    handle: thread::JoinHandle<()>,
+    commands: mpsc::Sender<Command>,
+}
+
+impl OwnerThread {
+    /// Ends the owner after the command under way, with its jobs, and waits: afterwards the directory is
+    /// nobody's.
+    pub(crate) async fn stop(self) {
+        let _ = self.commands.send(Command::Stop).await;
+        let _ = tokio::task::spawn_blocking(move || self.handle.join()).await;
+    }
+}
+
+/// Starts the owner on its own thread and the clock that ticks for it.
+pub(crate) fn start(parts: OwnerParts) -> Result<(Owner, OwnerThread), CoordinatorError> {
     let (commands, queue) = mpsc::channel(QUEUE);
     let federation = parts.draft.federation_id();
     let mut task = Task {
@@ -86,6 +109,7 @@ pub(crate) fn start(parts: OwnerParts) -> Result<Owner, CoordinatorError> {
             models: parts.models.clone(),
             params: parts.params,
             federation: federation.0,
+            stopping: Arc::new(AtomicBool::new(false)),
         },
         ledger: parts.ledger,
         members: parts.members,
@@ -94,6 +118,9 @@ pub(crate) fn start(parts: OwnerParts) -> Result<Owner, CoordinatorError> {
         contributions: parts.contributions,
         models: parts.models,
         receipts: BTreeMap::new(),
+        unstarted: Vec::new(),
+        running: Vec::new(),
+        last_refusal: None,
         commands: commands.downgrade(),
         snapshot: watch::Sender::new(Arc::new(Snapshot {
             state: unsilo_ledger::State::new(),
@@ -112,11 +139,11 @@ pub(crate) fn start(parts: OwnerParts) -> Result<Owner, CoordinatorError> {
     };
     task.recover()?;
     tokio::spawn(tick(commands.downgrade()));
-    thread::Builder::new()
+    let handle = thread::Builder::new()
         .name("owner".into())
         .spawn(move || task.run(queue))
         .map_err(CoordinatorError::io("create", "the owner's thread"))?;
-    Ok(owner)
+    Ok((owner, OwnerThread { handle, commands }))
 }
 
 async fn tick(commands: mpsc::WeakSender<Command>) {
@@ -174,15 +201,35 @@ impl Task {
                     let result = self.entries(from);
                     answer(reply, result);
                 }
+                Command::Receipt(round, participant, root, reply) => {
+                    answer(reply, Ok(self.receipt(round, participant, root)));
+                }
                 Command::Finished(event) => self.step_unasked(event),
-                Command::Tick => self.step_unasked(Event::Tick),
+                Command::Tick => {
+                    for event in std::mem::take(&mut self.unstarted) {
+                        self.step_unasked(event);
+                    }
+                    self.step_unasked(Event::Tick);
+                }
+                Command::Stop => break,
             }
+        }
+        self.jobs.stopping.store(true, Ordering::Relaxed);
+        // A job that reports now must not wait for a queue that nobody reads.
+        drop(queue);
+        for job in self.running {
+            let _ = job.join();
         }
     }
 
     fn step_unasked(&mut self, event: Event) {
-        if let Err(rejected) = self.step(event) {
-            tracing::error!(%rejected, "a step could not be taken; it is tried again");
+        match self.step(event) {
+            Ok(()) => self.last_refusal = None,
+            Err(rejected) if self.last_refusal.as_ref() == Some(&rejected) => {}
+            Err(rejected) => {
+                tracing::error!(%rejected, "a step could not be taken; it is tried again");
+                self.last_refusal = Some(rejected);
+            }
         }
     }
 
@@ -217,7 +264,9 @@ impl Task {
                 Effect::Announce(kind) => self.announce(kind),
                 Effect::Sum { round, weights } => {
                     let jobs = self.jobs.clone();
-                    self.spawn(move || jobs.sum(round, &weights));
+                    self.spawn(Event::SumFailed { round }, move || {
+                        jobs.sum(round, &weights)
+                    });
                 }
                 Effect::Decode {
                     round,
@@ -236,7 +285,11 @@ impl Task {
                         from,
                         unit_log2,
                     };
-                    self.spawn(move || Some(jobs.decode(&job)));
+                    let failed = Event::Decoded {
+                        round,
+                        result: Err(DecodeFailure::Store("the job did not end".into())),
+                    };
+                    self.spawn(failed, move || jobs.decode(&job));
                 }
             }
         }
@@ -336,24 +389,25 @@ impl Task {
             Some(_) => {}
             None => self.step(Event::Stored(Box::new(signed)))?,
         }
-        let entry_index = self
-            .receipts
-            .get(&(round, participant))
-            .map(|(_, index)| *index)
-            .ok_or_else(|| {
-                Rejected::new(
-                    Code::Internal,
-                    "the contribution was not recorded: send it again",
-                )
-            })?;
+        self.receipt(round, participant, root).ok_or_else(|| {
+            Rejected::new(
+                Code::Internal,
+                "the contribution was not recorded: send it again",
+            )
+        })
+    }
+
+    /// The receipt of a contribution that is on the ledger. Signing is deterministic: always the same bytes.
+    fn receipt(&self, round: u64, participant: ParticipantId, root: Hash) -> Option<SignedReceipt> {
+        let (known, entry_index) = self.receipts.get(&(round, participant))?;
         let receipt = Receipt {
             federation: self.federation,
             round,
             participant,
             root,
-            entry_index,
+            entry_index: *entry_index,
         };
-        Ok(receipt.sign(&self.identity))
+        (*known == root).then(|| receipt.sign(&self.identity))
     }
 
     fn join(&mut self, application: JoinApplication) -> Result<Vec<u8>, Rejected> {
@@ -365,6 +419,8 @@ impl Task {
         } = application;
         self.invitations
             .redeem(&name, &secret, &identity.0, now_ms())?;
+        self.members.check_suspension(&name)?;
+        self.check_identity(&name, identity)?;
         let certificate = self
             .authority
             .issue(&name, &certificate_request)
@@ -381,6 +437,40 @@ impl Task {
         let event = self.joined_event();
         self.step(event)?;
         Ok(certificate)
+    }
+
+    /// One name, one identity: both on the ledger, where it cannot change, and among those who wait to be,
+    /// where two names of one key would make a genesis that the ledger refuses for ever.
+    fn check_identity(&self, name: &str, identity: PublicKey) -> Result<(), Rejected> {
+        let state = self.ledger.state();
+        let named_otherwise = state
+            .participant_by_name(name)
+            .is_some_and(|known| known.key != identity || known.name != name);
+        if named_otherwise {
+            return Err(Rejected::new(
+                Code::InviteUsed,
+                format!(
+                    "the ledger knows {name:?} by another identity: go on in the directory of that time; a company \
+                     that lost its identity joins under a new name"
+                ),
+            ));
+        }
+        let taken = identity == self.identity.public()
+            || state
+                .participant_by_key(&identity)
+                .is_some_and(|known| known.name != name)
+            || self
+                .members
+                .all()
+                .iter()
+                .any(|member| member.name != name && member.identity() == Some(identity));
+        if taken {
+            return Err(Rejected::new(
+                Code::InviteUsed,
+                "this identity has joined under another name: every participant makes its own, in its own directory",
+            ));
+        }
+        Ok(())
     }
 
     fn joined_event(&self) -> Event {
@@ -448,16 +538,30 @@ impl Task {
         }
     }
 
-    fn spawn(&self, job: impl FnOnce() -> Option<Event> + Send + 'static) {
+    /// Runs a job on its own thread. It reports `failed` if it panics or cannot be started: a job that ends
+    /// without a word would hold up its round until the next restart.
+    fn spawn(&mut self, failed: Event, job: impl FnOnce() -> Event + Send + 'static) {
         let commands = self.commands.clone();
+        let failed = Arc::new(Mutex::new(Some(failed)));
+        let instead = {
+            let failed = failed.clone();
+            move || failed.lock().unwrap_or_else(PoisonError::into_inner).take()
+        };
         let spawned = thread::Builder::new().name("job".into()).spawn(move || {
-            if let (Some(event), Some(commands)) = (job(), commands.upgrade()) {
+            let event = catch_unwind(AssertUnwindSafe(job)).ok().or_else(instead);
+            if let (Some(event), Some(commands)) = (event, commands.upgrade()) {
                 // The owner is gone only when the process stops.
                 let _ = commands.blocking_send(Command::Finished(event));
             }
         });
-        if let Err(error) = spawned {
-            tracing::error!(%error, "no thread for a background job");
+        self.running.retain(|job| !job.is_finished());
+        match spawned {
+            Ok(job) => self.running.push(job),
+            Err(error) => {
+                tracing::error!(%error, "no thread for a background job");
+                let mut failed = failed.lock().unwrap_or_else(PoisonError::into_inner);
+                self.unstarted.extend(failed.take());
+            }
         }
     }
 }

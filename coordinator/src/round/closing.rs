@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use unsilo_ledger::{CloseStatement, Cosignature, Entry, ParticipantId, State, commit_nonce};
+use unsilo_ledger::{
+    CloseStatement, Cosignature, Entry, ParticipantId, State, VoidReason, commit_nonce,
+};
 use unsilo_proto::{
     Code, Rejected,
     v1::{self, step},
@@ -17,14 +19,16 @@ use super::{
 pub(super) struct Closing {
     round: u64,
     cosignatures: BTreeMap<u16, Cosignature>,
+    started_ms: u64,
     enough_since_ms: Option<u64>,
 }
 
 impl Closing {
-    pub(super) fn start(round: u64) -> Self {
+    pub(super) fn start(round: u64, now_ms: u64) -> Self {
         Self {
             round,
             cosignatures: BTreeMap::new(),
+            started_ms: now_ms,
             enough_since_ms: None,
         }
     }
@@ -83,6 +87,29 @@ impl Closing {
             self.enough_since_ms.get_or_insert(now_ms);
         }
         Ok(self.close_if_enough(now_ms, ledger))
+    }
+
+    /// Why this set can never be closed, if so.
+    ///
+    /// Too few companies can happen although there were enough when the close began: every admission may
+    /// raise the cohort. Too few cosignatures counts from the later of the round's deadline and this step's
+    /// own time, so that a coordinator that was down gives the members time to come back.
+    pub(super) fn hopeless(
+        &self,
+        now_ms: u64,
+        answer_ms: u64,
+        ledger: &State,
+    ) -> Option<VoidReason> {
+        let open = ledger.round()?;
+        if open.owners.len() < ledger.required_cohort() {
+            return Some(VoidReason::TooFewContributions);
+        }
+        let deadline = open
+            .opening
+            .close_by_ms
+            .max(self.started_ms.saturating_add(answer_ms));
+        let enough = self.cosignatures.len() >= usize::from(open.opening.threshold);
+        (now_ms > deadline && !enough).then_some(VoidReason::TooFewMembers)
     }
 
     /// Closes with everybody's cosignature, or with enough of them once the others had their chance.

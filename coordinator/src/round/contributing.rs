@@ -23,7 +23,9 @@ pub(super) fn announce(ledger: &State) -> Vec<Effect> {
 }
 
 /// A contribution that is stored goes on the ledger; the ledger's rules refuse a second one.
-pub(super) fn stored(entry: SignedEntry, now_ms: u64, ledger: &State) -> Handled {
+///
+/// `taking` is false once the set is being closed: it must not change under the members' cosignatures.
+pub(super) fn stored(entry: SignedEntry, taking: bool, now_ms: u64, ledger: &State) -> Handled {
     let Entry::ContributionCommitted { round, .. } = entry.entry else {
         return Err(Rejected::new(
             Code::Malformed,
@@ -32,7 +34,7 @@ pub(super) fn stored(entry: SignedEntry, now_ms: u64, ledger: &State) -> Handled
     };
     let open = ledger.round().ok_or_else(|| not_due("contributions"))?;
     same_round(round, open.opening.round)?;
-    if now_ms > open.opening.contribute_by_ms {
+    if !taking || now_ms > open.opening.contribute_by_ms {
         return Err(Rejected::new(
             Code::DeadlinePassed,
             format!(
@@ -53,18 +55,25 @@ pub(super) fn due(now_ms: u64, ledger: &State, due: &mut Due) -> Vec<Effect> {
         return Vec::new();
     }
     if open.owners.len() >= ledger.required_cohort() {
-        let closing = Closing::start(open.opening.round);
+        let closing = Closing::start(open.opening.round, now_ms);
         let effects = closing.announce();
         *due = Due::Closing(closing);
         effects
     } else {
-        let voiding = Voiding::start(
-            open.opening.round,
-            VoidReason::TooFewContributions,
-            "fewer companies contributed than may be summed without exposing one of them",
-        );
-        let effects = voiding.announce();
-        *due = Due::Voiding(voiding);
-        effects
+        void(open.opening.round, VoidReason::TooFewContributions, due)
     }
+}
+
+/// Asks the members to declare the open round void.
+pub(super) fn void(round: u64, reason: VoidReason, due: &mut Due) -> Vec<Effect> {
+    let words = match reason {
+        VoidReason::TooFewContributions => {
+            "fewer companies contributed than may be summed without exposing one of them"
+        }
+        _ => "too few members of the committee cosigned the set of contributions in time",
+    };
+    let voiding = Voiding::start(round, reason, words);
+    let effects = voiding.announce();
+    *due = Due::Voiding(voiding);
+    effects
 }

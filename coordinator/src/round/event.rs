@@ -26,6 +26,15 @@ pub(crate) struct Decoded {
     pub(crate) liars: Vec<u16>,
 }
 
+/// Why a sum was not opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum DecodeFailure {
+    /// The answers open nothing sensible: only another answer can help.
+    Answers(String),
+    /// This machine failed: the same answers are tried again later.
+    Store(String),
+}
+
 /// An input of the machine. Senders are authenticated before: a participant's id is the caller's.
 pub(crate) enum Event {
     /// The ledger may have moved (or the process just started): do what is due.
@@ -62,10 +71,12 @@ pub(crate) enum Event {
     },
     /// The weighted sum of the ciphertexts is on disk.
     SumReady { round: u64, sum: Hash },
+    /// The weighted sum could not be made or stored.
+    SumFailed { round: u64 },
     /// The answers were tried on the sum.
     Decoded {
         round: u64,
-        result: Result<Decoded, String>,
+        result: Result<Decoded, DecodeFailure>,
     },
     /// A member recomputed the model.
     PublishSigned {

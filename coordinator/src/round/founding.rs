@@ -106,12 +106,20 @@ impl Founding {
         }
         verify_signature(federation, proposed, &signature)?;
         self.signatures.insert(signature.signer, signature);
+        Ok(self.found_if_complete())
+    }
+
+    /// Founds once every founder has signed; asked again on every tick, so a failed append is repeated.
+    pub(super) fn found_if_complete(&self) -> Vec<Effect> {
+        let Some(proposed @ Entry::FederationCreated { founders, .. }) = &self.entry else {
+            return Vec::new();
+        };
         if self.signatures.len() < founders.len() {
-            return Ok(Vec::new());
+            return Vec::new();
         }
-        Ok(vec![Effect::SignAndAppend {
+        vec![Effect::SignAndAppend {
             entry: proposed.clone(),
             signatures: self.signatures.values().cloned().collect(),
-        }])
+        }]
     }
 }

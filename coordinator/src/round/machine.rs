@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use unsilo_ledger::{Draft, Entry, EntrySignature, FederationId, Outcome, Phase, PublicKey, State};
+use unsilo_ledger::{
+    Draft, Entry, EntrySignature, FederationId, Outcome, OwnerId, Phase, PublicKey, Seat, State,
+};
 use unsilo_proto::{
     Code, Rejected,
     v1::{Published, Resting, step},
@@ -38,6 +40,23 @@ pub(super) enum Due {
     Voiding(Voiding),
 }
 
+/// Ranks of the steps whose messages may be repeated late.
+const CLOSING: u8 = 2;
+const OPENING: u8 = 3;
+
+impl Due {
+    /// How far into a round this step is.
+    fn rank(&self) -> u8 {
+        match self {
+            Due::Founding(_) | Due::Resting { .. } | Due::Finished | Due::Seating(_) => 0,
+            Due::Contributing | Due::Voiding(_) => 1,
+            Due::Closing(_) => CLOSING,
+            Due::Opening(_) => OPENING,
+            Due::Publishing(_) => 4,
+        }
+    }
+}
+
 /// The state of the rounds that is not on the ledger.
 pub(crate) struct Machine {
     pub(super) timing: Timing,
@@ -45,7 +64,7 @@ pub(crate) struct Machine {
     draft: Draft,
     federation: FederationId,
     /// Admissions that owners are asked to sign, by the name of the applicant.
-    applicants: BTreeMap<String, (Entry, Vec<EntrySignature>)>,
+    applicants: BTreeMap<String, (Entry, BTreeMap<OwnerId, EntrySignature>)>,
     joined: Vec<(String, PublicKey)>,
 }
 
@@ -103,12 +122,12 @@ impl Machine {
             Event::Approved { entry, signature } => self.approved(&entry, signature, ledger),
             Event::SeatOffered { round, seat } => match &mut self.due {
                 Due::Seating(seating) => seating.offered(round, seat, now_ms, self.timing, ledger),
-                _ => already(round, ledger, "seats"),
+                _ => seat_after_open(round, &seat, ledger),
             },
-            Event::Stored(entry) => match self.due {
-                Due::Contributing => contributing::stored(*entry, now_ms, ledger),
-                _ => Err(not_due("contributions")),
-            },
+            Event::Stored(entry) => {
+                let taking = matches!(self.due, Due::Contributing);
+                contributing::stored(*entry, taking, now_ms, ledger)
+            }
             Event::CloseCosigned {
                 round,
                 participant,
@@ -117,7 +136,7 @@ impl Machine {
                 Due::Closing(closing) => {
                     closing.cosigned(round, participant, cosignature, now_ms, ledger)
                 }
-                _ => already(round, ledger, "cosignatures"),
+                due => already(round, due.rank() > CLOSING, ledger, "cosignatures"),
             },
             Event::Opened {
                 round,
@@ -127,13 +146,19 @@ impl Machine {
                 Due::Opening(opening) => {
                     opening.answered(round, participant, answer, now_ms, ledger)
                 }
-                _ => already(round, ledger, "answers"),
+                due => already(round, due.rank() > OPENING, ledger, "answers"),
             },
             Event::SumReady { round, sum } => match &mut self.due {
                 Due::Opening(opening) => Ok(opening.summed(round, sum, now_ms, ledger)),
                 _ => Ok(Vec::new()),
             },
-            Event::Decoded { round, result } => self.decoded(round, result, ledger),
+            Event::SumFailed { round } => {
+                if let Due::Opening(opening) = &mut self.due {
+                    opening.sum_failed(round, now_ms);
+                }
+                Ok(Vec::new())
+            }
+            Event::Decoded { round, result } => self.decoded(round, result, now_ms, ledger),
             Event::PublishSigned {
                 round,
                 entry,
@@ -142,7 +167,7 @@ impl Machine {
                 Due::Publishing(publishing) => {
                     publishing.signed(&self.federation, round, &entry, signature, now_ms, ledger)
                 }
-                _ => already(round, ledger, "signatures under a model"),
+                _ => already(round, false, ledger, "signatures under a model"),
             },
             Event::VoidSigned {
                 round,
@@ -152,13 +177,14 @@ impl Machine {
                 Due::Voiding(voiding) => {
                     voiding.signed(&self.federation, round, &entry, signature, ledger)
                 }
-                _ => already(round, ledger, "signatures under a void"),
+                _ => already(round, false, ledger, "signatures under a void"),
             },
         }
     }
 
     /// Brings the step in line with the ledger.
     fn advance(&mut self, now_ms: u64, ledger: &State) -> Vec<Effect> {
+        self.refresh_applicants(ledger);
         match ledger.phase() {
             Phase::Unfounded => {
                 let founding = Founding::propose(&self.draft, &self.joined);
@@ -167,6 +193,14 @@ impl Machine {
                 effects
             }
             Phase::Idle => {
+                // An admission between rounds changes at most the draw.
+                match &mut self.due {
+                    Due::Seating(seating) if seating.round() == ledger.next_round() => {
+                        return seating.redraw(ledger);
+                    }
+                    Due::Resting { .. } | Due::Finished => return Vec::new(),
+                    _ => {}
+                }
                 let mut effects = Vec::new();
                 let published = published_rounds(ledger);
                 if let (Some(round), Some(model)) = (published.last(), ledger.model()) {
@@ -211,14 +245,28 @@ impl Machine {
     }
 
     fn tick(&mut self, now_ms: u64, ledger: &State) -> Vec<Effect> {
+        let admission = self.admit_if_enough(ledger);
+        if !admission.is_empty() {
+            return admission;
+        }
         match &mut self.due {
             Due::Resting { until_ms } if now_ms >= *until_ms => self.start_seating(now_ms, ledger),
             Due::Seating(seating) => seating.tick(now_ms, self.timing, ledger),
             Due::Contributing => contributing::due(now_ms, ledger, &mut self.due),
-            Due::Closing(closing) => closing.close_if_enough(now_ms, ledger),
-            Due::Opening(opening) => opening.decode_if_enough(now_ms, ledger),
+            Due::Closing(closing) => {
+                match closing.hopeless(now_ms, self.timing.answer_ms, ledger) {
+                    Some(reason) => {
+                        let round = ledger.round().map_or(0, |round| round.opening.round);
+                        contributing::void(round, reason, &mut self.due)
+                    }
+                    None => closing.close_if_enough(now_ms, ledger),
+                }
+            }
+            Due::Opening(opening) => opening.tick(now_ms, ledger),
             Due::Publishing(publishing) => publishing.publish_if_enough(now_ms, ledger),
-            Due::Founding(_) | Due::Finished | Due::Resting { .. } | Due::Voiding(_) => Vec::new(),
+            Due::Founding(founding) => founding.found_if_complete(),
+            Due::Voiding(voiding) => voiding.void_if_enough(ledger),
+            Due::Finished | Due::Resting { .. } => Vec::new(),
         }
     }
 
@@ -233,13 +281,14 @@ impl Machine {
     fn decoded(
         &mut self,
         round: u64,
-        result: Result<super::event::Decoded, String>,
+        result: Result<super::event::Decoded, super::event::DecodeFailure>,
+        now_ms: u64,
         ledger: &State,
     ) -> Handled {
         let Due::Opening(opening) = &mut self.due else {
             return Ok(Vec::new());
         };
-        let Some(publishing) = opening.decoded(round, result, ledger) else {
+        let Some(publishing) = opening.decoded(round, result, now_ms, ledger) else {
             return Ok(Vec::new());
         };
         let effects = publishing.announce();
@@ -249,21 +298,7 @@ impl Machine {
 
     fn joined(&mut self, joined: Vec<(String, PublicKey)>, ledger: &State) -> Vec<Effect> {
         self.joined = joined;
-        for (name, key) in &self.joined {
-            let known = ledger.participant_by_key(key).is_some();
-            if ledger.phase() != Phase::Unfounded && !known {
-                self.applicants.entry(name.clone()).or_insert_with(|| {
-                    let entry = Entry::ParticipantAdmitted {
-                        name: name.clone(),
-                        key: *key,
-                        owner: None,
-                    };
-                    (entry, Vec::new())
-                });
-            }
-        }
-        self.applicants
-            .retain(|name, _| ledger.participant_by_name(name).is_none());
+        self.refresh_applicants(ledger);
         match &mut self.due {
             Due::Founding(founding) if ledger.phase() == Phase::Unfounded => {
                 founding.update(&self.draft, &self.joined)
@@ -272,11 +307,36 @@ impl Machine {
         }
     }
 
+    /// Everybody who joined and is not on the ledger waits for approval, once there are owners to give it.
+    /// Approvals are for one identity: a company that joins with another one begins anew.
+    fn refresh_applicants(&mut self, ledger: &State) {
+        if ledger.phase() == Phase::Unfounded {
+            return;
+        }
+        let waiting = self.joined.iter().filter(|(name, key)| {
+            ledger.participant_by_key(key).is_none() && ledger.participant_by_name(name).is_none()
+        });
+        let mut applicants = BTreeMap::new();
+        for (name, key) in waiting {
+            let entry = Entry::ParticipantAdmitted {
+                name: name.clone(),
+                key: *key,
+                owner: None,
+            };
+            let approvals = match self.applicants.remove(name) {
+                Some((before, approvals)) if before == entry => approvals,
+                _ => BTreeMap::new(),
+            };
+            applicants.insert(name.clone(), (entry, approvals));
+        }
+        self.applicants = applicants;
+    }
+
     fn approved(&mut self, entry: &[u8], signature: EntrySignature, ledger: &State) -> Handled {
-        let Some((name, (admission, signatures))) = self
+        let Some((admission, approvals)) = self
             .applicants
-            .iter_mut()
-            .find(|(_, (admission, _))| admission.to_bytes() == entry)
+            .values_mut()
+            .find(|(admission, _)| admission.to_bytes() == entry)
         else {
             return Err(Rejected::new(
                 Code::NotFound,
@@ -284,32 +344,33 @@ impl Machine {
             ));
         };
         verify_signature(&self.federation, admission, &signature)?;
-        let owner_of = |key: &PublicKey| {
-            ledger
-                .participant_by_key(key)
-                .map(|participant| participant.owner)
-        };
-        let owner = owner_of(&signature.signer).ok_or_else(|| {
-            Rejected::new(Code::NotAParticipant, "only participants admit others")
-        })?;
-        if signatures
-            .iter()
-            .any(|other| owner_of(&other.signer) == Some(owner))
-        {
-            return Ok(Vec::new());
-        }
-        signatures.push(signature);
-        if signatures.len() < ledger.majority() {
-            return Ok(Vec::new());
-        }
-        let name = name.clone();
-        let (entry, signatures) = self
+        let signer = ledger
+            .participant_by_key(&signature.signer)
+            .ok_or_else(|| {
+                Rejected::new(Code::NotAParticipant, "only participants admit others")
+            })?;
+        // Owners are counted, each once: another participant of the same owner adds nothing.
+        approvals.entry(signer.owner).or_insert(signature);
+        Ok(self.admit_if_enough(ledger))
+    }
+
+    /// Admits who has enough approvals. The applicant stays one until the ledger says otherwise, so a failed
+    /// append is repeated.
+    fn admit_if_enough(&self, ledger: &State) -> Vec<Effect> {
+        let approved = self
             .applicants
-            .remove(&name)
-            .expect("the name was taken from the map above");
-        Ok(vec![Effect::Append(unsilo_ledger::SignedEntry::new(
-            entry, signatures,
-        ))])
+            .values()
+            .find(|(_, approvals)| approvals.len() >= ledger.majority());
+        match approved {
+            Some((entry, approvals)) => {
+                let signatures = approvals.values().cloned().collect();
+                vec![Effect::Append(unsilo_ledger::SignedEntry::new(
+                    entry.clone(),
+                    signatures,
+                ))]
+            }
+            None => Vec::new(),
+        }
     }
 }
 
@@ -337,12 +398,35 @@ pub(super) fn not_due(what: &str) -> Rejected {
     )
 }
 
-/// A late repetition for a round that went on is fine; anything for another round is refused.
-fn already(round: u64, ledger: &State, what: &str) -> Handled {
-    if ledger.next_round() >= round {
+/// A late repetition for a step that is over is fine. Anything else is refused, never taken and forgotten:
+/// who is told "taken" does not send again.
+fn already(round: u64, past: bool, ledger: &State, what: &str) -> Handled {
+    let current = ledger
+        .round()
+        .map_or_else(|| ledger.next_round(), |under_way| under_way.opening.round);
+    if round < current || round == current && past {
         Ok(Vec::new())
     } else {
         Err(not_due(what))
+    }
+}
+
+/// An offer that comes when the round is open already: fine if it is one of its seats. Anything else is
+/// refused, for a member that is told "taken" and then finds no seat must believe that it was passed over.
+fn seat_after_open(round: u64, seat: &Seat, ledger: &State) -> Handled {
+    let seated = ledger
+        .round()
+        .filter(|open| open.opening.round == round)
+        .is_some_and(|open| {
+            let mut seats = open.opening.seats.iter();
+            seats.any(|taken| {
+                taken.participant == seat.participant && taken.round_key == seat.round_key
+            })
+        });
+    if seated {
+        Ok(Vec::new())
+    } else {
+        Err(not_due("seats"))
     }
 }
 

@@ -17,8 +17,10 @@ mod machine;
 mod opening;
 mod publishing;
 mod seating;
+#[cfg(test)]
+mod tests;
 mod voiding;
 
 pub(crate) use effect::{Announcement, Effect};
-pub(crate) use event::{Answer, Decoded, Event};
+pub(crate) use event::{Answer, DecodeFailure, Decoded, Event};
 pub(crate) use machine::{Machine, Timing};

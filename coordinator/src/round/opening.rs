@@ -11,10 +11,13 @@ use unsilo_proto::{
 
 use super::{
     effect::Effect,
-    event::{Answer, Decoded},
+    event::{Answer, DecodeFailure, Decoded},
     machine::{GRACE_MS, Handled, not_due, same_round},
     publishing::Publishing,
 };
+
+/// After a failure of this machine, how long until the sum is made again. Milliseconds.
+pub(crate) const RETRY_MS: u64 = 5_000;
 
 /// Answers of a round, by seat, and how far the sum is.
 pub(super) struct Opening {
@@ -22,6 +25,8 @@ pub(super) struct Opening {
     answers: BTreeMap<u16, Answer>,
     enough_since_ms: Option<u64>,
     sum: Option<Hash>,
+    /// When the sum is made again, after it could not be made, stored or read.
+    sum_again_ms: Option<u64>,
     /// How many answers the decoding under way or the last failed one had.
     tried: usize,
     decoding: bool,
@@ -35,6 +40,7 @@ impl Opening {
             answers: BTreeMap::new(),
             enough_since_ms: None,
             sum: None,
+            sum_again_ms: None,
             tried: 0,
             decoding: false,
         };
@@ -124,6 +130,26 @@ impl Opening {
     ) -> Vec<Effect> {
         if round == self.round {
             self.sum = Some(sum);
+            self.sum_again_ms = None;
+        }
+        self.decode_if_enough(now_ms, ledger)
+    }
+
+    pub(super) fn sum_failed(&mut self, round: u64, now_ms: u64) {
+        if round == self.round {
+            self.sum = None;
+            self.sum_again_ms = Some(now_ms.saturating_add(RETRY_MS));
+        }
+    }
+
+    /// Time has passed: the sum is made again if that is due, and decoded if enough answers wait for it.
+    pub(super) fn tick(&mut self, now_ms: u64, ledger: &State) -> Vec<Effect> {
+        if self.sum_again_ms.is_some_and(|at| now_ms >= at) {
+            self.sum_again_ms = None;
+            return vec![Effect::Sum {
+                round: self.round,
+                weights: ledger.weights().unwrap_or_default().to_vec(),
+            }];
         }
         self.decode_if_enough(now_ms, ledger)
     }
@@ -157,10 +183,11 @@ impl Opening {
     pub(super) fn decoded(
         &mut self,
         round: u64,
-        result: Result<Decoded, String>,
+        result: Result<Decoded, DecodeFailure>,
+        now_ms: u64,
         ledger: &State,
     ) -> Option<Publishing> {
-        if round != self.round {
+        if round != self.round || !self.decoding {
             return None;
         }
         self.decoding = false;
@@ -176,7 +203,18 @@ impl Opening {
                 }
                 Some(Publishing::start(round, self.sum?, &decoded))
             }
-            Err(reason) => {
+            Err(DecodeFailure::Store(reason)) => {
+                tracing::error!(
+                    round,
+                    reason,
+                    "the sum cannot be opened now; it is made again"
+                );
+                // Whatever is wrong with the files, a new sum is the way that mends it.
+                self.tried = 0;
+                self.sum_failed(round, now_ms);
+                None
+            }
+            Err(DecodeFailure::Answers(reason)) => {
                 tracing::error!(
                     round,
                     answers = self.tried,

@@ -39,6 +39,25 @@ impl Seating {
         Some((seating, effects))
     }
 
+    /// The round that is being seated.
+    pub(super) fn round(&self) -> u64 {
+        self.draw.round
+    }
+
+    /// An admission drew the committee anew. Offers made stay: their senders have been told that they were
+    /// taken and do not repeat them.
+    pub(super) fn redraw(&mut self, ledger: &State) -> Vec<Effect> {
+        let Some(draw) = ledger.draw() else {
+            return Vec::new();
+        };
+        if draw == self.draw {
+            return Vec::new();
+        }
+        self.asked = self.asked.max(draw.size).min(draw.owners.len());
+        self.draw = draw;
+        self.announce(ledger)
+    }
+
     /// Takes an offer, and opens the round when all asked owners have made theirs.
     pub(super) fn offered(
         &mut self,
@@ -91,6 +110,17 @@ impl Seating {
                 "the seat offer's signature does not verify: is the node's identity the one that joined?",
             ));
         }
+        let copied = self
+            .offers
+            .iter()
+            .any(|(other, taken)| *other != owner && taken.round_key == seat.round_key);
+        if copied {
+            // The ledger refuses two seats with one key: taken, it would keep the round from opening.
+            return Err(Rejected::new(
+                Code::Malformed,
+                "another company's seat has this round key: make a new key for every seat",
+            ));
+        }
         // One seat an owner: the first of its participants keeps it, so a repetition changes nothing.
         self.offers.entry(owner).or_insert(seat);
         Ok(self.open_if_full(now_ms, timing, ledger))
@@ -101,7 +131,7 @@ impl Seating {
         if now_ms < self.deadline_ms {
             return Vec::new();
         }
-        let missing = self.draw.size.saturating_sub(self.offers.len());
+        let missing = self.draw.size.saturating_sub(self.usable());
         let more = self
             .asked
             .saturating_add(missing)
@@ -111,14 +141,24 @@ impl Seating {
             self.asked = more;
             return self.announce(ledger);
         }
-        if self.offers.len() >= self.draw.threshold {
+        if self.usable() >= self.draw.threshold {
             return self.open(now_ms, timing, ledger);
         }
         self.announce(ledger)
     }
 
+    /// Offers of owners that the current draw asks.
+    fn usable(&self) -> usize {
+        self.draw
+            .owners
+            .iter()
+            .take(self.asked)
+            .filter(|owner| self.offers.contains_key(owner))
+            .count()
+    }
+
     fn open_if_full(&self, now_ms: u64, timing: Timing, ledger: &State) -> Vec<Effect> {
-        if self.offers.len() >= self.draw.size {
+        if self.usable() >= self.draw.size {
             self.open(now_ms, timing, ledger)
         } else {
             Vec::new()
@@ -133,6 +173,7 @@ impl Seating {
             .draw
             .owners
             .iter()
+            .take(self.asked)
             .filter_map(|owner| self.offers.get(owner).cloned())
             .take(self.draw.size)
             .collect();

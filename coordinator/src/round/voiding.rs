@@ -55,7 +55,7 @@ impl Voiding {
         ledger: &State,
     ) -> Handled {
         same_round(round, self.round)?;
-        let current = ledger.round().ok_or_else(|| not_due("signatures"))?;
+        ledger.round().ok_or_else(|| not_due("signatures"))?;
         if self.entry.to_bytes() != entry {
             return Err(Rejected::new(
                 Code::WrongStep,
@@ -65,13 +65,21 @@ impl Voiding {
         seated(&signature.signer, ledger)?;
         verify_signature(federation, &self.entry, &signature)?;
         self.signatures.insert(signature.signer, signature);
-        if self.signatures.len() < usize::from(current.opening.threshold) {
-            return Ok(Vec::new());
+        Ok(self.void_if_enough(ledger))
+    }
+
+    /// Voids once enough members have signed; asked again on every tick, so a failed append is repeated.
+    pub(super) fn void_if_enough(&self, ledger: &State) -> Vec<Effect> {
+        let enough = ledger
+            .round()
+            .is_some_and(|current| self.signatures.len() >= usize::from(current.opening.threshold));
+        if !enough {
+            return Vec::new();
         }
         let signatures = self.signatures.values().cloned().collect();
-        Ok(vec![Effect::Append(unsilo_ledger::SignedEntry::new(
+        vec![Effect::Append(unsilo_ledger::SignedEntry::new(
             self.entry.clone(),
             signatures,
-        ))])
+        ))]
     }
 }

@@ -14,7 +14,7 @@ use unsilo_proto::{
     },
 };
 
-use super::{Services, borsh_field, hash_field, signature_field};
+use super::{Services, blocking, borsh_field, hash_field, signature_field};
 use crate::{
     contributions::Contributions,
     round::{Answer, Event},
@@ -84,10 +84,11 @@ impl Committee for Services {
         let contributors: Vec<_> = closed.contributions.keys().map(|id| id.0).collect();
         let (sender, receiver) = tokio::sync::mpsc::channel(SHARES_AHEAD);
         let store = self.contributions.clone();
-        tokio::task::spawn_blocking(move || {
+        tokio::spawn(async move {
             for participant in contributors {
-                let share = share_of(&store, round, participant, seat);
-                if sender.blocking_send(share.map_err(Status::from)).is_err() {
+                let store = store.clone();
+                let share = blocking(move || share_of(&store, round, participant, seat)).await;
+                if sender.send(share).await.is_err() {
                     return; // The member hung up.
                 }
             }

@@ -15,6 +15,7 @@ use std::{
 };
 
 use borsh::BorshDeserialize;
+use tokio::sync::watch;
 use tonic::{
     Request, Status,
     service::Routes,
@@ -53,8 +54,10 @@ pub(crate) struct Services {
     pub(crate) authority: Arc<authority::Authority>,
     /// How many step streams each identity holds open.
     pub(crate) connected: Connected,
-    /// One upload a participant at a time.
+    /// One upload a participant at a time. As many locks as there are participants on the ledger.
     pub(crate) uploading: Mutex<BTreeMap<PublicKey, Arc<tokio::sync::Mutex<()>>>>,
+    /// Turns true when the coordinator stops: step streams end then.
+    pub(crate) stopping: watch::Receiver<bool>,
 }
 
 impl Services {

@@ -1,6 +1,6 @@
 //! Sums and models, streamed from disk.
 
-use std::{fs::File, io::Read, path::PathBuf, pin::Pin};
+use std::{fs::File, io::Read, path::PathBuf, pin::Pin, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::Stream;
@@ -62,37 +62,43 @@ fn stream_file(file: File, key_sum: Vec<u8>) -> Result<Blob, Status> {
         .map_err(|error| Rejected::new(Code::Internal, error.to_string()))?
         .len();
     let (sender, receiver) = mpsc::channel(PARTS_AHEAD);
-    tokio::task::spawn_blocking(move || send_file(file, BlobHeader { bytes, key_sum }, &sender));
+    tokio::spawn(send_file(file, BlobHeader { bytes, key_sum }, sender));
     Ok(Box::pin(ReceiverStream::new(receiver)))
 }
 
-/// Reads and sends until the file ends or the receiver hangs up.
-fn send_file(file: File, header: BlobHeader, sender: &mpsc::Sender<Result<BlobPart, Status>>) {
+/// Reads and sends until the file ends or the receiver hangs up. Between two parts no thread waits, so slow
+/// receivers, however many, hold up nobody.
+async fn send_file(file: File, header: BlobHeader, sender: mpsc::Sender<Result<BlobPart, Status>>) {
     let mut left = header.bytes;
     let mut part = blob_part::Part::Header(header);
-    let mut file = file;
+    let file = Arc::new(file);
     loop {
-        if sender
-            .blocking_send(Ok(BlobPart { part: Some(part) }))
-            .is_err()
-            || left == 0
-        {
+        let sent = sender.send(Ok(BlobPart { part: Some(part) })).await;
+        if sent.is_err() || left == 0 {
             return;
         }
-        let mut buffer = Vec::with_capacity(limits::PART_BYTES);
-        match (&mut file)
-            .take(limits::PART_BYTES as u64)
-            .read_to_end(&mut buffer)
-        {
-            Ok(0) => return,
-            Ok(read) => left = left.saturating_sub(read as u64),
-            Err(error) => {
-                tracing::error!(%error, "a stored file cannot be read");
-                let status = Rejected::new(Code::Internal, "the coordinator cannot read its disk");
-                let _ = sender.blocking_send(Err(status.into()));
+        let file = file.clone();
+        let read = blocking(move || {
+            let mut buffer = Vec::with_capacity(limits::PART_BYTES);
+            file.take(limits::PART_BYTES as u64)
+                .read_to_end(&mut buffer)
+                .map_err(|error| {
+                    tracing::error!(%error, "a stored file cannot be read");
+                    Rejected::new(Code::Internal, "the coordinator cannot read its disk")
+                })?;
+            Ok(buffer)
+        })
+        .await;
+        match read {
+            Ok(buffer) if buffer.is_empty() => return,
+            Ok(buffer) => {
+                left = left.saturating_sub(buffer.len() as u64);
+                part = blob_part::Part::Data(Bytes::from(buffer));
+            }
+            Err(status) => {
+                let _ = sender.send(Err(status)).await;
                 return;
             }
         }
-        part = blob_part::Part::Data(Bytes::from(buffer));
     }
 }

@@ -9,8 +9,10 @@ use std::{
 use futures_util::{Stream, StreamExt};
 use tokio_stream::wrappers::WatchStream;
 use tonic::{Request, Response, Status, Streaming, async_trait};
-use unsilo_fhe::{Params, ParamsLiteral, RoundContext};
-use unsilo_ledger::{Entry, Participant, Phase, SignedEntry};
+use unsilo_fhe::{
+    Committee, Params, ParamsLiteral, RoundContext, RoundPublicKey, share::sealed_share_bytes,
+};
+use unsilo_ledger::{CurrentRound, Entry, Participant, Phase, SignedEntry};
 use unsilo_proto::{
     Code, Rejected, limits,
     v1::{
@@ -20,12 +22,18 @@ use unsilo_proto::{
 };
 
 use super::{Services, admission::version_refused, blocking, hash_field};
-use crate::contributions::{Header, Upload, UploadError};
+use crate::{
+    contributions::{Header, UploadError},
+    server::until_true,
+};
 
 /// A sender that is silent this long has lost its connection; what it sent is kept.
 const PART_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a new upload waits for an older one of the same participant to end.
 const UPLOAD_WAIT: Duration = Duration::from_secs(35);
+
+/// Step streams one identity may hold open: a node needs one, and leaves some behind when its network fails.
+const STREAMS_EACH: usize = 16;
 
 type Steps = Pin<Box<dyn Stream<Item = Result<Step, Status>> + Send>>;
 
@@ -43,19 +51,21 @@ impl Rounds for Services {
             connected: self.connected.clone(),
             identity: caller.identity,
         };
-        presence.count(1);
+        if presence.count(1) > STREAMS_EACH {
+            return Err(Rejected::new(
+                Code::TooLarge,
+                format!("you hold {STREAMS_EACH} step streams open: is your node running twice?"),
+            )
+            .into());
+        }
         let certificate_holder = caller.name;
         let steps = WatchStream::new(self.owner.steps.clone())
             .take_while({
                 let members = self.members.clone();
                 // A member suspended in the meantime hears nothing more.
-                move |_| {
-                    let suspended = members
-                        .get(&certificate_holder)
-                        .is_none_or(|member| member.suspended);
-                    std::future::ready(!suspended)
-                }
+                move |_| std::future::ready(!members.is_suspended(&certificate_holder))
             })
+            .take_until(until_true(self.stopping.clone()))
             .map(move |step| {
                 let _present = &presence;
                 Ok(step)
@@ -70,27 +80,13 @@ impl Rounds for Services {
         let participant = self.participant(&request)?;
         let UploadStateRequest { round, root } = request.into_inner();
         let root = hash_field("root", &root)?;
-        let stored = self
-            .contributions
-            .stored_bytes(round, participant.id.0, &root);
-        let recorded = self.owner.now().state.round().is_some_and(|current| {
-            let known = current.contributions.get(&participant.id);
-            current.opening.round == round && known.is_some_and(|known| known.root == root)
+        let store = self.contributions.clone();
+        let id = participant.id;
+        let stored = blocking(move || Ok(store.stored_bytes(round, id.0, &root))).await?;
+        let receipt = self.owner.receipt(round, id, root).await?;
+        let receipt = receipt.map(|receipt| Receipt {
+            receipt: receipt.to_bytes(),
         });
-        let receipt = if recorded {
-            let header = self
-                .contributions
-                .header(round, participant.id.0)
-                .map_err(|error| Rejected::new(Code::Internal, error.to_string()))?;
-            let signed = SignedEntry::decode(&header.entry)
-                .map_err(|error| Rejected::new(Code::Internal, error.to_string()))?;
-            // Nothing is appended twice: the owner answers with the receipt of the recorded entry.
-            Some(Receipt {
-                receipt: self.owner.commit(signed).await?.to_bytes(),
-            })
-        } else {
-            None
-        };
         Ok(Response::new(UploadStateReply { stored, receipt }))
     }
 
@@ -111,7 +107,7 @@ impl Rounds for Services {
             }
         };
         let lock = self.upload_lock(&participant);
-        let _one_at_a_time = tokio::time::timeout(UPLOAD_WAIT, lock.lock())
+        let one_at_a_time = tokio::time::timeout(UPLOAD_WAIT, lock.lock_owned())
             .await
             .map_err(|_| {
                 Rejected::new(
@@ -121,18 +117,43 @@ impl Rounds for Services {
             })?;
         let accepted = self.accept(&participant, header)?;
         let signed = accepted.signed.clone();
-        self.receive(accepted, &mut parts).await?;
-        let receipt = self.owner.commit(signed).await?;
+        // A contribution on the ledger is not received again: what was checked must not change.
+        let recorded = accepted.recorded && {
+            let store = self.contributions.clone();
+            let (round, participant) = (accepted.round, accepted.participant);
+            blocking(move || Ok(store.is_complete(round, participant))).await?
+        };
+        let one_at_a_time = if recorded {
+            one_at_a_time
+        } else {
+            self.receive(accepted, &mut parts, one_at_a_time).await?
+        };
+        let owner = self.owner.clone();
+        // On its own, so that a caller who hangs up now does not free the way for another upload while this
+        // one is being put on the ledger.
+        let committing = tokio::spawn(async move {
+            let _one_at_a_time = one_at_a_time;
+            owner.commit(signed).await
+        });
+        let receipt = committing.await.map_err(|error| {
+            tracing::error!(%error, "committing failed");
+            Rejected::new(Code::Internal, "the coordinator failed and logged why")
+        })??;
         Ok(Response::new(Receipt {
             receipt: receipt.to_bytes(),
         }))
     }
 }
 
+/// Held by an upload from its header to its receipt.
+type OneAtATime = tokio::sync::OwnedMutexGuard<()>;
+
 /// A header that passed its checks.
 struct Accepted {
     round: u64,
     participant: u32,
+    /// It is on the ledger already.
+    recorded: bool,
     header: Header,
     offset: u64,
     signed: SignedEntry,
@@ -204,11 +225,13 @@ impl Services {
                 ),
             ));
         }
-        if state.phase() != Phase::Open && known.is_none() {
+        // Told before the upload, not after it. The owner decides again when all has arrived.
+        let taking = snapshot.phase == "contributing" && state.phase() == Phase::Open;
+        if !taking && known.is_none() {
             return Err(Rejected::new(
                 Code::DeadlinePassed,
                 format!(
-                    "round {round} is closed; your contribution is kept out, the next round takes a new one"
+                    "round {round} stopped taking contributions; yours is kept out, the next round takes a new one"
                 ),
             ));
         }
@@ -234,6 +257,7 @@ impl Services {
                 ),
             ));
         }
+        check_share_sizes(current, &header.sealed_shares)?;
         let sent = self.params.ciphertext_bytes() as u64
             + header
                 .sealed_shares
@@ -253,6 +277,7 @@ impl Services {
         Ok(Accepted {
             round,
             participant: participant.id.0,
+            recorded: known.is_some(),
             header: Header {
                 root,
                 entry: header.entry,
@@ -273,7 +298,8 @@ impl Services {
         &self,
         accepted: Accepted,
         parts: &mut Streaming<ContributePart>,
-    ) -> Result<(), Status> {
+        one_at_a_time: OneAtATime,
+    ) -> Result<OneAtATime, Status> {
         let store = self.contributions.clone();
         let Accepted {
             round,
@@ -284,10 +310,12 @@ impl Services {
             context,
             ..
         } = accepted;
+        // The lock goes with the work: a caller may hang up, the write it caused still runs to its end.
         let mut upload = blocking(move || {
-            store
+            let upload = store
                 .upload(params, round, participant, header, offset)
-                .map_err(refused)
+                .map_err(refused)?;
+            Ok((upload, one_at_a_time))
         })
         .await?;
         while let Some(part) = next(parts).await? {
@@ -298,14 +326,50 @@ impl Services {
                 )
                 .into());
             };
-            upload = blocking(move || -> Result<Upload, Rejected> {
-                upload.write(&bytes).map_err(refused)?;
+            upload = blocking(move || {
+                upload.0.write(&bytes).map_err(refused)?;
                 Ok(upload)
             })
             .await?;
         }
-        blocking(move || upload.finish(&context).map_err(refused)).await
+        blocking(move || {
+            let (upload, one_at_a_time) = upload;
+            upload.finish(&context).map_err(refused)?;
+            Ok(one_at_a_time)
+        })
+        .await
     }
+}
+
+/// Sealed shares have one length a seat. Of another length a share is useless to its member, and whoever
+/// sends it can keep the member from answering.
+fn check_share_sizes(current: &CurrentRound, sealed: &[Vec<u8>]) -> Result<(), Rejected> {
+    let keys = current
+        .opening
+        .seats
+        .iter()
+        .map(|seat| RoundPublicKey::from_bytes(&seat.round_key))
+        .collect::<Result<Vec<_>, _>>();
+    let committee = keys
+        .ok()
+        .and_then(|keys| Committee::new(keys, usize::from(current.opening.threshold)).ok())
+        .ok_or_else(|| {
+            tracing::error!("the committee on the ledger is not one of the encryption's");
+            Rejected::new(Code::Internal, "the coordinator failed and logged why")
+        })?;
+    for (seat, share) in (1..).zip(sealed) {
+        let expected = sealed_share_bytes(&committee, seat);
+        if share.len() != expected {
+            return Err(Rejected::new(
+                Code::Malformed,
+                format!(
+                    "the sealed share of seat {seat} has {} bytes, {expected} are expected",
+                    share.len()
+                ),
+            ));
+        }
+    }
+    Ok(())
 }
 
 async fn next(
@@ -358,13 +422,14 @@ struct Presence {
 }
 
 impl Presence {
-    fn count(&self, by: isize) {
+    fn count(&self, by: isize) -> usize {
         let mut connected = self
             .connected
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let streams = connected.entry(self.identity).or_default();
         *streams = streams.saturating_add_signed(by);
+        *streams
     }
 }
 
