@@ -41,9 +41,6 @@ pub(crate) enum CommandError {
     /// The other side said no.
     #[error("{0}")]
     Refused(String),
-    /// What was verified does not hold.
-    #[error("{0}")]
-    Alarm(String),
 }
 
 /// Prints an error with its chain and turns it into the exit code.
@@ -64,7 +61,6 @@ fn number(error: &anyhow::Error) -> u8 {
                 CommandError::Input(_) => CONFIG,
                 CommandError::Unreachable(_) => UNREACHABLE,
                 CommandError::Refused(_) => REFUSED,
-                CommandError::Alarm(_) => ALARM,
             };
         }
         if let Some(error) = cause.downcast_ref::<NodeError>() {

@@ -39,7 +39,10 @@ impl Endpoint {
                 "{url:?} is not an endpoint: give https://host:port, as the coordinator prints it"
             ))
         };
-        let address = url.strip_prefix("https://").ok_or_else(wrong)?.trim_end_matches('/');
+        let address = url
+            .strip_prefix("https://")
+            .ok_or_else(wrong)?
+            .trim_end_matches('/');
         let (host, port) = address.rsplit_once(':').ok_or_else(wrong)?;
         port.parse::<u16>().map_err(|_| wrong())?;
         let host = host.trim_start_matches('[').trim_end_matches(']');
@@ -62,12 +65,11 @@ impl Endpoint {
             .ok_or_else(|| {
                 CommandError::Input(format!("{} is not a certificate", authority.display()))
             })?;
-        let config = ClientConfig::builder_with_provider(Arc::new(
-            rustls::crypto::ring::default_provider(),
-        ))
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+        let config =
+            ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+                .with_safe_default_protocol_versions()?
+                .with_root_certificates(roots)
+                .with_no_client_auth();
         Ok(Self {
             address: address.to_owned(),
             host,
@@ -107,7 +109,9 @@ impl Endpoint {
         }
         let text = |key: &str| answer.get(key).and_then(serde_json::Value::as_str);
         let detail = text("detail").unwrap_or("no reason given");
-        let field = text("field").map(|field| format!("{field}: ")).unwrap_or_default();
+        let field = text("field")
+            .map(|field| format!("{field}: "))
+            .unwrap_or_default();
         Err(CommandError::Refused(format!("{field}{detail} ({status})")).into())
     }
 

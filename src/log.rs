@@ -12,8 +12,7 @@ pub(crate) fn start(global: &Global) {
         (false, 1) => "unsilo=info,unsilo_coordinator=info,unsilo_participant=info,warn",
         (false, _) => "unsilo=debug,unsilo_coordinator=debug,unsilo_participant=debug,info",
     };
-    let filter =
-        EnvFilter::try_from_env("UNSILO_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    let filter = EnvFilter::try_from_env("UNSILO_LOG").unwrap_or_else(|_| EnvFilter::new(level));
     fmt()
         .with_env_filter(filter)
         .with_writer(crate::progress::LogWriter::default)

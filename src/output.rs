@@ -68,6 +68,9 @@ mod tests {
             vec!["name".to_owned(), "rows".to_owned()],
             vec!["Äpfel".to_owned(), "7".to_owned()],
         ];
-        assert_eq!(table(&rows, &[1]), "name   rows\n───────────\nÄpfel     7\n");
+        assert_eq!(
+            table(&rows, &[1]),
+            "name   rows\n───────────\nÄpfel     7\n"
+        );
     }
 }

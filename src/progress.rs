@@ -68,7 +68,11 @@ impl Display {
         if !io::stderr().is_terminal() {
             return Self::Lines;
         }
-        let width = nodes.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+        let width = nodes
+            .iter()
+            .map(|name| name.chars().count())
+            .max()
+            .unwrap_or(0);
         let style = |template: &str| {
             ProgressStyle::with_template(template)
                 .unwrap_or_else(|_| ProgressStyle::default_bar())
@@ -110,7 +114,9 @@ impl Display {
                 if let Progress::Published { round, .. } = progress {
                     state.rounds.set_position(*round);
                 }
-                let Some(bar) = state.nodes.get(name) else { return };
+                let Some(bar) = state.nodes.get(name) else {
+                    return;
+                };
                 match progress {
                     Progress::Training {
                         round,
@@ -159,10 +165,15 @@ fn line(progress: &Progress) -> Option<String> {
     Some(match progress {
         Progress::Connected { address } => format!("connected to {address}"),
         Progress::Disconnected { reason, retry_ms } => {
-            format!("disconnected: {reason}; trying again in {} s", retry_ms.div_ceil(1000))
+            format!(
+                "disconnected: {reason}; trying again in {} s",
+                retry_ms.div_ceil(1000)
+            )
         }
         Progress::Founding { founders, missing } if missing.is_empty() => {
-            let mut text = String::from("signing as one of these founders; compare the keys by another channel:");
+            let mut text = String::from(
+                "signing as one of these founders; compare the keys by another channel:",
+            );
             for founder in founders {
                 text.push_str(&format!("\n  {}  {}", founder.key, founder.name));
             }
@@ -180,7 +191,9 @@ fn line(progress: &Progress) -> Option<String> {
             format!("round {round}: contribution on the ledger")
         }
         Progress::Cosigned { round } => format!("round {round}: close cosigned"),
-        Progress::Opened { round } => format!("round {round}: answered with its share of the sum's key"),
+        Progress::Opened { round } => {
+            format!("round {round}: answered with its share of the sum's key")
+        }
         Progress::Signed { round } => format!("round {round}: recomputed the model and signed it"),
         Progress::Published {
             round, evaluation, ..

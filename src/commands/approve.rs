@@ -23,7 +23,9 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<()> {
     let applicants = match &arguments.name {
         None => approve::applicants(&arguments.dir).await?,
-        Some(name) => vec![approve::approve(&arguments.dir, name, arguments.identity.as_deref()).await?],
+        Some(name) => {
+            vec![approve::approve(&arguments.dir, name, arguments.identity.as_deref()).await?]
+        }
     };
     let signed = arguments.name.is_some();
     let document = json!({

@@ -7,8 +7,8 @@ use clap::Args;
 use serde::Serialize;
 use unsilo_fhe::{
     Committee, Contribution, Dealing, Entropy, KeyShare, Opening, Params, ParamsLiteral,
-    RoundContext, RoundKeyPair, combine, contribute, decrypt, encode,
-    encrypt::encrypt_and_forget, open_key_sum, open_share, threshold_for, weighted_sum,
+    RoundContext, RoundKeyPair, combine, contribute, decrypt, encode, encrypt::encrypt_and_forget,
+    open_key_sum, open_share, threshold_for, weighted_sum,
 };
 
 use super::Global;
@@ -59,15 +59,39 @@ pub(crate) fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<()> 
     output::print(global.json, &measured, || {
         let rate = |value: f64| format!("{:.1} M parameters/s", value / 1e6);
         let rows = [
-            ("encode (clip, quantise)", rate(measured.encode_parameters_per_second_per_core)),
-            ("encrypt", rate(measured.encrypt_parameters_per_second_per_core)),
-            ("weighted sum, encrypted", rate(measured.weighted_sum_parameters_per_second)),
-            ("weighted sum, plain f32", rate(measured.plain_f32_weighted_sum_parameters_per_second)),
-            ("  time per byte, encrypted / plain", format!("{:.2}", measured.weighted_sum_time_per_byte_ratio)),
+            (
+                "encode (clip, quantise)",
+                rate(measured.encode_parameters_per_second_per_core),
+            ),
+            (
+                "encrypt",
+                rate(measured.encrypt_parameters_per_second_per_core),
+            ),
+            (
+                "weighted sum, encrypted",
+                rate(measured.weighted_sum_parameters_per_second),
+            ),
+            (
+                "weighted sum, plain f32",
+                rate(measured.plain_f32_weighted_sum_parameters_per_second),
+            ),
+            (
+                "  time per byte, encrypted / plain",
+                format!("{:.2}", measured.weighted_sum_time_per_byte_ratio),
+            ),
             ("decrypt", rate(measured.decrypt_parameters_per_second)),
-            ("a member's work in a round", format!("{:.4} s", measured.member_seconds_per_round)),
-            ("a contribution", format!("{:.2} bytes/parameter", measured.bytes_per_parameter)),
-            ("  of which key shares", format!("{} bytes", measured.key_share_bytes)),
+            (
+                "a member's work in a round",
+                format!("{:.4} s", measured.member_seconds_per_round),
+            ),
+            (
+                "a contribution",
+                format!("{:.2} bytes/parameter", measured.bytes_per_parameter),
+            ),
+            (
+                "  of which key shares",
+                format!("{} bytes", measured.key_share_bytes),
+            ),
         ];
         let mut text = format!(
             "One core, {} parameters, {} participants, committee of {}{}:\n",
@@ -100,8 +124,13 @@ fn measure(arguments: &Arguments) -> anyhow::Result<Measured> {
         .map(|_| RoundKeyPair::generate())
         .collect::<Result<Vec<_>, _>>()?;
     let threshold = threshold_for(MEMBERS);
-    let committee = Committee::new(keys.iter().map(|key| key.public().clone()).collect(), threshold)?;
-    let update: Vec<f32> = (0..count).map(|i| (i as f32 * 0.37).sin() * 0.006).collect();
+    let committee = Committee::new(
+        keys.iter().map(|key| key.public().clone()).collect(),
+        threshold,
+    )?;
+    let update: Vec<f32> = (0..count)
+        .map(|i| (i as f32 * 0.37).sin() * 0.006)
+        .collect();
 
     let encode_update = || encode(&params, &context.federation, -14, &update, [3; 32]);
     let encode_seconds = median(|| encode_update().map(drop))?;
@@ -142,7 +171,10 @@ fn measure(arguments: &Arguments) -> anyhow::Result<Measured> {
     let mut member_seconds = Vec::new();
     for (seat, key) in (1_u16..).zip(&keys) {
         let began = Instant::now();
-        answers.push((seat, answer(&params, &context, key, seat, &committee, &contributions)?));
+        answers.push((
+            seat,
+            answer(&params, &context, key, seat, &committee, &contributions)?,
+        ));
         member_seconds.push(began.elapsed().as_secs_f64());
     }
     let opened = open_key_sum(threshold, &answers, |_| true)?;

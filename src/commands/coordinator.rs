@@ -4,9 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use serde_json::json;
-use unsilo_coordinator::{
-    DEFAULT_VALID_HOURS, InitOptions, ServeOptions, Server, init, invite,
-};
+use unsilo_coordinator::{DEFAULT_VALID_HOURS, InitOptions, ServeOptions, Server, init, invite};
 
 use super::{Global, interrupted};
 use crate::output;

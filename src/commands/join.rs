@@ -77,6 +77,12 @@ pub(crate) async fn run(global: &Global, arguments: Arguments) -> anyhow::Result
 /// A company's name as a directory's: letters and digits, the rest as dashes.
 fn directory_name(name: &str) -> String {
     name.chars()
-        .map(|c| if c.is_alphanumeric() { c.to_ascii_lowercase() } else { '-' })
+        .map(|c| {
+            if c.is_alphanumeric() {
+                c.to_ascii_lowercase()
+            } else {
+                '-'
+            }
+        })
         .collect()
 }

@@ -113,7 +113,9 @@ fn check(global: &Global, arguments: &Verify) -> anyhow::Result<()> {
             report.participants,
             report.published,
             report.voided,
-            report.federation.map_or_else(|| "not founded yet".to_owned(), |id| id.to_string()),
+            report
+                .federation
+                .map_or_else(|| "not founded yet".to_owned(), |id| id.to_string()),
             report.coordinator,
             HEXLOWER.encode(&report.root),
             HEXLOWER.encode(&report.state_root),

@@ -26,16 +26,17 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<()> {
-    let founders_pin = match &arguments.founders {
-        None => None,
-        Some(path) => {
-            let text = std::fs::read_to_string(path)
-                .with_context(|| format!("cannot read {}", path.display()))?;
-            Some(parse_founders(&text).map_err(|message| {
-                CommandError::Input(format!("{}: {message}", path.display()))
-            })?)
-        }
-    };
+    let founders_pin =
+        match &arguments.founders {
+            None => None,
+            Some(path) => {
+                let text = std::fs::read_to_string(path)
+                    .with_context(|| format!("cannot read {}", path.display()))?;
+                Some(parse_founders(&text).map_err(|message| {
+                    CommandError::Input(format!("{}: {message}", path.display()))
+                })?)
+            }
+        };
     let node = Node::open(
         &arguments.dir,
         NodeOptions {
@@ -80,7 +81,10 @@ pub(crate) async fn run(global: &Global, arguments: Arguments) -> anyhow::Result
             .evaluation
             .as_ref()
             .map(|evaluation| {
-                format!(" The shared model is right on {:.1} % of your evaluation rows.", 100.0 * evaluation.shared_accuracy)
+                format!(
+                    " The shared model is right on {:.1} % of your evaluation rows.",
+                    100.0 * evaluation.shared_accuracy
+                )
             })
             .unwrap_or_default();
         format!(

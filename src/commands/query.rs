@@ -53,7 +53,10 @@ pub(crate) async fn run(global: &Global, arguments: &Arguments) -> anyhow::Resul
     output::print(global.json, &document, || {
         let mut text = String::new();
         for prediction in &predictions {
-            let class = prediction.get("class").and_then(Value::as_str).unwrap_or("?");
+            let class = prediction
+                .get("class")
+                .and_then(Value::as_str)
+                .unwrap_or("?");
             let probability = prediction
                 .get("probabilities")
                 .and_then(Value::as_array)

@@ -1,9 +1,12 @@
 //! The demo's data: real handwritten digits, split so that every company lacks some of them.
 
-use std::{fs, path::{Path, PathBuf}};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context;
-use unsilo_participant::data::split::thin10;
+use unsilo_participant::data::thin10;
 
 /// UCI Optical Recognition of Handwritten Digits; see data/SOURCES.md.
 const DIGITS: &str = include_str!("../../../data/digits.csv");
@@ -11,7 +14,13 @@ const DIGITS: &str = include_str!("../../../data/digits.csv");
 pub(super) const MODEL: &str = include_str!("../../../data/digits.model.toml");
 
 /// The companies of the demo.
-pub(super) const COMPANIES: [&str; 5] = ["Aster Labs", "Birch Post", "Cedar Bank", "Dahlia Health", "Elm Courier"];
+pub(super) const COMPANIES: [&str; 5] = [
+    "Aster Labs",
+    "Birch Post",
+    "Cedar Bank",
+    "Dahlia Health",
+    "Elm Courier",
+];
 
 /// One company's rows on disk, and what they are.
 pub(super) struct CompanyData {

@@ -18,7 +18,9 @@ use tokio::{
     task::JoinSet,
 };
 use unsilo_coordinator::{InitOptions, ServeOptions, Server, init};
-use unsilo_participant::{JoinOptions, Node, NodeOptions, Progress, RoundEvaluation, Summary, join};
+use unsilo_participant::{
+    JoinOptions, Node, NodeOptions, Progress, RoundEvaluation, Summary, join,
+};
 use unsilo_proto::Invite;
 use unsilo_train::DeviceChoice;
 
@@ -126,7 +128,8 @@ async fn start_coordinator(
 
 /// A port that is free now. Another program may take it before we listen; then that fails with a clear error.
 fn free_address() -> anyhow::Result<String> {
-    let probe = TcpListener::bind("127.0.0.1:0").context("no free port on the loopback interface")?;
+    let probe =
+        TcpListener::bind("127.0.0.1:0").context("no free port on the loopback interface")?;
     Ok(probe.local_addr()?.to_string())
 }
 
@@ -148,7 +151,12 @@ async fn run_companies(
         let options = JoinOptions {
             evaluation: Some(data.test.clone()),
             baseline: true,
-            seed: Some(arguments.seed.wrapping_mul(1000).wrapping_add(number as u64)),
+            seed: Some(
+                arguments
+                    .seed
+                    .wrapping_mul(1000)
+                    .wrapping_add(number as u64),
+            ),
             ..JoinOptions::new(dir.join(format!("company-{}", number + 1)), &company.file)
         };
         let invite = Invite::from_text(invitation)?;

@@ -110,9 +110,7 @@ impl Report {
         let mut entries = Vec::new();
         let replica = read(&log, |_, entry| entries.push(entry.clone()))?;
         let state = replica.state();
-        let parameters = state
-            .draft()
-            .map_or(0, |draft| draft.model.parameters());
+        let parameters = state.draft().map_or(0, |draft| draft.model.parameters());
         Ok(Self {
             url: url.to_owned(),
             authority: coordinator.join("authority.der").display().to_string(),
@@ -142,9 +140,18 @@ impl Report {
     pub(super) fn to_text(&self, once: bool) -> String {
         let percent = |value: f64| format!("{:.1} %", 100.0 * value);
         let mut rows = vec![
-            ["company", "rows", "digits held (few)", "alone", "shared", "gain", "own digits: alone", "shared"]
-                .map(str::to_owned)
-                .to_vec(),
+            [
+                "company",
+                "rows",
+                "digits held (few)",
+                "alone",
+                "shared",
+                "gain",
+                "own digits: alone",
+                "shared",
+            ]
+            .map(str::to_owned)
+            .to_vec(),
         ];
         for company in &self.companies {
             rows.push(vec![
