@@ -7,6 +7,8 @@
 //! (round, participant, chunk range): another store can stand behind it.
 
 mod sum;
+#[cfg(test)]
+mod tests;
 mod upload;
 
 use std::{
