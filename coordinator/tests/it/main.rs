@@ -1,0 +1,7 @@
+//! The coordinator over real TLS and gRPC on loopback: what `serve` does, seen from outside.
+
+mod admission;
+mod endpoint;
+mod federation;
+mod lifecycle;
+mod rounds;
