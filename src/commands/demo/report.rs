@@ -23,6 +23,8 @@ pub(super) struct Report {
     rounds: u64,
     parameters: u64,
     test_rows: usize,
+    /// CSV file of those rows.
+    test_file: String,
     /// Accuracy of the shared model on the common test rows, 0 to 1.
     shared_accuracy: f64,
     /// The best accuracy that a company reaches alone.
@@ -118,6 +120,7 @@ impl Report {
             rounds: verified.published,
             parameters,
             test_rows: data.test_rows,
+            test_file: data.test.display().to_string(),
             shared_accuracy: companies
                 .iter()
                 .map(|company| company.shared_accuracy)
@@ -210,10 +213,13 @@ impl Report {
         ));
         if !once {
             text.push_str(&format!(
-                "\nThe model is served at {url}/ until Ctrl-C. Ask it, in another terminal:\n  \
-                 unsilo query {url} --authority {authority} --row \"$(sed -n 12p data/digits.csv | cut -d, -f1-64)\"\n",
+                "\nThe model is served at {url}/ until Ctrl-C. Ask it about the test rows, in another terminal:\n  \
+                 {program} query {url} --authority {authority} --csv {test}\n",
+                program = std::env::current_exe()
+                    .map_or_else(|_| "unsilo".to_owned(), |path| path.display().to_string()),
                 url = self.url,
                 authority = self.authority,
+                test = self.test_file,
             ));
         }
         text
