@@ -295,6 +295,37 @@ async fn a_contribution_is_taken_once_and_then_cannot_be_touched() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_lost_contribution_holds_up_its_round_only_until_it_is_sent_again() {
+    let federation = Federation::open().await;
+    let mut kept = Vec::new();
+    for company in 0..4 {
+        let made = federation.contribution(company, 1).await;
+        federation
+            .send(company, made.header.clone(), &made.ciphertext)
+            .await
+            .expect("taken");
+        kept.push(made);
+    }
+    let lost = federation.companies[2].state().await;
+    let lost = lost
+        .participant_by_name("Cedar")
+        .map(|participant| participant.id)
+        .expect("admitted");
+    let path = federation.home.path().join("contributions/round-1");
+    std::fs::remove_file(path.join(format!("{lost}.ciphertext"))).expect("removed");
+    federation.cosign().await;
+    // Everybody answers, but there is no sum to open; then Cedar sends what it signed.
+    federation.open_sum().await;
+    let made = kept.swap_remove(2);
+    federation
+        .send(2, made.header, &made.ciphertext)
+        .await
+        .expect("the same receipt");
+    federation.publish().await;
+    federation.server.stop().await.expect("stops");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn duties_want_a_seat_and_messages_their_size() {
     let federation = Federation::open().await;
     let aster = &federation.companies[0];
