@@ -9,8 +9,8 @@ use crate::{error::NodeError, keystore};
 pub enum Alarm {
     /// The coordinator shows two histories. The node stops.
     #[error(
-        "the coordinator showed this node a ledger that contradicts the one it showed before ({detail}); both \
-         checkpoints are kept under alarms/: compare them with the other companies. This node does not go on by itself"
+        "the coordinator showed this node a ledger that contradicts the one it showed before ({detail}). Both \
+         checkpoints are kept under alarms/: compare them with the other companies; this node does not go on by itself"
     )]
     Fork {
         /// Sizes and roots.
@@ -190,5 +190,34 @@ impl Alarm {
                 path.file_name()
                     .is_some_and(|name| name.to_string_lossy().starts_with("fork-"))
             })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fork_is_kept_with_both_checkpoints_and_found_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let alarms = dir.path().join("alarms");
+        let skipped = Alarm::SeatSkipped { round: 3 };
+        skipped.keep(&alarms).unwrap();
+        skipped.keep(&alarms).unwrap();
+        assert_eq!(
+            fs::read_dir(&alarms).unwrap().count(),
+            1,
+            "the same alarm is one file"
+        );
+        assert_eq!(Alarm::kept_fork(&alarms), None);
+        let fork = Alarm::Fork {
+            detail: "two logs".into(),
+            ours: "ours\n".into(),
+            theirs: "theirs\n".into(),
+        };
+        fork.keep(&alarms).unwrap();
+        let kept = fs::read_to_string(Alarm::kept_fork(&alarms).unwrap()).unwrap();
+        assert!(kept.contains("ours\n") && kept.contains("theirs\n"));
+        assert!(fork.stops() && !skipped.stops());
     }
 }

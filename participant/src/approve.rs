@@ -14,7 +14,9 @@ use unsilo_proto::{
     },
 };
 
-use crate::{config::Config, directory::Directory, error::NodeError, join, node::tls_identity, tls};
+use crate::{
+    config::Config, directory::Directory, error::NodeError, join, node::tls_identity, tls,
+};
 
 /// A company that has joined and waits for the owners.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -338,3 +338,6 @@ fn pem(certificate: &[u8]) -> String {
 pub(crate) fn no_randomness(error: impl std::fmt::Display) -> NodeError {
     NodeError::Computation(format!("the operating system gave no randomness: {error}"))
 }
+
+#[cfg(test)]
+mod tests;

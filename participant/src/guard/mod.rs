@@ -136,6 +136,9 @@ impl Guards {
                 _ => self.genesis = Some(*hash),
             },
             Record::Seat(seat) => {
+                if self.finished.contains(&seat.round) {
+                    return Err(GuardConflict::Seat(seat.round));
+                }
                 once(&mut self.seats, seat.round, seat, GuardConflict::Seat)?;
             }
             Record::SeatAcknowledged { round } => {
@@ -181,6 +184,9 @@ impl Guards {
                 if let Some(opening) = self.opened.get_mut(round) {
                     opening.answer.clear();
                 }
+                // Rounds never come again: of a seat nothing need be remembered.
+                self.seats.remove(round);
+                self.acknowledged.remove(round);
                 self.finished.insert(*round);
             }
             Record::Evaluated { round } => self.evaluated = self.evaluated.max(Some(*round)),

@@ -34,7 +34,7 @@ pub(super) struct Connection {
     tasks: JoinSet<()>,
 }
 
-/// How a request ended.
+/// How a request or a job ended.
 pub(super) enum Outcome {
     /// Something for the session.
     Event(Event),
@@ -50,7 +50,7 @@ pub(super) async fn work(
     ledger: &mut LedgerReplica,
     identity: Identity,
     authority: [u8; 32],
-    finished: &mut UnboundedReceiver<Event>,
+    finished: &mut UnboundedReceiver<Outcome>,
     connected: &mut bool,
 ) -> Result<(), NodeError> {
     let address = runtime.shared.config.coordinator.clone();
@@ -77,7 +77,7 @@ pub(super) async fn work(
         events,
         tasks: JoinSet::new(),
     };
-    synchronise(runtime, ledger, &mut connection, 0).await?;
+    synchronise(runtime, ledger, &mut connection, None).await?;
     loop {
         tokio::select! {
             step = steps.message() => {
@@ -85,19 +85,21 @@ pub(super) async fn work(
                     address: address.clone(),
                     reason: "the coordinator closed the connection".to_owned(),
                 })?;
-                synchronise(runtime, ledger, &mut connection, step.ledger_entries).await?;
+                synchronise(runtime, ledger, &mut connection, Some(step.ledger_entries)).await?;
                 if let Some(step) = steps::decode(step) {
                     runtime.feed(Event::Step(step), Some(&mut connection)).await?;
                 }
             }
-            Some(outcome) = outcomes.recv() => match outcome {
-                Outcome::Event(event) => runtime.feed(event, Some(&mut connection)).await?,
-                Outcome::Lost(reason) => return Err(NodeError::Unreachable { address, reason }),
-                Outcome::Broken(error) => return Err(error),
-            },
-            Some(event) = finished.recv() => runtime.feed(event, Some(&mut connection)).await?,
+            Some(outcome) = outcomes.recv() => {
+                runtime.take(outcome, &address, Some(&mut connection)).await?;
+            }
+            Some(outcome) = finished.recv() => {
+                runtime.take(outcome, &address, Some(&mut connection)).await?;
+            }
             // Finished requests are only collected; their news came as outcomes.
-            Some(_) = connection.tasks.join_next() => {}
+            Some(ended) = connection.tasks.join_next() => ended.map_err(|error| {
+                NodeError::Computation(format!("a request ended unexpectedly: {error}"))
+            })?,
         }
         if runtime.summary.finished {
             return Ok(());
@@ -109,7 +111,7 @@ async fn synchronise(
     runtime: &mut Runtime<'_>,
     ledger: &mut LedgerReplica,
     connection: &mut Connection,
-    entries: u64,
+    entries: Option<u64>,
 ) -> Result<(), NodeError> {
     let first = runtime.session.facts().is_none();
     let grown = match ledger.sync(&connection.channel, entries).await {
@@ -121,10 +123,9 @@ async fn synchronise(
         }
     };
     if grown || first {
-        let facts = ledger.facts();
+        let facts = Box::new(ledger.facts());
         runtime.feed(Event::Ledger(facts), Some(connection)).await?;
     }
-    tracing::debug!(entries = ledger.len(), "the replica is up to date");
     Ok(())
 }
 
@@ -174,14 +175,31 @@ impl Runtime<'_> {
         Ok(())
     }
 
+    /// Gives the session the news of a request or job.
+    pub(super) async fn take(
+        &mut self,
+        outcome: Outcome,
+        address: &str,
+        connection: Option<&mut Connection>,
+    ) -> Result<(), NodeError> {
+        match outcome {
+            Outcome::Event(event) => self.feed(event, connection).await,
+            Outcome::Lost(reason) => Err(NodeError::Unreachable {
+                address: address.to_owned(),
+                reason,
+            }),
+            Outcome::Broken(error) => Err(error),
+        }
+    }
+
     fn start_local(&self, effect: Effect) {
         let shared = self.shared.clone();
         let local = self.local.clone();
         let progress = self.progress.clone();
         tokio::task::spawn_blocking(move || {
-            if let Some(event) = jobs::run(&shared, effect, &progress) {
+            if let Some(outcome) = jobs::run(&shared, effect, &progress) {
                 // The node may have ended meanwhile.
-                let _ = local.send(event);
+                let _ = local.send(outcome);
             }
         });
     }

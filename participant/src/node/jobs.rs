@@ -17,25 +17,28 @@ use unsilo_proto::v1::SealedShare;
 use unsilo_train::StepReport;
 use zeroize::Zeroize;
 
-use super::{Shared, requests::Failure};
+use super::{Shared, connected::Outcome, requests::Failure};
 use crate::{
     error::NodeError,
     guard::SeatRecord,
     join::no_randomness,
     keystore,
     progress::Progress,
-    session::{ContributionJob, Effect, Event, OpeningJob},
+    session::{ContributionJob, Effect, Event, OpeningJob, Task},
 };
 
 /// Thrown through the trainer when the node ends, so that a long training does not hold it up.
 struct Cancelled;
 
 /// Does a job that needs no connection. `None` if the node ended meanwhile.
+///
+/// What a person must correct (a full disk, a file that cannot be read) stops the node; a computation that failed is
+/// told, and tried again with the next step.
 pub(super) fn run(
     shared: &Shared,
     effect: Effect,
     progress: &UnboundedSender<Progress>,
-) -> Option<Event> {
+) -> Option<Outcome> {
     let task = effect.task()?;
     let work = || match effect {
         Effect::MakeSeat {
@@ -53,16 +56,14 @@ pub(super) fn run(
     if shared.cancelled.load(Ordering::Relaxed) {
         return None;
     }
+    let failed = |reason| Outcome::Event(Event::Failed { task, reason });
     Some(match ended {
-        Ok(Ok(event)) => event,
-        Ok(Err(error)) => Event::Failed {
-            task,
-            reason: error.to_string(),
-        },
-        Err(_) => Event::Failed {
-            task,
-            reason: "a computation ended unexpectedly; the node goes on without it".to_owned(),
-        },
+        Ok(Ok(event)) => Outcome::Event(event),
+        Ok(Err(NodeError::Computation(reason))) => failed(reason),
+        Ok(Err(error)) => Outcome::Broken(error),
+        Err(_) => {
+            failed("a computation ended unexpectedly; the node goes on without it".to_owned())
+        }
     })
 }
 
@@ -219,12 +220,27 @@ pub(super) fn combine_shares(
         round,
         model: job.model,
     };
-    let secret = keystore::read(&shared.directory.round_key(round))?;
-    let keys = RoundKeyPair::from_secret_bytes(&secret).map_err(|error| {
-        NodeError::Computation(format!("the round key of round {round}: {error}"))
-    })?;
-    let committee = committee(&job.round_keys, job.threshold)
-        .map_err(|reason| NodeError::Computation(format!("round {round}: {reason}")))?;
+    let failed = |reason: String| {
+        Ok(Event::Failed {
+            task: Task::OpenShares(round),
+            reason: format!("round {round}: this member cannot answer: {reason}"),
+        })
+    };
+    let keys = keystore::read(&shared.directory.round_key(round)).and_then(|secret| {
+        RoundKeyPair::from_secret_bytes(&secret)
+            .map_err(|error| NodeError::Computation(format!("its round key: {error}")))
+    });
+    let keys = match keys {
+        Ok(keys) => keys,
+        Err(error @ (NodeError::Io { .. } | NodeError::Computation(_))) => {
+            return failed(error.to_string());
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let committee = match committee(&job.round_keys, job.threshold) {
+        Ok(committee) => committee,
+        Err(reason) => return failed(reason),
+    };
     let mut shares: Vec<(u16, KeyShare)> = Vec::with_capacity(job.set.len());
     for (participant, root, weight) in &job.set {
         let participant = participant.0;
@@ -255,13 +271,14 @@ pub(super) fn combine_shares(
         .iter()
         .map(|(weight, share)| (*weight, share))
         .collect();
-    let answer = combine(&weighed)
-        .map_err(|error| NodeError::Computation(format!("round {round}: {error}")))?;
-    Ok(Event::SharesCombined {
-        round,
-        digest: job.digest,
-        answer: answer.to_bytes(),
-    })
+    match combine(&weighed) {
+        Ok(answer) => Ok(Event::SharesCombined {
+            round,
+            digest: job.digest,
+            answer: answer.to_bytes(),
+        }),
+        Err(error) => failed(error.to_string()),
+    }
 }
 
 /// Whether a share as served is the one under the root on the ledger.

@@ -39,6 +39,7 @@ use crate::{
     progress::{Progress, RoundEvaluation},
     session::{Event, Membership, Session},
 };
+use connected::Outcome;
 use replica::LedgerReplica;
 
 /// What overrides the configuration for one run.
@@ -185,29 +186,50 @@ impl Node {
     /// [`NodeError::Certificate`] and [`NodeError::Rejected`] if the coordinator can never have taken this node,
     /// [`NodeError::Alarm`] for what stops a node, and failures of the disk.
     pub async fn run(
-        mut self,
+        self,
         progress: UnboundedSender<Progress>,
         shutdown: impl Future<Output = ()>,
     ) -> Result<Summary, NodeError> {
-        let shared = self.shared.clone();
-        let _cancel = CancelOnDrop(shared.clone());
+        let Self {
+            shared,
+            mut guards,
+            mut ledger,
+            mut session,
+            identity,
+            authority,
+            device: _,
+        } = self;
+        let cancel = CancelOnDrop(shared.clone());
         let (local, mut finished) = unbounded_channel();
         let mut runtime = Runtime {
-            shared,
-            guards: &mut self.guards,
-            session: &mut self.session,
+            shared: shared.clone(),
+            guards: &mut guards,
+            session: &mut session,
             progress,
             local,
             summary: Summary::default(),
         };
         let mut shutdown = pin!(shutdown);
-        tokio::select! {
-            ended = go_on(&mut runtime, &mut self.ledger, self.identity, self.authority, &mut finished) => {
-                ended?;
-            }
-            () = &mut shutdown => {}
+        let ended = tokio::select! {
+            ended = go_on(&mut runtime, &mut ledger, identity, authority, &mut finished) => ended,
+            () = &mut shutdown => Ok(()),
+        };
+        let summary = std::mem::take(&mut runtime.summary);
+        drop(runtime);
+        drop(cancel);
+        settle(&shared).await;
+        ended.map(|()| summary)
+    }
+}
+
+/// Waits until no thread works on the directory any more, so that the next node can have it. Work that was cancelled
+/// ends at its next training step; a large encryption takes longer and is not waited for in full.
+async fn settle(shared: &Arc<Shared>) {
+    for _ in 0..1_000 {
+        if Arc::strong_count(shared) == 1 {
+            return;
         }
-        Ok(runtime.summary)
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 
@@ -217,7 +239,7 @@ async fn go_on(
     ledger: &mut LedgerReplica,
     identity: Identity,
     authority: [u8; 32],
-    finished: &mut UnboundedReceiver<Event>,
+    finished: &mut UnboundedReceiver<Outcome>,
 ) -> Result<(), NodeError> {
     let longest = Duration::from_secs(runtime.shared.config.network.reconnect_seconds.into());
     let mut pause = Backoff::new(longest);
@@ -255,7 +277,7 @@ async fn go_on(
         loop {
             tokio::select! {
                 () = &mut paused => break,
-                Some(event) = finished.recv() => runtime.feed(event, None).await?,
+                Some(outcome) = finished.recv() => runtime.take(outcome, "", None).await?,
             }
         }
     }
@@ -284,7 +306,7 @@ struct Runtime<'a> {
     session: &'a mut Session,
     progress: UnboundedSender<Progress>,
     /// Where work that needs no connection reports.
-    local: UnboundedSender<Event>,
+    local: UnboundedSender<Outcome>,
     summary: Summary,
 }
 
@@ -360,11 +382,14 @@ fn now_ms() -> u64 {
 fn refuse_kept_fork(directory: &Directory) -> Result<(), NodeError> {
     match Alarm::kept_fork(&directory.alarms()) {
         None => Ok(()),
-        Some(path) => Err(NodeError::Directory(format!(
-            "a fork of the ledger was seen by this node; the evidence is in {}. Compare it with the other companies; to go \
-             on in spite of it, move that file away",
-            path.display()
-        ))),
+        Some(path) => Err(NodeError::Alarm(Alarm::Fork {
+            detail: format!(
+                "seen in an earlier run; the evidence is in {}: to go on in spite of it, move that file away",
+                path.display()
+            ),
+            ours: String::new(),
+            theirs: String::new(),
+        })),
     }
 }
 

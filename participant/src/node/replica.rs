@@ -50,46 +50,48 @@ impl LedgerReplica {
         })
     }
 
-    pub(super) fn len(&self) -> u64 {
-        self.store.len()
-    }
-
-    /// Fetches and verifies until the replica has at least `entries`.
+    /// Fetches and verifies until the replica has at least `entries`; with `None` it asks in any case, and so holds
+    /// the coordinator's newest checkpoint against its own. Says whether the replica grew.
     pub(super) async fn sync(
         &mut self,
         channel: &Channel,
-        entries: u64,
+        entries: Option<u64>,
     ) -> Result<bool, SyncError> {
         let mut client =
             LedgerLogClient::new(channel.clone()).max_decoding_message_size(limits::MESSAGE_BYTES);
-        let mut grown = false;
+        let before = self.store.len();
         let mut pages: Vec<SignedEntry> = Vec::new();
-        loop {
-            let have = self.store.len() + pages.len() as u64;
-            if pages.is_empty() && have >= entries && have > 0 {
-                return Ok(grown);
+        let mut asked = false;
+        while !asked
+            || !pages.is_empty()
+            || entries.is_some_and(|entries| self.store.len() < entries)
+        {
+            if !asked && entries.is_some_and(|entries| self.store.len() >= entries) {
+                break;
             }
+            let from = self.store.len() + pages.len() as u64;
             let reply = client
-                .entries(EntriesRequest { from: have })
+                .entries(EntriesRequest { from })
                 .await
                 .map_err(|status| SyncError::Request(Failure::from(status)))?
                 .into_inner();
+            asked = true;
             if reply.size == 0 && self.store.is_empty() {
-                return Ok(grown);
+                break;
             }
             let more = decode(&reply)?;
-            let none = more.is_empty();
+            let stuck = more.is_empty();
             pages.extend(more);
             if self.store.len() + pages.len() as u64 >= reply.size {
                 self.append(&pages, &reply.checkpoint)?;
-                grown |= !pages.is_empty();
                 pages.clear();
             }
-            if none {
-                // Nothing more to fetch: whatever the step promised is not there (yet).
-                return Ok(grown);
+            if stuck {
+                // Whatever was promised is not there (yet); the next step asks again.
+                break;
             }
         }
+        Ok(self.store.len() > before)
     }
 
     fn append(&mut self, entries: &[SignedEntry], checkpoint: &str) -> Result<(), SyncError> {
@@ -282,3 +284,6 @@ fn broken(error: StoreError) -> NodeError {
         reason: error.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests;

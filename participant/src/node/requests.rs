@@ -1,6 +1,11 @@
 //! Requests to the coordinator: small calls, the resumable upload, and the shares of a member.
 
-use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    future::Future,
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::sync::mpsc::{UnboundedSender, channel};
 use tokio_stream::wrappers::ReceiverStream;
@@ -21,7 +26,7 @@ use crate::{
     error::NodeError,
     outbox::next_part,
     progress::Progress,
-    session::{Call, Event, OpeningJob},
+    session::{Call, Event, OpeningJob, Task},
     tls,
 };
 
@@ -180,12 +185,24 @@ pub(super) async fn upload(
             receipt: receipt.receipt,
         });
     }
-    let (mut file, of) = shared.outbox.ciphertext(round, state.stored)?;
+    let kept = shared.outbox.ciphertext(round, state.stored);
+    let (mut file, of, sealed_shares) = match (kept, shared.outbox.sealed_shares(round)) {
+        (Ok((file, of)), Ok(shares)) => (file, of, shares),
+        (Err(error), _) | (_, Err(error)) => {
+            return Ok(Event::Failed {
+                task: Task::Upload(round),
+                reason: format!(
+                    "round {round}: the contribution in the outbox cannot be read ({error}); a second one is never made, so \
+                     this node sits the round out"
+                ),
+            });
+        }
+    };
     let offset = state.stored.min(of);
     let header = ContributionHeader {
         round,
         entry,
-        sealed_shares: shared.outbox.sealed_shares(round)?,
+        sealed_shares,
         offset,
     };
     let (sender, parts) = channel_of(header);
@@ -207,7 +224,15 @@ pub(super) async fn upload(
     let receipt = client
         .contribute(ReceiverStream::new(parts))
         .await
-        .map_err(Failure::from)?
+        .map_err(|status| match Failure::from(status) {
+            // Another upload of ours was cut off just now, or the offset moved: ask again where to go on.
+            Failure::Refused(rejected)
+                if matches!(rejected.code, Code::OutOfOrder | Code::WrongStep) =>
+            {
+                Failure::Lost(rejected.message)
+            }
+            other => other,
+        })?
         .into_inner();
     Ok(Event::Uploaded {
         round,
@@ -243,14 +268,14 @@ pub(super) async fn open_shares(
     let mut stream = within(wait, client.shares(SharesRequest { round }))
         .await?
         .into_inner();
+    let wanted: BTreeSet<u32> = job.set.iter().map(|(id, _, _)| id.0).collect();
     let mut served: BTreeMap<u32, SealedShare> = BTreeMap::new();
     while let Some(share) = within(wait, stream.message()).await? {
-        let wanted = job.set.iter().any(|(id, _, _)| id.0 == share.participant);
-        if wanted && share.sealed.len() <= limits::SEALED_SHARE_BYTES {
+        if wanted.contains(&share.participant) && share.sealed.len() <= limits::SEALED_SHARE_BYTES {
             served.insert(share.participant, share);
         }
     }
-    Ok(blocking(move || jobs::combine_shares(&shared, &job, &served)).await??)
+    blocking(move || jobs::combine_shares(&shared, &job, &served)).await?
 }
 
 /// Runs work that would hold up the connection on a thread of its own.

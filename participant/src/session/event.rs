@@ -12,7 +12,7 @@ pub enum Event {
     /// The connection is gone: acts over it may or may not have arrived and are made again at the next step.
     Disconnected,
     /// The replica grew.
-    Ledger(Facts),
+    Ledger(Box<Facts>),
     /// The coordinator pushed a step.
     Step(Step),
     /// Seen by the runtime, for example a fork of the ledger.

@@ -127,13 +127,20 @@ impl RoundFacts {
         u16::try_from(at + 1).ok()
     }
 
+    /// What `participant` contributed.
+    #[must_use]
+    pub fn contribution_of(&self, participant: ParticipantId) -> Option<&ContributionFacts> {
+        let made = &self.contributions;
+        let at = made
+            .binary_search_by_key(&participant, |made| made.participant)
+            .ok()?;
+        made.get(at)
+    }
+
     /// The root that `participant` committed to.
     #[must_use]
     pub fn root_of(&self, participant: ParticipantId) -> Option<Hash> {
-        self.contributions
-            .iter()
-            .find(|made| made.participant == participant)
-            .map(|made| made.root)
+        self.contribution_of(participant).map(|made| made.root)
     }
 
     /// The weights as they are hashed and as they weigh shares.

@@ -140,7 +140,7 @@ impl Session {
     fn take(&mut self, event: Event, now_ms: u64, out: &mut Vec<Effect>) {
         match event {
             Event::Disconnected => self.forget_requests(),
-            Event::Ledger(facts) => self.learn(facts, out),
+            Event::Ledger(facts) => self.learn(*facts, out),
             Event::Step(step) => self.take_step(step, now_ms, out),
             Event::Alarmed(alarm) => self.raise(alarm, out),
             Event::ModelHeld(model) => {
@@ -195,6 +195,7 @@ impl Session {
             Event::Failed { task, reason } => {
                 self.finish(task, Progressing::Refused);
                 out.push(Effect::Tell(Progress::Warning { message: reason }));
+                self.give_up_evaluation(task, out);
             }
         }
     }
@@ -311,6 +312,11 @@ impl Session {
     fn accepted(&mut self, task: Task, out: &mut Vec<Effect>) {
         self.done(task);
         let told = match task {
+            Task::SignGenesis => {
+                let reason =
+                    "the list of founders is signed; the first round opens when all have signed";
+                return self.wait(reason, out);
+            }
             Task::OfferSeat(round) => {
                 self.record(Record::SeatAcknowledged { round }, out);
                 Progress::Seated { round }

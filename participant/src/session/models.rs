@@ -88,6 +88,16 @@ impl Session {
         }));
     }
 
+    /// A model that cannot be measured is published all the same: trying again for ever would hold up the end.
+    pub(super) fn give_up_evaluation(&mut self, task: Task, out: &mut Vec<Effect>) {
+        let published = self.facts.as_ref().and_then(|facts| facts.published);
+        if let (Task::Evaluate(round), Some(published)) = (task, published)
+            && published.round == round
+        {
+            self.evaluated(round, published.model, None, out);
+        }
+    }
+
     /// Erases what only rounds before `current` needed: secret seat keys, the bytes of answers, the outbox.
     fn forget_finished(&mut self, current: u64, out: &mut Vec<Effect>) {
         let seats = self.guards.seats.keys();

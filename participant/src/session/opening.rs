@@ -158,9 +158,7 @@ fn check_set(closed: &RoundFacts) -> Result<(), String> {
     let mut owners = BTreeSet::new();
     for (id, _) in &weights {
         let made = closed
-            .contributions
-            .iter()
-            .find(|made| made.participant == *id)
+            .contribution_of(*id)
             .ok_or_else(|| format!("participant {id} is weighed but was not closed"))?;
         owners.insert(made.owner);
     }

@@ -168,7 +168,7 @@ impl World {
     }
 
     fn ledger(&mut self, facts: Facts) -> Vec<Effect> {
-        self.feed(Event::Ledger(facts))
+        self.feed(Event::Ledger(Box::new(facts)))
     }
 
     /// Goes through seating of round 1 so that this node sits on seat 2, and returns the facts of the open round.

@@ -1,0 +1,256 @@
+//! The replica against a coordinator that keeps an honest log, and against ones that do not.
+
+use std::sync::{Arc, Mutex};
+
+use tokio::net::TcpListener;
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::{
+    Request, Response, Status, async_trait,
+    transport::{Endpoint, Server},
+};
+use unsilo_ledger::{
+    Activation, Entry, Feature, FederationId, Member, ModelKind, ModelSpec, Optimiser, Schema,
+    SigningIdentity, TrainingPlan,
+};
+use unsilo_proto::v1::ledger_log_server::{LedgerLog, LedgerLogServer};
+
+use super::*;
+
+fn identity(number: u8) -> SigningIdentity {
+    SigningIdentity::from_seed(&[number; 32])
+}
+
+fn draft() -> Draft {
+    Draft {
+        name: "Test".into(),
+        coordinator: identity(200).public(),
+        ca_fingerprint: [0; 32],
+        model: ModelSpec {
+            kind: ModelKind::Mlp,
+            layers: vec![16, 100, 2],
+            activation: Activation::Relu,
+        },
+        schema: Schema {
+            label: "kind".into(),
+            classes: vec!["a".into(), "b".into()],
+            features: (0..16)
+                .map(|number| Feature {
+                    name: format!("x{number}"),
+                    min_micro: 0,
+                    max_micro: 1,
+                })
+                .collect(),
+        },
+        training: TrainingPlan {
+            steps: 1,
+            batch: 1,
+            learning_rate_micro: 1,
+            optimiser: Optimiser::Sgd,
+            rounds: 0,
+        },
+        unit_log2: -14,
+        min_cohort: 0,
+        grant: 1,
+        created_ms: 0,
+        nonce: [0; 32],
+        founders: ["A", "B", "C"].map(String::from).to_vec(),
+    }
+}
+
+fn federation() -> FederationId {
+    draft().federation_id()
+}
+
+/// The genesis, and then one admission for each of `names`.
+fn log(names: &[&str]) -> Vec<SignedEntry> {
+    let founders: Vec<Member> = draft()
+        .founders
+        .into_iter()
+        .zip(0..)
+        .map(|(name, number)| Member {
+            name,
+            key: identity(number).public(),
+            owner: None,
+        })
+        .collect();
+    let genesis = Entry::FederationCreated {
+        draft: draft(),
+        founders,
+    };
+    let signers = [identity(0), identity(1), identity(2), identity(200)];
+    let all: Vec<&SigningIdentity> = signers.iter().collect();
+    let mut entries = vec![SignedEntry::signed_by(genesis, &federation(), &all)];
+    for (name, number) in names.iter().zip(10..) {
+        let admitted = Entry::ParticipantAdmitted {
+            name: (*name).to_owned(),
+            key: identity(number).public(),
+            owner: None,
+        };
+        // The majority of owners grows with every admission.
+        let owners: Vec<SigningIdentity> = (0..3).chain(10..number).map(identity).collect();
+        let owners: Vec<&SigningIdentity> =
+            owners.iter().take(entries.len().div_ceil(2) + 2).collect();
+        let majority = (entries.len() + 2) / 2 + 1;
+        let owners = &owners[..majority];
+        entries.push(SignedEntry::signed_by(admitted, &federation(), owners));
+    }
+    entries
+}
+
+/// A coordinator that serves a log, two entries a page.
+#[derive(Clone, Default)]
+struct FakeLog(Arc<Mutex<(Vec<SignedEntry>, String)>>);
+
+impl FakeLog {
+    fn set(&self, dir: &Path, entries: Vec<SignedEntry>) {
+        let path = dir.join(format!("log-{}.redb", rand()));
+        let mut store = LedgerStore::create(&path, Arc::new(identity(200))).unwrap();
+        store.append(&entries).unwrap();
+        let note = store.checkpoint().unwrap().note().to_owned();
+        *self.0.lock().unwrap() = (entries, note);
+    }
+}
+
+fn rand() -> u64 {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes).unwrap();
+    u64::from_le_bytes(bytes)
+}
+
+#[async_trait]
+impl LedgerLog for FakeLog {
+    async fn entries(
+        &self,
+        request: Request<EntriesRequest>,
+    ) -> Result<Response<EntriesReply>, Status> {
+        let from = usize::try_from(request.into_inner().from).unwrap();
+        let (entries, note) = self.0.lock().unwrap().clone();
+        Ok(Response::new(EntriesReply {
+            entries: entries
+                .iter()
+                .skip(from)
+                .take(2)
+                .map(SignedEntry::encode)
+                .collect(),
+            size: entries.len() as u64,
+            checkpoint: note,
+        }))
+    }
+}
+
+/// A replica, its coordinator, and a connection between them.
+struct Scene {
+    dir: tempfile::TempDir,
+    log: FakeLog,
+    channel: Channel,
+    replica: LedgerReplica,
+}
+
+impl Scene {
+    async fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let log = FakeLog::default();
+        let service = LedgerLogServer::new(log.clone());
+        tokio::spawn(
+            Server::builder()
+                .add_service(service)
+                .serve_with_incoming(TcpListenerStream::new(listener)),
+        );
+        let channel = Endpoint::from_shared(format!("http://{address}"))
+            .unwrap()
+            .connect_lazy();
+        let replica = Self::open(dir.path());
+        Self {
+            dir,
+            log,
+            channel,
+            replica,
+        }
+    }
+
+    fn open(dir: &Path) -> LedgerReplica {
+        LedgerReplica::open(&dir.join("ledger.redb"), &draft(), identity(1).public()).unwrap()
+    }
+
+    async fn sync(&mut self, entries: Option<u64>) -> Result<bool, Alarm> {
+        match self.replica.sync(&self.channel, entries).await {
+            Ok(grown) => Ok(grown),
+            Err(SyncError::Alarm(alarm)) => Err(alarm),
+            Err(SyncError::Request(_) | SyncError::Node(_)) => panic!("no other failure here"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_replica_follows_page_by_page_and_survives_a_restart() {
+    let mut scene = Scene::new().await;
+    assert_eq!(scene.sync(None).await, Ok(false), "nothing is founded yet");
+    assert!(scene.replica.facts().founding.is_none());
+    scene.log.set(scene.dir.path(), log(&["D", "E", "F", "G"]));
+    assert_eq!(scene.sync(Some(3)).await, Ok(true));
+    let facts = scene.replica.facts();
+    assert_eq!((facts.entries, facts.next_round), (5, 1));
+    assert_eq!(facts.me.map(|(id, _)| id.0), Some(1));
+    let founders = facts
+        .founding
+        .as_ref()
+        .map(|founding| founding.founders.len());
+    assert_eq!(founders, Some(3), "later members are no founders");
+    assert_eq!(scene.sync(Some(5)).await, Ok(false));
+    assert_eq!(
+        scene.sync(Some(9)).await,
+        Ok(false),
+        "a promise that is not kept is not waited for"
+    );
+
+    let Scene { dir, replica, .. } = &scene;
+    let expected = replica.facts();
+    let path = dir.path().to_owned();
+    scene.replica =
+        LedgerReplica::open(&path.join("other.redb"), &draft(), identity(1).public()).unwrap();
+    assert_eq!(Scene::open(&path).facts(), expected);
+}
+
+#[tokio::test]
+async fn another_history_is_an_alarm_with_both_checkpoints() {
+    let mut scene = Scene::new().await;
+    scene.log.set(scene.dir.path(), log(&["D", "E"]));
+    assert_eq!(scene.sync(None).await, Ok(true));
+    for other in [log(&["D", "X"]), log(&["D", "X", "Y"])] {
+        scene.log.set(scene.dir.path(), other);
+        let Err(Alarm::Fork { ours, theirs, .. }) = scene.sync(None).await else {
+            panic!("a fork was followed");
+        };
+        assert!(ours.starts_with("unsilo/") && theirs.starts_with("unsilo/") && ours != theirs);
+        assert_eq!(scene.replica.facts().entries, 3, "the replica is as it was");
+    }
+}
+
+#[tokio::test]
+async fn a_coordinator_that_forgot_entries_is_an_alarm() {
+    let mut scene = Scene::new().await;
+    scene.log.set(scene.dir.path(), log(&["D", "E"]));
+    assert_eq!(scene.sync(None).await, Ok(true));
+    scene.log.set(scene.dir.path(), log(&["D"]));
+    assert!(matches!(scene.sync(None).await, Err(Alarm::Fork { .. })));
+}
+
+#[tokio::test]
+async fn the_ledger_of_another_federation_is_an_alarm() {
+    let mut scene = Scene::new().await;
+    scene.log.set(scene.dir.path(), log(&[]));
+    let mut other = draft();
+    other.nonce = [9; 32];
+    scene.replica = LedgerReplica::open(
+        &scene.dir.path().join("other.redb"),
+        &other,
+        identity(1).public(),
+    )
+    .unwrap();
+    assert!(matches!(
+        scene.sync(None).await,
+        Err(Alarm::OtherFederation { .. })
+    ));
+}
