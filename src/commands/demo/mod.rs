@@ -26,7 +26,7 @@ use unsilo_train::DeviceChoice;
 
 use self::data::{COMPANIES, DemoData};
 use super::{Global, interrupted};
-use crate::{output, progress::Display};
+use crate::{exit::CommandError, output, progress::Display};
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -63,8 +63,7 @@ pub(crate) async fn run(global: &Global, arguments: &Arguments) -> anyhow::Resul
     let temporary;
     let dir: &Path = match &arguments.dir {
         Some(dir) => {
-            std::fs::create_dir_all(dir)
-                .with_context(|| format!("cannot create {}", dir.display()))?;
+            create_empty(dir)?;
             dir
         }
         None => {
@@ -124,6 +123,21 @@ async fn start_coordinator(
     )?;
     let server = Server::start(&coordinator_dir, &ServeOptions::default()).await?;
     Ok((server, coordinator_dir, created.invitations))
+}
+
+/// Creates the directory that the caller chose. What is in it already is not ours to overwrite.
+fn create_empty(dir: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
+    let mut files =
+        std::fs::read_dir(dir).with_context(|| format!("cannot read {}", dir.display()))?;
+    if files.next().is_some() {
+        let message = format!(
+            "{} is not empty: choose another directory with --dir, or an empty one",
+            dir.display()
+        );
+        return Err(CommandError::Input(message).into());
+    }
+    Ok(())
 }
 
 /// A port that is free now. Another program may take it before we listen; then that fails with a clear error.

@@ -1,0 +1,8 @@
+//! The binary from outside, as people use it: separate processes, real files, real TLS.
+
+mod companies;
+mod demo;
+mod fedavg;
+mod federation;
+mod layers;
+mod support;
