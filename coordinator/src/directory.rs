@@ -6,7 +6,7 @@
 //! | `draft` | the federation's draft, canonical bytes |
 //! | `secrets/` | ledger identity, key of the authority (mode 0600) |
 //! | `authority.der` | certificate of the authority |
-//! | `invitations/`, `members/` | who was invited, who joined |
+//! | `invitations/`, `members/`, `approvals` | who was invited, who joined, who is being admitted |
 //! | `ledger.redb` | the log |
 //! | `contributions/`, `models/` | bulk data |
 //! | `lock` | held while a coordinator serves from here |
@@ -101,6 +101,7 @@ pub fn init(path: &Path, options: &InitOptions) -> Result<Initialised, Coordinat
             path.display()
         )));
     }
+    check_unused(path)?;
     let identity = SigningIdentity::generate().map_err(CoordinatorError::Randomness)?;
     let authority = Authority::generate(&options.name)?;
     let mut nonce = [0; 32];
@@ -158,6 +159,36 @@ pub fn init(path: &Path, options: &InitOptions) -> Result<Initialised, Coordinat
         parameters: draft.model.parameters(),
         invitations,
     })
+}
+
+/// Refuses a directory with anything in it but what an [`init`] that was cut off leaves behind: what a company
+/// keeps there must not be mixed with a coordinator's keys and ledger.
+fn check_unused(path: &Path) -> Result<(), CoordinatorError> {
+    const OURS: [&str; 6] = [
+        "draft.new",
+        "secrets",
+        "authority.der",
+        "authority.new",
+        "coordinator.toml",
+        "coordinator.new",
+    ];
+    let files = match fs::read_dir(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        files => files.map_err(CoordinatorError::io("read", path))?,
+    };
+    for file in files {
+        let name = file
+            .map_err(CoordinatorError::io("read", path))?
+            .file_name();
+        if !OURS.iter().any(|ours| name == *ours) {
+            return Err(CoordinatorError::Directory(format!(
+                "{} is not empty (it holds {}): choose another directory, or an empty one",
+                path.display(),
+                name.display()
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// How long an invitation is valid unless the admin says otherwise: two weeks.
@@ -288,6 +319,7 @@ impl Directory {
             models: models.clone(),
             params,
             served,
+            approvals: self.path.join("approvals"),
             failed,
         })?;
         let connected = Arc::new(Mutex::new(BTreeMap::new()));

@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeMap,
+    fs,
+    io::ErrorKind,
     panic::{AssertUnwindSafe, catch_unwind},
+    path::PathBuf,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -13,8 +16,8 @@ use std::{
 
 use tokio::sync::{mpsc, oneshot, watch};
 use unsilo_ledger::{
-    Draft, Entry, FederationId, Hash, ParticipantId, PublicKey, Receipt, SignedEntry,
-    SignedReceipt, SigningIdentity,
+    Draft, Entry, EntrySignature, FederationId, Hash, ParticipantId, PublicKey, Receipt,
+    SignedEntry, SignedReceipt, SigningIdentity,
     store::{LedgerStore, StoreError},
 };
 use unsilo_proto::{
@@ -29,6 +32,7 @@ use super::{
 use crate::{
     admission::{Invitations, Member, Members, authority},
     contributions::Contributions,
+    durable::{self, Readers},
     endpoint::Served,
     error::CoordinatorError,
     models::Models,
@@ -52,6 +56,8 @@ pub(crate) struct OwnerParts {
     pub(crate) params: unsilo_fhe::Params,
     /// The model that queries are answered with; replaced when a round is published.
     pub(crate) served: watch::Sender<Option<Arc<Served>>>,
+    /// The file of approvals that wait for more.
+    pub(crate) approvals: PathBuf,
     /// Told when the ledger cannot be written any more: the process must end and open it again.
     pub(crate) failed: mpsc::Sender<CoordinatorError>,
 }
@@ -69,6 +75,7 @@ struct Task {
     jobs: Jobs,
     /// Where the contributions of the newest rounds are in the log.
     receipts: BTreeMap<(u64, ParticipantId), (Hash, u64)>,
+    approvals: PathBuf,
     /// Events of jobs that could not even be started; the next tick takes them.
     unstarted: Vec<Event>,
     running: Vec<thread::JoinHandle<()>>,
@@ -118,6 +125,7 @@ pub(crate) fn start(parts: OwnerParts) -> Result<(Owner, OwnerThread), Coordinat
         contributions: parts.contributions,
         models: parts.models,
         receipts: BTreeMap::new(),
+        approvals: parts.approvals,
         unstarted: Vec::new(),
         running: Vec::new(),
         last_refusal: None,
@@ -179,12 +187,41 @@ impl Task {
                 return Err(CoordinatorError::Ledger(rejected.to_string()));
             }
         }
+        self.recover_approvals()
+    }
+
+    fn recover_approvals(&mut self) -> Result<(), CoordinatorError> {
+        let bytes = match fs::read(&self.approvals) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            bytes => bytes.map_err(CoordinatorError::io("read", &self.approvals))?,
+        };
+        let approvals: Vec<(Vec<u8>, EntrySignature)> = borsh::from_slice(&bytes)
+            .map_err(|error| CoordinatorError::config(&self.approvals, error.to_string()))?;
+        for (entry, signature) in approvals {
+            // Refused is what has been admitted in the meantime.
+            let _ = self.step(Event::Approved { entry, signature });
+        }
         Ok(())
+    }
+
+    /// People approve once, so an approval is on disk before it is acknowledged.
+    fn approve(&mut self, event: Event) -> Result<(), Rejected> {
+        self.step(event)?;
+        let approvals: Vec<_> = self.machine.approvals().collect();
+        let bytes =
+            borsh::to_vec(&approvals).map_err(CoordinatorError::io("write", &self.approvals));
+        bytes
+            .and_then(|bytes| durable::write(&self.approvals, &bytes, Readers::Owner))
+            .map_err(internal)
     }
 
     fn run(mut self, mut queue: mpsc::Receiver<Command>) {
         while let Some(command) = queue.blocking_recv() {
             match command {
+                Command::Event(event @ Event::Approved { .. }, reply) => {
+                    let result = self.approve(event);
+                    answer(reply, result);
+                }
                 Command::Event(event, reply) => {
                     let result = self.step(event);
                     answer(reply, result);

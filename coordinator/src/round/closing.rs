@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use unsilo_ledger::{
-    CloseStatement, Cosignature, Entry, ParticipantId, State, VoidReason, commit_nonce,
-};
+use unsilo_ledger::{CloseStatement, Cosignature, Entry, ParticipantId, State, commit_nonce};
 use unsilo_proto::{
     Code, Rejected,
     v1::{self, step},
@@ -89,27 +87,19 @@ impl Closing {
         Ok(self.close_if_enough(now_ms, ledger))
     }
 
-    /// Why this set can never be closed, if so.
-    ///
-    /// Too few companies can happen although there were enough when the close began: every admission may
-    /// raise the cohort. Too few cosignatures counts from the later of the round's deadline and this step's
-    /// own time, so that a coordinator that was down gives the members time to come back.
-    pub(super) fn hopeless(
-        &self,
-        now_ms: u64,
-        answer_ms: u64,
-        ledger: &State,
-    ) -> Option<VoidReason> {
-        let open = ledger.round()?;
-        if open.owners.len() < ledger.required_cohort() {
-            return Some(VoidReason::TooFewContributions);
-        }
+    /// Whether too few cosigned in time. Members that cannot cosign (a lost disk) can still sign that the
+    /// round is void. The time counts from the later of the round's deadline and the start of this step, so
+    /// that a coordinator that was down lets the members come back.
+    pub(super) fn is_overdue(&self, now_ms: u64, answer_ms: u64, ledger: &State) -> bool {
+        let Some(open) = ledger.round() else {
+            return false;
+        };
         let deadline = open
             .opening
             .close_by_ms
             .max(self.started_ms.saturating_add(answer_ms));
         let enough = self.cosignatures.len() >= usize::from(open.opening.threshold);
-        (now_ms > deadline && !enough).then_some(VoidReason::TooFewMembers)
+        now_ms > deadline && !enough
     }
 
     /// Closes with everybody's cosignature, or with enough of them once the others had their chance.

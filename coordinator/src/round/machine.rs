@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use unsilo_ledger::{
     Draft, Entry, EntrySignature, FederationId, Outcome, OwnerId, Phase, PublicKey, Seat, State,
+    VoidReason,
 };
 use unsilo_proto::{
     Code, Rejected,
@@ -103,6 +104,16 @@ impl Machine {
         self.applicants
             .iter()
             .map(|(name, (entry, signatures))| (name.as_str(), entry, signatures.len()))
+    }
+
+    /// Everything that owners have approved and the ledger does not hold yet: entries and signatures. Kept
+    /// over a restart by whoever feeds the machine, for people approve once.
+    pub(crate) fn approvals(&self) -> impl Iterator<Item = (Vec<u8>, EntrySignature)> {
+        self.applicants.values().flat_map(|(entry, approvals)| {
+            approvals
+                .values()
+                .map(|signature| (entry.to_bytes(), signature.clone()))
+        })
     }
 
     /// Takes one event at `now_ms` (milliseconds since 1970); `ledger` is the state after everything
@@ -254,13 +265,11 @@ impl Machine {
             Due::Seating(seating) => seating.tick(now_ms, self.timing, ledger),
             Due::Contributing => contributing::due(now_ms, ledger, &mut self.due),
             Due::Closing(closing) => {
-                match closing.hopeless(now_ms, self.timing.answer_ms, ledger) {
-                    Some(reason) => {
-                        let round = ledger.round().map_or(0, |round| round.opening.round);
-                        contributing::void(round, reason, &mut self.due)
-                    }
-                    None => closing.close_if_enough(now_ms, ledger),
+                if !closing.is_overdue(now_ms, self.timing.answer_ms, ledger) {
+                    return closing.close_if_enough(now_ms, ledger);
                 }
+                let round = ledger.round().map_or(0, |round| round.opening.round);
+                contributing::void(round, VoidReason::TooFewMembers, &mut self.due)
             }
             Due::Opening(opening) => opening.tick(now_ms, ledger),
             Due::Publishing(publishing) => publishing.publish_if_enough(now_ms, ledger),
@@ -356,7 +365,13 @@ impl Machine {
 
     /// Admits who has enough approvals. The applicant stays one until the ledger says otherwise, so a failed
     /// append is repeated.
+    ///
+    /// Not while a round is open: an admission changes who is waited for and how many companies a close
+    /// needs, so a coordinator that restarts would take up again a set that members have cosigned.
     fn admit_if_enough(&self, ledger: &State) -> Vec<Effect> {
+        if ledger.phase() == Phase::Open {
+            return Vec::new();
+        }
         let approved = self
             .applicants
             .values()

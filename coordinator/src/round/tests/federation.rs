@@ -42,8 +42,12 @@ pub(super) struct Node {
     seats: BTreeMap<u64, (RoundKeyPair, Hash)>,
     opened: BTreeSet<u64>,
     pub(super) voided: BTreeSet<u64>,
-    /// Adds this to every coefficient of its answers: a liar.
+    /// Its answers are wrong: a liar.
     pub(super) lies: bool,
+    /// What the coordinator said it took, as long as the connection lasts: not sent again by itself.
+    taken: BTreeSet<String>,
+    /// What was refused, and under which announcement: sent again under the next.
+    refused: BTreeMap<String, usize>,
 }
 
 impl Node {
@@ -55,7 +59,37 @@ impl Node {
             opened: BTreeSet::new(),
             voided: BTreeSet::new(),
             lies: false,
+            taken: BTreeSet::new(),
+            refused: BTreeMap::new(),
         }
+    }
+}
+
+impl Node {
+    /// What arrived is not known any more: everything is sent again.
+    fn reconnect(&mut self) {
+        self.taken.clear();
+        self.refused.clear();
+    }
+
+    /// Whether a node sends this now, as the participant's session decides it.
+    fn sends(&self, task: &str, announced: usize) -> bool {
+        !self.taken.contains(task) && self.refused.get(task).is_none_or(|at| *at < announced)
+    }
+}
+
+/// What a message does, once a federation.
+fn task(event: &Event) -> String {
+    match event {
+        Event::GenesisSigned { entry, .. } => format!("found {entry:?}"),
+        Event::Approved { entry, .. } => format!("approve {entry:?}"),
+        Event::SeatOffered { round, .. } => format!("seat {round}"),
+        Event::Stored(signed) => format!("contribute {:?}", signed.hash()),
+        Event::CloseCosigned { round, .. } => format!("cosign {round}"),
+        Event::Opened { round, .. } => format!("open {round}"),
+        Event::PublishSigned { round, .. } => format!("publish {round}"),
+        Event::VoidSigned { round, .. } => format!("void {round}"),
+        _ => unreachable!("companies do not send this"),
     }
 }
 
@@ -223,6 +257,9 @@ impl Federation {
         self.machine = Machine::new(TIMING, self.draft.clone());
         self.jobs.clear();
         self.step = None;
+        for node in &mut self.nodes {
+            node.reconnect();
+        }
         for event in [self.joined_event(), Event::Advanced] {
             let _ = self.feed(event);
         }
@@ -738,7 +775,8 @@ impl Federation {
         })
     }
 
-    /// `node` answers the step under way. What was refused is returned.
+    /// `node` answers the step under way, unless it has been told that its answer was taken. What was refused
+    /// is returned.
     pub(super) fn act(&mut self, node: usize) -> Vec<Rejected> {
         let mut messages = self.messages(node);
         if self.id_of(node).is_some() {
@@ -746,8 +784,26 @@ impl Federation {
         }
         let mut refused = Vec::new();
         for message in messages {
+            let task = task(&message());
+            let announced = self.announced;
+            if !self.nodes[node].sends(&task, announced) {
+                continue;
+            }
             self.sent.push((node, message.clone()));
-            refused.extend(self.feed(message()).err());
+            match self.feed(message()) {
+                Ok(()) => {
+                    self.nodes[node].taken.insert(task);
+                }
+                Err(rejected) => {
+                    // A failure of the coordinator ends the connection; a refusal is about this step.
+                    if rejected.code == unsilo_proto::Code::Internal {
+                        self.nodes[node].reconnect();
+                    } else {
+                        self.nodes[node].refused.insert(task, announced);
+                    }
+                    refused.push(rejected);
+                }
+            }
         }
         refused
     }

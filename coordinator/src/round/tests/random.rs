@@ -8,8 +8,10 @@ use crate::round::Event;
 
 #[derive(Clone, Debug)]
 enum Action {
-    /// A company answers the step under way (or repeats its answer).
+    /// A company answers the step under way.
     Act(usize),
+    /// Every company does, and what takes long gets done.
+    AllAct,
     /// Something that was sent before arrives (again).
     Replay(usize),
     Tick(u64),
@@ -23,6 +25,7 @@ enum Action {
 fn action() -> impl Strategy<Value = Action> {
     prop_oneof![
         12 => (0..FOUNDERS.len() + 1).prop_map(Action::Act),
+        3 => Just(Action::AllAct),
         3 => any::<usize>().prop_map(Action::Replay),
         4 => prop_oneof![Just(250), Just(2_000), Just(11_000), Just(61_000)].prop_map(Action::Tick),
         3 => Just(Action::RunJob),
@@ -40,6 +43,7 @@ fn take(federation: &mut Federation, action: &Action) {
                 federation.act(*node);
             }
         }
+        Action::AllAct => federation.everybody_acts(),
         Action::Replay(index) if !federation.sent.is_empty() => {
             let (sender, message) = federation.sent[index % federation.sent.len()].clone();
             let event = message();
@@ -67,7 +71,7 @@ fn take(federation: &mut Federation, action: &Action) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, max_shrink_iters: 200, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 120, max_shrink_iters: 200, ..ProptestConfig::default() })]
 
     #[test]
     fn whatever_happens_the_books_are_right_and_the_federation_finishes(
