@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use serde_json::json;
-use unsilo_coordinator::{DEFAULT_VALID_HOURS, InitOptions, ServeOptions, Server, init, invite};
+use unsilo_coordinator::{
+    DEFAULT_VALID_HOURS, InitOptions, ServeOptions, Server, init, invite, suspend,
+};
 
 use super::{Global, interrupted};
 use crate::output;
@@ -18,6 +20,8 @@ pub(crate) enum Command {
     Serve(Serve),
     /// Make an invitation (an earlier one for the same name stops working). It admits nobody: the owners do.
     Invite(Invite),
+    /// Refuse a company's certificate from now on (a lost laptop); the ledger is not touched.
+    Suspend(Suspend),
 }
 
 #[derive(Args)]
@@ -64,6 +68,17 @@ pub(crate) struct Invite {
     valid_hours: u64,
 }
 
+#[derive(Args)]
+pub(crate) struct Suspend {
+    /// The coordinator's directory.
+    dir: PathBuf,
+    /// The company.
+    name: String,
+    /// Take the company in again.
+    #[arg(long)]
+    lift: bool,
+}
+
 pub(crate) async fn run(global: &Global, command: Command) -> anyhow::Result<()> {
     match command {
         Command::Init(arguments) => initialise(global, arguments),
@@ -72,6 +87,18 @@ pub(crate) async fn run(global: &Global, command: Command) -> anyhow::Result<()>
             let text = invite(&arguments.dir, &arguments.name, arguments.valid_hours)?;
             let document = json!({"name": arguments.name, "invitation": text});
             output::print(global.json, &document, || format!("{text}\n"))
+        }
+        Command::Suspend(Suspend { dir, name, lift }) => {
+            suspend(&dir, &name, !lift)?;
+            let document = json!({"name": name, "suspended": !lift});
+            output::print(global.json, &document, || {
+                let now = if lift {
+                    "is taken in again"
+                } else {
+                    "is suspended"
+                };
+                format!("{name} {now}; a running coordinator sees it at the next call.\n")
+            })
         }
     }
 }
