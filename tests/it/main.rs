@@ -5,4 +5,6 @@ mod demo;
 mod fedavg;
 mod federation;
 mod layers;
+mod privacy;
+mod proxy;
 mod support;

@@ -268,14 +268,6 @@ pub(crate) fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-/// Replaces `from` by `to` in the file at `path`; `from` must be there.
-#[track_caller]
-pub(crate) fn edit(path: &Path, from: &str, to: &str) {
-    let text = fs::read_to_string(path).expect("a text file");
-    assert!(text.contains(from), "no {from:?} in {}", path.display());
-    fs::write(path, text.replace(from, to)).expect("written");
-}
-
 /// Replaces the line of `key` in a TOML file.
 #[track_caller]
 pub(crate) fn set(path: &Path, key: &str, value: &str) {
