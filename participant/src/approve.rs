@@ -97,6 +97,12 @@ struct Session {
 
 impl Session {
     async fn open(dir: &Path) -> Result<Self, NodeError> {
+        if !dir.join("participant.toml").exists() {
+            return Err(NodeError::Directory(format!(
+                "{} is not a participant's directory: give the one that `unsilo join` made",
+                dir.display()
+            )));
+        }
         let directory = Directory::open(dir)?;
         let config = Config::read(&directory.config())?;
         let wrong = |message| NodeError::config(directory.config(), message);

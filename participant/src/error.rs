@@ -18,11 +18,11 @@ pub enum NodeError {
         message: String,
     },
     /// The data cannot be used for this federation.
-    #[error("{path}: {message}")]
+    #[error("{message}")]
     Data {
         /// The file.
         path: PathBuf,
-        /// Column or row, what is wrong, what is expected.
+        /// File, line and column, what is wrong, what is expected.
         message: String,
     },
     /// The invitation cannot be read.

@@ -153,7 +153,7 @@ pub async fn join(invite: &Invite, options: &JoinOptions) -> Result<Joined, Node
 fn absolute(path: &Path) -> Result<String, NodeError> {
     let data = |message: String| NodeError::Data {
         path: path.to_owned(),
-        message,
+        message: format!("{}: {message}", path.display()),
     };
     let absolute = path
         .canonicalize()

@@ -13,8 +13,7 @@ use crate::{
     progress::{ClassEvaluation, RoundEvaluation},
 };
 
-/// Everything that trains and measures on this machine.
-#[derive(Debug)]
+/// Everything that trains and measures on this machine. Without `Debug`: it holds the company's rows.
 pub(crate) struct Learner {
     draft: Draft,
     trainer: Trainer,

@@ -21,11 +21,6 @@ pub enum Record {
     Genesis(Hash),
     /// A seat is offered; its secret key is a file of its own.
     Seat(SeatRecord),
-    /// The coordinator took note of the offer.
-    SeatAcknowledged {
-        /// The round.
-        round: u64,
-    },
     /// A contribution leaves this machine.
     Contribution(ContributionRecord),
     /// The coordinator's receipt for it.
@@ -92,7 +87,7 @@ pub enum GuardConflict {
     /// Another model was signed.
     #[error("round {0}: another model was already signed")]
     Published(u64),
-    /// A receipt or acknowledgement of something that was never recorded.
+    /// A receipt for something that was never recorded.
     #[error("round {0}: the record refers to nothing that was recorded before")]
     Unfounded(u64),
 }
@@ -104,8 +99,6 @@ pub struct Guards {
     pub genesis: Option<Hash>,
     /// Seats offered, by round.
     pub seats: BTreeMap<u64, SeatRecord>,
-    /// Rounds whose offer the coordinator took note of.
-    pub acknowledged: BTreeSet<u64>,
     /// Contributions, by round.
     pub contributions: BTreeMap<u64, ContributionRecord>,
     /// Receipts, by round.
@@ -140,12 +133,6 @@ impl Guards {
                     return Err(GuardConflict::Seat(seat.round));
                 }
                 once(&mut self.seats, seat.round, seat, GuardConflict::Seat)?;
-            }
-            Record::SeatAcknowledged { round } => {
-                if !self.seats.contains_key(round) {
-                    return Err(GuardConflict::Unfounded(*round));
-                }
-                self.acknowledged.insert(*round);
             }
             Record::Contribution(contribution) => {
                 once(
@@ -186,7 +173,6 @@ impl Guards {
                 }
                 // Rounds never come again: of a seat nothing need be remembered.
                 self.seats.remove(round);
-                self.acknowledged.remove(round);
                 self.finished.insert(*round);
             }
             Record::Evaluated { round } => self.evaluated = self.evaluated.max(Some(*round)),

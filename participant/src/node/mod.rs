@@ -2,6 +2,7 @@
 
 mod connected;
 mod jobs;
+mod reconnect;
 mod replica;
 mod requests;
 mod steps;
@@ -18,7 +19,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tonic::transport::Identity;
 use unsilo_fhe::Params;
 use unsilo_ledger::{Draft, Hash, PublicKey};
@@ -37,7 +38,7 @@ use crate::{
     models::ModelStore,
     outbox::Outbox,
     progress::{Progress, RoundEvaluation},
-    session::{Event, Membership, Session},
+    session::{Membership, Session},
 };
 use connected::Outcome;
 use replica::LedgerReplica;
@@ -211,7 +212,7 @@ impl Node {
         };
         let mut shutdown = pin!(shutdown);
         let ended = tokio::select! {
-            ended = go_on(&mut runtime, &mut ledger, identity, authority, &mut finished) => ended,
+            ended = reconnect::go_on(&mut runtime, &mut ledger, identity, authority, &mut finished) => ended,
             () = &mut shutdown => Ok(()),
         };
         let summary = std::mem::take(&mut runtime.summary);
@@ -230,72 +231,6 @@ async fn settle(shared: &Arc<Shared>) {
             return;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-}
-
-/// Connects, works until the connection is lost, pauses, again.
-async fn go_on(
-    runtime: &mut Runtime<'_>,
-    ledger: &mut LedgerReplica,
-    identity: Identity,
-    authority: [u8; 32],
-    finished: &mut UnboundedReceiver<Outcome>,
-) -> Result<(), NodeError> {
-    let longest = Duration::from_secs(runtime.shared.config.network.reconnect_seconds.into());
-    let mut pause = Backoff::new(longest);
-    let mut ever_connected = false;
-    loop {
-        let began = std::time::Instant::now();
-        let mut connected = false;
-        let ended = connected::work(
-            runtime,
-            ledger,
-            identity.clone(),
-            authority,
-            finished,
-            &mut connected,
-        )
-        .await;
-        ever_connected |= connected;
-        let error = match ended {
-            Ok(()) => return Ok(()),
-            Err(error) if is_final(&error, ever_connected) => return Err(error),
-            Err(error) => error,
-        };
-        // A connection that worked for a while starts the pauses anew.
-        if connected && began.elapsed() > longest {
-            pause = Backoff::new(longest);
-        }
-        let wait = pause.next();
-        runtime.tell(Progress::Disconnected {
-            reason: error.to_string(),
-            retry_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
-        });
-        runtime.feed(Event::Disconnected, None).await?;
-        let paused = tokio::time::sleep(wait);
-        let mut paused = pin!(paused);
-        loop {
-            tokio::select! {
-                () = &mut paused => break,
-                Some(outcome) = finished.recv() => runtime.take(outcome, "", None).await?,
-            }
-        }
-    }
-}
-
-/// Whether trying again cannot help. Once a node was connected, what the network says is no reason to give up.
-fn is_final(error: &NodeError, ever_connected: bool) -> bool {
-    use unsilo_proto::Code;
-    match error {
-        NodeError::Unreachable { .. } => false,
-        NodeError::Certificate { .. } => !ever_connected,
-        NodeError::Rejected(rejected) => match rejected.code {
-            Code::VersionUnsupported | Code::CertificateUnknown | Code::Suspended => {
-                !ever_connected
-            }
-            _ => false,
-        },
-        _ => true,
     }
 }
 
@@ -326,30 +261,6 @@ impl Runtime<'_> {
         }
         // Nobody watching is no failure.
         let _ = self.progress.send(progress);
-    }
-}
-
-/// Pauses that double from a second to the longest, each shortened by a random part up to half.
-struct Backoff {
-    next: Duration,
-    longest: Duration,
-}
-
-impl Backoff {
-    fn new(longest: Duration) -> Self {
-        Self {
-            next: Duration::from_millis(500).min(longest),
-            longest,
-        }
-    }
-
-    fn next(&mut self) -> Duration {
-        let pause = self.next;
-        self.next = (pause * 2).min(self.longest);
-        let mut byte = [0];
-        // Without randomness all nodes would come back together, which only costs time.
-        let _ = getrandom::fill(&mut byte);
-        pause - pause * u32::from(byte[0]) / 512
     }
 }
 

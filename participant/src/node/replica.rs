@@ -21,6 +21,10 @@ use crate::{
     },
 };
 
+/// Most bytes of entries fetched at a time before a checkpoint confirms them. The coordinator has checkpoints of its
+/// newest size only, so a new replica holds the whole log once; a usual federation's is megabytes a year.
+const MAX_SYNC_BYTES: usize = 4 << 30;
+
 /// The replica of one participant.
 pub(super) struct LedgerReplica {
     store: LedgerStore,
@@ -61,6 +65,7 @@ impl LedgerReplica {
             LedgerLogClient::new(channel.clone()).max_decoding_message_size(limits::MESSAGE_BYTES);
         let before = self.store.len();
         let mut pages: Vec<SignedEntry> = Vec::new();
+        let mut bytes = 0;
         let mut asked = false;
         while !asked
             || !pages.is_empty()
@@ -78,6 +83,12 @@ impl LedgerReplica {
             asked = true;
             if reply.size == 0 && self.store.is_empty() {
                 break;
+            }
+            bytes += reply.entries.iter().map(Vec::len).sum::<usize>();
+            if bytes > MAX_SYNC_BYTES {
+                return Err(SyncError::Request(Failure::Lost(
+                    "the coordinator sends ledger entries without end".to_owned(),
+                )));
             }
             let more = decode(&reply)?;
             let stuck = more.is_empty();

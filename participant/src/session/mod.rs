@@ -22,6 +22,7 @@ mod seating;
 #[cfg(test)]
 mod tests;
 mod voiding;
+mod work;
 
 pub use effect::{Call, ContributionJob, Effect, OpeningJob, Task};
 pub use event::{Event, Step, StepKind};
@@ -37,12 +38,7 @@ use std::{
 use unsilo_ledger::{Draft, FederationId, Hash, OwnerId, ParticipantId, SigningIdentity};
 use unsilo_proto::limits::CLOCK_SKEW_MS;
 
-use crate::{
-    alarm::Alarm,
-    founders::Founder,
-    guard::{GuardConflict, Guards, Record},
-    progress::Progress,
-};
+use crate::{alarm::Alarm, founders::Founder, guard::Guards, progress::Progress};
 
 /// Who this node is.
 #[derive(Debug)]
@@ -80,6 +76,9 @@ pub struct Session {
     tasks: BTreeMap<Task, Progressing>,
     /// Alarms already told.
     raised: BTreeSet<Alarm>,
+    /// The round whose seat offer the coordinator took note of **on this connection**. A coordinator that was restarted
+    /// may have forgotten an offer without meaning harm, so a new connection starts from nothing.
+    acknowledged: Option<u64>,
     /// The last reason to wait that was told.
     waiting: String,
     /// The last founding list that was told.
@@ -105,6 +104,7 @@ impl Session {
             clock_ahead_ms: 0,
             tasks: BTreeMap::new(),
             raised: BTreeSet::new(),
+            acknowledged: None,
             waiting: String::new(),
             founding_told: None,
             void_told: None,
@@ -299,122 +299,6 @@ impl Session {
             out.push(Effect::Tell(Progress::Finished));
             out.push(Effect::Finish);
             self.halted = true;
-        }
-    }
-
-    /// After a lost connection every request is made again at the next step: what arrived is not known.
-    fn forget_requests(&mut self) {
-        self.tasks
-            .retain(|task, how| task.is_local() && *how != Progressing::Refused);
-        self.step = None;
-    }
-
-    fn accepted(&mut self, task: Task, out: &mut Vec<Effect>) {
-        self.done(task);
-        let told = match task {
-            Task::SignGenesis => {
-                let reason =
-                    "the list of founders is signed; the first round opens when all have signed";
-                return self.wait(reason, out);
-            }
-            Task::OfferSeat(round) => {
-                self.record(Record::SeatAcknowledged { round }, out);
-                Progress::Seated { round }
-            }
-            Task::CosignClose(round) => Progress::Cosigned { round },
-            Task::Open(round) => Progress::Opened { round },
-            Task::SignPublish(round) => Progress::Signed { round },
-            _ => return,
-        };
-        out.push(Effect::Tell(told));
-    }
-
-    fn refused(&mut self, task: Task, rejected: &unsilo_proto::Rejected, out: &mut Vec<Effect>) {
-        use unsilo_proto::Code;
-        // A step that ended while the request was on its way is nobody's fault.
-        let quiet = matches!(
-            rejected.code,
-            Code::WrongStep | Code::WrongRound | Code::NotFound
-        );
-        if quiet && !matches!(task, Task::Upload(_)) {
-            return;
-        }
-        out.push(Effect::Tell(Progress::Warning {
-            message: format!("{task:?} was refused: {rejected}"),
-        }));
-    }
-
-    /// Starts the task of `effect` unless it is under way, done or refused.
-    fn start(&mut self, effect: Effect, out: &mut Vec<Effect>) {
-        if let Some(task) = effect.task()
-            && !self.tasks.contains_key(&task)
-        {
-            self.tasks.insert(task, Progressing::Running);
-            out.push(effect);
-        }
-    }
-
-    fn is_known(&self, task: Task) -> bool {
-        self.tasks.contains_key(&task)
-    }
-
-    fn done(&mut self, task: Task) {
-        self.finish(task, Progressing::Done);
-    }
-
-    fn finish(&mut self, task: Task, how: Progressing) {
-        self.tasks.insert(task, how);
-    }
-
-    /// Records an act. On a conflict nothing is recorded, and the act must not happen.
-    fn record(&mut self, record: Record, out: &mut Vec<Effect>) -> bool {
-        let before = self.guards.clone();
-        match self.guards.admit(&record) {
-            Ok(()) => {
-                if self.guards != before {
-                    out.push(Effect::Record(record));
-                }
-                true
-            }
-            Err(conflict) => {
-                self.conflicted(conflict, out);
-                false
-            }
-        }
-    }
-
-    fn conflicted(&mut self, conflict: GuardConflict, out: &mut Vec<Effect>) {
-        let alarm = match conflict {
-            GuardConflict::Cosigned(round) => Alarm::CloseDiffers { round },
-            GuardConflict::Opened(round) => Alarm::OpeningDiffers { round },
-            GuardConflict::Published(round) => Alarm::PublicationDiffers { round },
-            other => {
-                return out.push(Effect::Tell(Progress::Warning {
-                    message: format!("refused: {other}"),
-                }));
-            }
-        };
-        self.raise(alarm, out);
-    }
-
-    fn raise(&mut self, alarm: Alarm, out: &mut Vec<Effect>) {
-        if !self.raised.insert(alarm.clone()) {
-            return;
-        }
-        let stops = alarm.stops();
-        out.push(Effect::Alarm(alarm));
-        if stops {
-            self.halted = true;
-            out.push(Effect::Halt);
-        }
-    }
-
-    fn wait(&mut self, reason: &str, out: &mut Vec<Effect>) {
-        if self.waiting != reason {
-            reason.clone_into(&mut self.waiting);
-            out.push(Effect::Tell(Progress::Waiting {
-                reason: reason.to_owned(),
-            }));
         }
     }
 }

@@ -68,7 +68,7 @@ impl Session {
             return false;
         };
         let seated = round.seats.iter().any(|seat| seat.owner == me.owner);
-        if seated || !self.guards.acknowledged.contains(&round.round) {
+        if seated || self.acknowledged != Some(round.round) {
             return false;
         }
         let place = |owner: u32| kept.draw.iter().position(|drawn| *drawn == owner);

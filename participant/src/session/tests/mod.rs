@@ -13,7 +13,7 @@ use unsilo_ledger::{
 };
 
 use super::*;
-use crate::guard::SeatRecord;
+use crate::guard::{Record, SeatRecord};
 
 /// This node's participant and owner number.
 const ME: u32 = 1;

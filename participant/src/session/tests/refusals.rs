@@ -134,6 +134,19 @@ fn a_full_committee_drawn_before_this_node_is_no_offence() {
 }
 
 #[test]
+fn an_offer_that_a_restarted_coordinator_forgot_is_no_offence() {
+    let mut world = World::new();
+    world.seated();
+    world.feed(Event::Disconnected);
+    world.ledger(open(1));
+    let done = world.step(StepKind::Contributing { round: 1 });
+    assert!(
+        matches!(done.as_slice(), [Effect::Contribute(_)]),
+        "{done:?}"
+    );
+}
+
+#[test]
 fn an_offer_that_nobody_took_note_of_is_no_offence() {
     let mut world = World::new();
     world.ledger(idle(1));
@@ -340,14 +353,17 @@ fn an_answer_excludes_void_and_void_excludes_an_answer() {
         answer: vec![1],
     });
     assert!(calls(&done, Task::Open(1)).is_empty());
-    world.restart();
-    world.ledger(facts);
-    let done = world.step(StepKind::Opening { round: 1 });
-    assert!(
-        !done
-            .iter()
-            .any(|effect| matches!(effect, Effect::OpenShares(_)))
-    );
+    for killed in [false, true] {
+        if killed {
+            world.restart();
+            world.ledger(facts.clone());
+        }
+        let done = world.step(StepKind::Opening { round: 1 });
+        assert!(matches!(
+            done.as_slice(),
+            [Effect::Tell(Progress::Waiting { .. })]
+        ));
+    }
 }
 
 #[test]
