@@ -48,10 +48,23 @@ pub(crate) fn code(result: anyhow::Result<()>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", words(&error));
             ExitCode::from(number(&error))
         }
     }
+}
+
+/// The error and what caused it. Many errors name their cause themselves: it is not said twice.
+fn words(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
 }
 
 fn number(error: &anyhow::Error) -> u8 {
@@ -109,6 +122,31 @@ fn coordinator(error: &CoordinatorError) -> u8 {
         CoordinatorError::Io { .. } => STORAGE,
         CoordinatorError::Ledger(_) => ALARM,
         CoordinatorError::Listen { .. } => LISTEN,
+        CoordinatorError::Locked { .. } => LOCKED,
         CoordinatorError::Certificates(_) | CoordinatorError::Randomness(_) => UNEXPECTED,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context;
+
+    use super::*;
+
+    #[test]
+    fn a_cause_is_named_once() {
+        let full = || std::io::Error::from(std::io::ErrorKind::StorageFull);
+        let error = anyhow::Error::new(full()).context("cannot write a file");
+        assert_eq!(words(&error), format!("cannot write a file: {}", full()));
+        assert_eq!(number(&error), STORAGE);
+        let listen: Result<(), _> = Err(CoordinatorError::Listen {
+            address: "here".to_owned(),
+            source: std::io::ErrorKind::AddrInUse.into(),
+        });
+        let error = listen.context("demo").expect_err("an error");
+        let text = words(&error);
+        assert!(text.starts_with("demo: cannot listen on here"), "{text}");
+        assert_eq!(text.matches("address in use").count(), 1, "{text}");
+        assert_eq!(number(&error), LISTEN);
     }
 }

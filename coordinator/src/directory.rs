@@ -364,10 +364,9 @@ impl Directory {
             .map_err(CoordinatorError::io("lock", &path))?;
         match file.try_lock() {
             Ok(()) => Ok(file),
-            Err(TryLockError::WouldBlock) => Err(CoordinatorError::Directory(format!(
-                "another coordinator already serves from {}: stop it first",
-                self.path.display()
-            ))),
+            Err(TryLockError::WouldBlock) => Err(CoordinatorError::Locked {
+                path: self.path.clone(),
+            }),
             Err(TryLockError::Error(error)) => Err(CoordinatorError::io("lock", &path)(error)),
         }
     }

@@ -26,6 +26,12 @@ pub enum CoordinatorError {
     /// The directory is not (or already is) a coordinator's.
     #[error("{0}")]
     Directory(String),
+    /// Another coordinator serves from the directory.
+    #[error("another coordinator already serves from {path}: stop it first")]
+    Locked {
+        /// The directory.
+        path: PathBuf,
+    },
     /// The address cannot be listened on.
     #[error("cannot listen on {address}: {source}{}", listen_hint(source))]
     Listen {
