@@ -2,7 +2,7 @@
 //! serves the shared model.
 //!
 //! It is trusted with nobody's data and not with the books: members sign what matters, everybody replays
-//! the ledger. [`directory`] is what `init` writes; [`Server`] serves from it.
+//! the ledger. [`init()`] writes a directory; [`Server`] serves from it.
 //!
 //! The way of a round: `service` (parse, authenticate) → `owner` (one thread, one queue) → `round` (the pure
 //! machine) → ledger, `contributions`, `models` → `endpoint`.
