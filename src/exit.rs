@@ -88,8 +88,11 @@ fn number(error: &anyhow::Error) -> u8 {
         if cause.is::<Rejected>() {
             return REFUSED;
         }
-        if cause.is::<StoreError>() {
-            return ALARM;
+        if let Some(error) = cause.downcast_ref::<StoreError>() {
+            return match error {
+                StoreError::Database(_) => STORAGE,
+                _ => ALARM,
+            };
         }
         if cause.is::<std::io::Error>() {
             return STORAGE;
@@ -119,7 +122,7 @@ fn node(error: &NodeError) -> u8 {
 fn coordinator(error: &CoordinatorError) -> u8 {
     match error {
         CoordinatorError::Config { .. } | CoordinatorError::Directory(_) => CONFIG,
-        CoordinatorError::Io { .. } => STORAGE,
+        CoordinatorError::Io { .. } | CoordinatorError::LedgerNotWritten(_) => STORAGE,
         CoordinatorError::Ledger(_) => ALARM,
         CoordinatorError::Listen { .. } => LISTEN,
         CoordinatorError::Locked { .. } => LOCKED,

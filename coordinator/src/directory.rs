@@ -23,7 +23,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tonic::service::Routes;
 use unsilo_ledger::{
     Draft, SigningIdentity,
-    store::{FILE_NAME, LedgerStore},
+    store::{FILE_NAME, LedgerStore, StoreError},
 };
 use unsilo_proto::Invite;
 use zeroize::Zeroizing;
@@ -296,7 +296,10 @@ impl Directory {
         } else {
             LedgerStore::create(&ledger_path, identity.clone())
         }
-        .map_err(|error| CoordinatorError::Ledger(error.to_string()))?;
+        .map_err(|error| match error {
+            StoreError::Database(_) => CoordinatorError::LedgerNotWritten(error.to_string()),
+            _ => CoordinatorError::Ledger(error.to_string()),
+        })?;
         let params = params_of(self.draft.model.parameters())
             .map_err(|error| CoordinatorError::Directory(error.to_string()))?;
         let members = Members::open(self.path.join("members"))?;

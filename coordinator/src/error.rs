@@ -40,9 +40,14 @@ pub enum CoordinatorError {
         /// The operating system's word.
         source: io::Error,
     },
-    /// The ledger on disk does not verify or cannot be written.
+    /// The ledger on disk does not verify.
     #[error("ledger: {0}")]
     Ledger(String),
+    /// The disk did not take an entry of the ledger; most likely it is full.
+    #[error(
+        "{0}; nothing acknowledged is lost: make sure that there is room on the disk, and start again"
+    )]
+    LedgerNotWritten(String),
     /// Certificates could not be made or read.
     #[error("certificates: {0}")]
     Certificates(String),

@@ -195,10 +195,26 @@ pub(crate) fn classify(address: &str, error: &(dyn StdError + 'static)) -> NodeE
         deepest = cause.to_string();
         next = cause.source();
     }
+    // HTTP/2 passes on the text of what ended a connection, not its type. With TLS 1.3 a server's word on our
+    // certificate comes after the handshake.
+    if let Some((_, alert)) = deepest.split_once("received fatal alert: ") {
+        return NodeError::Certificate {
+            address: address.to_owned(),
+            reason: not_accepted(&format_args!("{alert}")),
+        };
+    }
     NodeError::Unreachable {
         address: address.to_owned(),
         reason: deepest,
     }
+}
+
+/// What a TLS alert of the coordinator's means.
+fn not_accepted(alert: &dyn std::fmt::Debug) -> String {
+    format!(
+        "the coordinator does not accept this node's certificate ({alert:?}): join again in the same directory to \
+         renew it"
+    )
 }
 
 /// The reason, if this very error is one of TLS.
@@ -216,10 +232,7 @@ fn tls_cause(error: &(dyn StdError + 'static)) -> Option<String> {
              in between"
                 .to_owned()
         }
-        rustls::Error::AlertReceived(alert) => format!(
-            "the coordinator does not accept this node's certificate ({alert:?}): join again in the same directory to \
-             renew it"
-        ),
+        rustls::Error::AlertReceived(alert) => not_accepted(alert),
         other => format!("its certificate or handshake is not acceptable: {other}"),
     })
 }

@@ -150,7 +150,13 @@ async fn serve(global: &Global, arguments: Serve) -> anyhow::Result<()> {
     let options = ServeOptions {
         listen: arguments.listen,
     };
-    let mut server = Server::start(&arguments.dir, &options).await?;
+    // Signals are heard from before the first connection is taken.
+    let mut interrupted = std::pin::pin!(interrupted());
+    let mut server = tokio::select! {
+        biased;
+        () = &mut interrupted => return Ok(()),
+        server = Server::start(&arguments.dir, &options) => server?,
+    };
     let address = server.address();
     let document = json!({"listening": address.to_string()});
     output::print(global.json, &document, || {
@@ -161,7 +167,7 @@ async fn serve(global: &Global, arguments: Serve) -> anyhow::Result<()> {
     })?;
     tokio::select! {
         result = server.finished() => return Ok(result?),
-        () = interrupted() => {}
+        () = interrupted => {}
     }
     server.stop().await?;
     Ok(())

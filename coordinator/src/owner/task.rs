@@ -347,8 +347,12 @@ impl Task {
         self.note_receipt(&entry, index);
         match &entry.entry {
             Entry::FederationCreated { .. } => {
-                if let Some(seed) = self.ledger.state().founders_seed() {
-                    self.models.store_initial(&seed).map_err(internal)?;
+                if let Some(seed) = self.ledger.state().founders_seed()
+                    && let Err(error) = self.models.store_initial(&seed)
+                {
+                    // The genesis stands and cannot be appended again: opening the directory again makes these.
+                    let _ = self.failed.try_send(error);
+                    return Err(stopping());
                 }
                 self.serve_current();
             }
@@ -372,14 +376,11 @@ impl Task {
         if let StoreError::Append(refused) = error {
             return Rejected::new(Code::LedgerRefused, refused.to_string());
         }
-        let message =
-            format!("{error}; nothing acknowledged is lost: make room on the disk and start again");
-        tracing::error!(message, "the ledger cannot be written");
-        let _ = self.failed.try_send(CoordinatorError::Ledger(message));
-        Rejected::new(
-            Code::StorageFull,
-            "the coordinator cannot write its ledger and stops; go on when it is back",
-        )
+        tracing::error!(%error, "the ledger cannot be written");
+        let _ = self
+            .failed
+            .try_send(CoordinatorError::LedgerNotWritten(error.to_string()));
+        stopping()
     }
 
     fn checkpoint(&self) -> String {
@@ -606,6 +607,14 @@ impl Task {
 fn answer<T>(reply: oneshot::Sender<Result<T, Rejected>>, result: Result<T, Rejected>) {
     // A caller that hung up does not need the answer.
     let _ = reply.send(result);
+}
+
+/// Said to whoever asked for what ends this process.
+fn stopping() -> Rejected {
+    Rejected::new(
+        Code::StorageFull,
+        "the coordinator cannot write to its disk and stops; go on when it is back",
+    )
 }
 
 fn internal(error: CoordinatorError) -> Rejected {
