@@ -37,6 +37,7 @@ use crate::{
     learner::Learner,
     models::ModelStore,
     outbox::Outbox,
+    payload::Payload,
     progress::{Progress, RoundEvaluation},
     session::{Membership, Session},
 };
@@ -84,6 +85,7 @@ struct Shared {
     config: Config,
     draft: Draft,
     params: Params,
+    payload: Payload,
     models: ModelStore,
     outbox: Outbox,
     learner: Learner,
@@ -115,6 +117,8 @@ impl Node {
         let federation = config.federation().map_err(wrong)?;
         let authority = config.authority().map_err(wrong)?;
         let draft = card::read(&directory.card(), &federation)?;
+        let params = card::params(&draft)?;
+        let payload = Payload::of(directory.path(), params)?;
         let identity = Arc::new(join::read_identity(&directory.identity())?);
         let guards = GuardStore::open(&directory.guards())?;
         let ledger = LedgerReplica::open(&directory.ledger(), &draft, identity.public())?;
@@ -140,7 +144,8 @@ impl Node {
             identity: tls_identity(&directory)?,
             authority,
             shared: Arc::new(Shared {
-                params: card::params(&draft)?,
+                params,
+                payload,
                 directory,
                 config,
                 draft,
