@@ -1,9 +1,11 @@
 //! `unsilo bench`: this machine's rates and sizes, each beside a plain-text figure of the same run.
 
+mod round;
+
 use std::{hint::black_box, time::Instant};
 
 use anyhow::Context;
-use clap::Args;
+use clap::{Args, Subcommand};
 use serde::Serialize;
 use unsilo_fhe::{
     Committee, Contribution, Dealing, Entropy, KeyShare, Opening, Params, ParamsLiteral,
@@ -22,13 +24,22 @@ const MEMBERS: usize = 5;
 const WEIGHT: u16 = 16;
 
 #[derive(Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Arguments {
+    #[command(subcommand)]
+    what: Option<What>,
     /// Parameters of the model.
     #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
     parameters: u64,
     /// Participants of the round. Their ciphertexts are kept in memory, 6 bytes a parameter each.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
     participants: u16,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Whole rounds of a federation on this machine, encrypted and (in a build for it) in plain.
+    Round(round::Arguments),
 }
 
 /// What was measured, on one core.
@@ -55,6 +66,9 @@ struct Measured {
 }
 
 pub(crate) fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<()> {
+    if let Some(What::Round(arguments)) = &arguments.what {
+        return super::asynchronous(round::run(global, arguments));
+    }
     let measured = measure(arguments)?;
     output::print(global.json, &measured, || {
         let rate = |value: f64| format!("{:.1} M parameters/s", value / 1e6);
