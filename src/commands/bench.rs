@@ -9,8 +9,9 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 use unsilo_fhe::{
     Committee, Contribution, Dealing, Entropy, KeyShare, Opening, Params, ParamsLiteral,
-    RoundContext, RoundKeyPair, combine, contribute, decrypt, encode, encrypt::encrypt_and_forget,
-    open_key_sum, open_share, threshold_for, weighted_sum,
+    Permutation, RoundContext, RoundKeyPair, combine, contribute, decrypt_permuted,
+    encode_permuted, encrypt::encrypt_and_forget, open_key_sum, open_share, threshold_for,
+    weighted_sum,
 };
 
 use super::Global;
@@ -146,7 +147,9 @@ fn measure(arguments: &Arguments) -> anyhow::Result<Measured> {
         .map(|i| (i as f32 * 0.37).sin() * 0.006)
         .collect();
 
-    let encode_update = || encode(&params, &context.federation, -14, &update, [3; 32]);
+    // Kept between rounds, as a node does.
+    let permutation = Permutation::new(&params, &context.federation);
+    let encode_update = || encode_permuted(&permutation, -14, &update, [3; 32]);
     let encode_seconds = median(|| encode_update().map(drop))?;
     let encoded = encode_update()?;
     let encrypt_seconds = median(|| {
@@ -193,8 +196,9 @@ fn measure(arguments: &Arguments) -> anyhow::Result<Measured> {
     }
     let opened = open_key_sum(threshold, &answers, |_| true)?;
     let total_weight = u64::from(WEIGHT) * participants as u64;
-    let decrypt_seconds =
-        median(|| decrypt(&params, &context, &sum, &opened.key_sum, total_weight).map(drop))?;
+    let decrypt_seconds = median(|| {
+        decrypt_permuted(&permutation, &context, &sum, &opened.key_sum, total_weight).map(drop)
+    })?;
 
     let summed = count as f64 * participants as f64;
     let ciphertext_bytes = (first.ciphertext.len() * participants) as f64;

@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use unsilo_fhe::RoundContext;
+use unsilo_fhe::{Permutation, RoundContext};
 use unsilo_ledger::{Hash, ParticipantId};
 use unsilo_proto::key_sum_hash;
 
@@ -24,6 +24,7 @@ pub(super) struct Jobs {
     pub(super) contributions: Contributions,
     pub(super) models: Models,
     pub(super) payload: Payload,
+    pub(super) permutation: Arc<Permutation>,
     pub(super) federation: [u8; 32],
     /// Set when the owner ends: no job outlives it, for the next owner writes the same files.
     pub(super) stopping: Arc<AtomicBool>,
@@ -82,6 +83,7 @@ impl Jobs {
         let mut weights = self.models.weights(&job.from).map_err(ours)?;
         let opening = Opening {
             context: &context,
+            permutation: &self.permutation,
             threshold: job.threshold,
             answers: &job.answers,
             total_weight,

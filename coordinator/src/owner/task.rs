@@ -116,6 +116,10 @@ pub(crate) fn start(parts: OwnerParts) -> Result<(Owner, OwnerThread), Coordinat
             contributions: parts.contributions.clone(),
             models: parts.models.clone(),
             payload: parts.payload,
+            permutation: Arc::new(unsilo_fhe::Permutation::new(
+                parts.payload.params(),
+                &federation.0,
+            )),
             federation: federation.0,
             stopping: Arc::new(AtomicBool::new(false)),
         },

@@ -2,9 +2,8 @@
 
 use unsilo_fhe::{
     Accumulator, CHUNK_BYTES, ChunkHasher, KeySum, Opening as Answered, Params, apply_mean,
-    decrypt,
     decrypt::is_plausible,
-    open_key_sum,
+    decrypt_permuted, open_key_sum,
     pack::{CiphertextError, check_chunks},
     ring::PolynomialError,
 };
@@ -88,6 +87,7 @@ pub(super) fn open(
 ) -> Result<Opened, String> {
     let Opening {
         context,
+        permutation,
         threshold,
         answers,
         total_weight,
@@ -100,7 +100,7 @@ pub(super) fn open(
         .map_err(|error| error.to_string())?;
     let plausible = |key: &KeySum| is_plausible(params, context, sum, key, total_weight);
     let opened = open_key_sum(threshold, &answers, plausible).map_err(|error| error.to_string())?;
-    let mean = decrypt(params, context, sum, &opened.key_sum, total_weight)
+    let mean = decrypt_permuted(permutation, context, sum, &opened.key_sum, total_weight)
         .map_err(|error| error.to_string())?;
     apply_mean(weights, &mean, unit_log2).map_err(|error| error.to_string())?;
     Ok(Opened {

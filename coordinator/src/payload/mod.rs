@@ -14,7 +14,8 @@ mod tests;
 use std::path::Path;
 
 use unsilo_fhe::{
-    Params, ParamsLiteral, RoundContext, aggregate::AggregateError, pack::CiphertextError,
+    Params, ParamsLiteral, Permutation, RoundContext, aggregate::AggregateError,
+    pack::CiphertextError,
 };
 
 use crate::{error::CoordinatorError, round::Answer};
@@ -57,6 +58,8 @@ pub(crate) struct Opened {
 /// What a round's sum is opened with.
 pub(crate) struct Opening<'a> {
     pub(crate) context: &'a RoundContext,
+    /// The federation's.
+    pub(crate) permutation: &'a Permutation,
     /// Answers that are needed.
     pub(crate) threshold: usize,
     pub(crate) answers: &'a [Answer],

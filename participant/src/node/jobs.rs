@@ -128,7 +128,9 @@ fn make_contribution(
     drop(before);
 
     let federation = shared.draft.federation_id().0;
-    let made = shared.payload.prepare(federation, job, update)?;
+    let made = shared
+        .payload
+        .prepare(&shared.permutation, federation, job, update)?;
     if shared.cancelled.load(Ordering::Relaxed) {
         return Err(NodeError::Computation("the node is ending".to_owned()));
     }

@@ -21,7 +21,7 @@ use std::{
 
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tonic::transport::Identity;
-use unsilo_fhe::Params;
+use unsilo_fhe::{Params, Permutation};
 use unsilo_ledger::{Draft, Hash, PublicKey};
 use unsilo_train::DeviceChoice;
 
@@ -86,6 +86,7 @@ struct Shared {
     draft: Draft,
     params: Params,
     payload: Payload,
+    permutation: Permutation,
     models: ModelStore,
     outbox: Outbox,
     learner: Learner,
@@ -146,6 +147,7 @@ impl Node {
             shared: Arc::new(Shared {
                 params,
                 payload,
+                permutation: Permutation::new(&params, &federation),
                 directory,
                 config,
                 draft,

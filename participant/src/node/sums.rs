@@ -66,6 +66,7 @@ fn apply(
     };
     let served = ServedKey {
         context: &context,
+        permutation: &shared.permutation,
         key_sum,
         total_weight: published.total_weight,
         unit_log2: published.unit_log2,

@@ -1,8 +1,8 @@
 //! Encoding and encryption of an update, and decryption of a sum.
 
 use unsilo_fhe::{
-    Committee, Dealing, Entropy, KeySum, Params, RoundContext, RoundPublicKey, apply_mean,
-    contribute, decrypt, encode,
+    Committee, Dealing, Entropy, KeySum, Params, Permutation, RoundContext, RoundPublicKey,
+    apply_mean, contribute, decrypt_permuted, encode_permuted,
 };
 use zeroize::Zeroize;
 
@@ -12,6 +12,7 @@ use crate::{error::NodeError, join::no_randomness, session::ContributionJob};
 /// Clips, quantises and encrypts `update` under a fresh key, whose shares are sealed to the committee.
 pub(super) fn prepare(
     params: &Params,
+    permutation: &Permutation,
     federation: [u8; 32],
     job: &ContributionJob,
     mut update: Vec<f32>,
@@ -21,7 +22,7 @@ pub(super) fn prepare(
     };
     let mut rounding_seed = [0; 32];
     getrandom::fill(&mut rounding_seed).map_err(no_randomness)?;
-    let encoded = encode(params, &federation, job.unit_log2, &update, rounding_seed);
+    let encoded = encode_permuted(permutation, job.unit_log2, &update, rounding_seed);
     rounding_seed.zeroize();
     update.zeroize();
     drop(update);
@@ -51,15 +52,16 @@ pub(super) fn prepare(
 }
 
 /// Decrypts a sum with its key and adds the mean to `weights`.
-pub(super) fn open(
-    params: &Params,
-    served: &ServedKey<'_>,
-    sum: &[u8],
-    weights: &mut [f32],
-) -> Result<(), String> {
+pub(super) fn open(served: &ServedKey<'_>, sum: &[u8], weights: &mut [f32]) -> Result<(), String> {
     let key_sum = KeySum::from_bytes(served.key_sum).map_err(|error| error.to_string())?;
-    let mean = decrypt(params, served.context, sum, &key_sum, served.total_weight)
-        .map_err(|error| error.to_string())?;
+    let mean = decrypt_permuted(
+        served.permutation,
+        served.context,
+        sum,
+        &key_sum,
+        served.total_weight,
+    )
+    .map_err(|error| error.to_string())?;
     apply_mean(weights, &mean, served.unit_log2).map_err(|error| error.to_string())
 }
 

@@ -15,7 +15,7 @@ pub(crate) use encrypted::committee;
 
 use std::path::Path;
 
-use unsilo_fhe::{Params, RoundContext};
+use unsilo_fhe::{Params, Permutation, RoundContext};
 
 use crate::{error::NodeError, session::ContributionJob};
 
@@ -47,6 +47,8 @@ pub(crate) struct Prepared {
 /// What a served sum is opened with.
 pub(crate) struct ServedKey<'a> {
     pub(crate) context: &'a RoundContext,
+    /// The federation's.
+    pub(crate) permutation: &'a Permutation,
     pub(crate) key_sum: &'a [u8],
     pub(crate) total_weight: u64,
     /// Exponent of the value of one quantisation step.
@@ -91,12 +93,15 @@ impl Payload {
     /// [`NodeError::Computation`] if it is not finite, or the committee's keys cannot be used.
     pub(crate) fn prepare(
         &self,
+        permutation: &Permutation,
         federation: [u8; 32],
         job: &ContributionJob,
         update: Vec<f32>,
     ) -> Result<Prepared, NodeError> {
         match self {
-            Self::Encrypted(params) => encrypted::prepare(params, federation, job, update),
+            Self::Encrypted(params) => {
+                encrypted::prepare(params, permutation, federation, job, update)
+            }
             #[cfg(feature = "plaintext-bench")]
             Self::Plain(params) => Ok(plain::prepare(params, federation, job, &update)),
         }
@@ -113,7 +118,7 @@ impl Payload {
         weights: &mut [f32],
     ) -> Result<(), String> {
         match self {
-            Self::Encrypted(params) => encrypted::open(params, served, sum, weights),
+            Self::Encrypted(_) => encrypted::open(served, sum, weights),
             #[cfg(feature = "plaintext-bench")]
             Self::Plain(_) => {
                 plain::open(served, sum, weights);
