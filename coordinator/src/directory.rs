@@ -40,8 +40,9 @@ use crate::{
     error::CoordinatorError,
     models::Models,
     owner::{self, OwnerParts, OwnerThread},
+    payload::Payload,
     round::Timing,
-    service::{Services, params_of},
+    service::Services,
 };
 
 /// Every owner's equal grant of stake. A round number of small parts: only ratios matter.
@@ -85,6 +86,7 @@ pub(crate) struct Directory {
     pub(crate) settings: Settings,
     draft: Draft,
     authority: Arc<Authority>,
+    payload: Payload,
 }
 
 /// Creates a federation's directory at `path` with keys, authority, draft and the founders' invitations.
@@ -240,6 +242,7 @@ impl Directory {
         draft
             .validate()
             .map_err(|error| CoordinatorError::config(&draft_path, error.to_string()))?;
+        let payload = Payload::of(path, draft.model.parameters())?;
         let settings = Settings::read(&path.join("coordinator.toml"))?;
         let certificate_path = path.join("authority.der");
         let certificate =
@@ -258,6 +261,7 @@ impl Directory {
             settings,
             draft,
             authority: Arc::new(authority),
+            payload,
         })
     }
 
@@ -300,8 +304,6 @@ impl Directory {
             StoreError::Database(_) => CoordinatorError::LedgerNotWritten(error.to_string()),
             _ => CoordinatorError::Ledger(error.to_string()),
         })?;
-        let params = params_of(self.draft.model.parameters())
-            .map_err(|error| CoordinatorError::Directory(error.to_string()))?;
         let members = Members::open(self.path.join("members"))?;
         let contributions = Contributions::open(self.path.join("contributions"))?;
         let models = Models::open(self.path.join("models"), self.draft.model.clone())?;
@@ -320,7 +322,7 @@ impl Directory {
             authority: self.authority.clone(),
             contributions: contributions.clone(),
             models: models.clone(),
-            params,
+            payload: self.payload,
             served,
             approvals: self.path.join("approvals"),
             failed,
@@ -338,7 +340,7 @@ impl Directory {
             members,
             contributions,
             models,
-            params,
+            payload: self.payload,
             draft: self.draft,
             federation,
             authority: self.authority,

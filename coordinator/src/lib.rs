@@ -16,10 +16,13 @@ mod endpoint;
 mod error;
 mod models;
 mod owner;
+mod payload;
 mod round;
 mod server;
 mod service;
 
 pub use directory::{DEFAULT_VALID_HOURS, InitOptions, Initialised, init, invite, suspend};
 pub use error::CoordinatorError;
+#[cfg(feature = "plaintext-bench")]
+pub use payload::plain::mark_plaintext;
 pub use server::{ServeOptions, Server};

@@ -6,8 +6,9 @@ use crate::{
     open::KeySum,
     pack::{self, CiphertextError},
     params::{BLINDING_CHUNKS, CHUNK_BYTES, DELTA, MAX_ERROR, MAX_TOTAL_WEIGHT, N, Params},
-    permute,
+    permute::Permutation,
     ring::{NttPoly, PublicPolynomials},
+    simd::{Level, vectorised},
 };
 use thiserror::Error;
 
@@ -70,6 +71,22 @@ pub fn decrypt(
     key_sum: &KeySum,
     total_weight: u64,
 ) -> Result<WeightedSum, DecryptError> {
+    let permutation = Permutation::new(params, &context.federation);
+    decrypt_permuted(&permutation, context, sum_ciphertext, key_sum, total_weight)
+}
+
+/// [`decrypt`] with a permutation, and so parameters, that is kept between rounds.
+///
+/// # Errors
+/// As for [`decrypt`].
+pub fn decrypt_permuted(
+    permutation: &Permutation,
+    context: &RoundContext,
+    sum_ciphertext: &[u8],
+    key_sum: &KeySum,
+    total_weight: u64,
+) -> Result<WeightedSum, DecryptError> {
+    let params = permutation.params();
     let chunks = check(params, sum_ciphertext, total_weight)?;
     let mut decryptor = Decryptor::new(context, key_sum);
     let mut permuted = vec![0; chunks.len() * N];
@@ -80,11 +97,12 @@ pub fn decrypt(
     check_zeros(zeros, params.parameters(), total_weight)?;
 
     let limit = 2 * u128::from(params.clip_steps()) * u128::from(total_weight);
-    let squares = |sum: u128, value: &i64| sum + u128::from(value.unsigned_abs()).pow(2);
+    let square = |value: u64| u128::from(value) * u128::from(value);
+    let squares = |sum: u128, value: &i64| sum + square(value.unsigned_abs());
     if data.iter().fold(0, squares) > limit * limit {
         return Err(DecryptError::TooLong);
     }
-    let places = permute::places(params, &context.federation);
+    let places = permutation.places(&context.federation);
     Ok(WeightedSum {
         values: places.iter().map(|&place| data[place as usize]).collect(),
         total_weight,
@@ -143,6 +161,7 @@ fn check_zeros(zeros: &[i64], start: usize, total_weight: u64) -> Result<(), Dec
 
 /// Decrypts chunks one by one.
 struct Decryptor {
+    level: Level,
     key: NttPoly,
     public: PublicPolynomials,
     mask: Box<[u64; N]>,
@@ -152,6 +171,7 @@ struct Decryptor {
 impl Decryptor {
     fn new(context: &RoundContext, key_sum: &KeySum) -> Self {
         Self {
+            level: Level::best(),
             key: NttPoly::new(&key_sum.0.0),
             public: PublicPolynomials::new(context),
             mask: Box::new([0; N]),
@@ -175,11 +195,18 @@ impl Decryptor {
         })?;
         self.public.expand(k as u64, &mut self.mask);
         self.key.multiply_into(&mut self.mask);
-        for ((step, &c), &mask) in steps.iter_mut().zip(&*self.coefficients).zip(&*self.mask) {
+        round_to_steps(self.level, &self.coefficients, &self.mask, steps);
+        Ok(())
+    }
+}
+
+vectorised! {
+    /// `round((c - mask) / Delta)`, centred.
+    fn round_to_steps(coefficients: &[u64; N], mask: &[u64; N], steps: &mut [i64; N]) {
+        for ((step, &c), &mask) in steps.iter_mut().zip(coefficients).zip(mask) {
             let exact = modular::centre(modular::subtract(c, mask));
             // An arithmetic shift rounds down: half a step more rounds to nearest.
             *step = (exact + (DELTA / 2) as i64) >> DELTA.trailing_zeros();
         }
-        Ok(())
     }
 }

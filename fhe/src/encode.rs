@@ -2,7 +2,7 @@
 
 use crate::{
     params::{MAX_STEP, N, Params},
-    permute,
+    permute::Permutation,
     simd::{Level, vectorised},
     xof::Xof,
 };
@@ -72,6 +72,21 @@ pub fn encode(
     update: &[f32],
     rounding_seed: [u8; 32],
 ) -> Result<Encoded, EncodeError> {
+    let permutation = Permutation::new(params, federation);
+    encode_permuted(&permutation, unit_log2, update, rounding_seed)
+}
+
+/// [`encode`] with a permutation, and so parameters and a federation, that is kept between rounds.
+///
+/// # Errors
+/// As for [`encode`].
+pub fn encode_permuted(
+    permutation: &Permutation,
+    unit_log2: i8,
+    update: &[f32],
+    rounding_seed: [u8; 32],
+) -> Result<Encoded, EncodeError> {
+    let params = permutation.params();
     let d = params.parameters();
     if update.len() != d {
         return Err(EncodeError::Length {
@@ -94,7 +109,7 @@ pub fn encode(
     let clip = if norm > target { target / norm } else { 1.0 };
 
     let mut steps = Zeroizing::new(vec![0_i16; params.chunks() * N]);
-    let places = permute::places(params, federation);
+    let places = permutation.places(permutation.federation());
     let seed = Zeroizing::new(rounding_seed);
     let mut rounding = Xof::new("stochastic rounding", &[&seed[..]]);
     let mut bytes = Zeroizing::new([0; BATCH * 4]);

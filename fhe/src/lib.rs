@@ -41,8 +41,8 @@ pub use commit::{ChunkHasher, ContributionCommitment, commitment};
 pub use committee::{Committee, threshold_for};
 pub use context::RoundContext;
 pub use contribute::{Contribution, Dealing, contribute};
-pub use decrypt::{WeightedSum, decrypt};
-pub use encode::{Encoded, encode};
+pub use decrypt::{WeightedSum, decrypt, decrypt_permuted};
+pub use encode::{Encoded, encode, encode_permuted};
 pub use key::Entropy;
 pub use open::{KeySum, Opened, open_key_sum};
 pub use opening::{Opening, combine};
@@ -51,5 +51,6 @@ pub use params::{
     BLINDING_CHUNKS, CHUNK_BYTES, DELTA, MAX_PARTICIPANTS, MAX_WEIGHT, N, Params, ParamsLiteral, Q,
     SIGMA,
 };
+pub use permute::Permutation;
 pub use seal::{RoundKeyPair, RoundPublicKey, SealSeeds};
 pub use share::{KeyShare, open_share};

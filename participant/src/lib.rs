@@ -21,6 +21,7 @@ mod learner;
 mod models;
 mod node;
 mod outbox;
+mod payload;
 mod progress;
 pub mod session;
 mod tls;
@@ -33,4 +34,6 @@ pub use error::NodeError;
 pub use founders::{Founder, founders_text, parse_founders};
 pub use join::{JoinOptions, Joined, join};
 pub use node::{Node, NodeOptions, Summary};
+#[cfg(feature = "plaintext-bench")]
+pub use payload::plain::mark_plaintext;
 pub use progress::{ClassEvaluation, Progress, RoundEvaluation};

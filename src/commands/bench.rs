@@ -1,14 +1,17 @@
 //! `unsilo bench`: this machine's rates and sizes, each beside a plain-text figure of the same run.
 
+mod round;
+
 use std::{hint::black_box, time::Instant};
 
 use anyhow::Context;
-use clap::Args;
+use clap::{Args, Subcommand};
 use serde::Serialize;
 use unsilo_fhe::{
     Committee, Contribution, Dealing, Entropy, KeyShare, Opening, Params, ParamsLiteral,
-    RoundContext, RoundKeyPair, combine, contribute, decrypt, encode, encrypt::encrypt_and_forget,
-    open_key_sum, open_share, threshold_for, weighted_sum,
+    Permutation, RoundContext, RoundKeyPair, combine, contribute, decrypt_permuted,
+    encode_permuted, encrypt::encrypt_and_forget, open_key_sum, open_share, threshold_for,
+    weighted_sum,
 };
 
 use super::Global;
@@ -22,13 +25,22 @@ const MEMBERS: usize = 5;
 const WEIGHT: u16 = 16;
 
 #[derive(Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Arguments {
+    #[command(subcommand)]
+    what: Option<What>,
     /// Parameters of the model.
     #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
     parameters: u64,
     /// Participants of the round. Their ciphertexts are kept in memory, 6 bytes a parameter each.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
     participants: u16,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Whole rounds of a federation on this machine, encrypted and (in a build for it) in plain.
+    Round(round::Arguments),
 }
 
 /// What was measured, on one core.
@@ -55,6 +67,9 @@ struct Measured {
 }
 
 pub(crate) fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<()> {
+    if let Some(What::Round(arguments)) = &arguments.what {
+        return super::asynchronous(round::run(global, arguments));
+    }
     let measured = measure(arguments)?;
     output::print(global.json, &measured, || {
         let rate = |value: f64| format!("{:.1} M parameters/s", value / 1e6);
@@ -132,7 +147,9 @@ fn measure(arguments: &Arguments) -> anyhow::Result<Measured> {
         .map(|i| (i as f32 * 0.37).sin() * 0.006)
         .collect();
 
-    let encode_update = || encode(&params, &context.federation, -14, &update, [3; 32]);
+    // Kept between rounds, as a node does.
+    let permutation = Permutation::new(&params, &context.federation);
+    let encode_update = || encode_permuted(&permutation, -14, &update, [3; 32]);
     let encode_seconds = median(|| encode_update().map(drop))?;
     let encoded = encode_update()?;
     let encrypt_seconds = median(|| {
@@ -179,8 +196,9 @@ fn measure(arguments: &Arguments) -> anyhow::Result<Measured> {
     }
     let opened = open_key_sum(threshold, &answers, |_| true)?;
     let total_weight = u64::from(WEIGHT) * participants as u64;
-    let decrypt_seconds =
-        median(|| decrypt(&params, &context, &sum, &opened.key_sum, total_weight).map(drop))?;
+    let decrypt_seconds = median(|| {
+        decrypt_permuted(&permutation, &context, &sum, &opened.key_sum, total_weight).map(drop)
+    })?;
 
     let summed = count as f64 * participants as f64;
     let ciphertext_bytes = (first.ciphertext.len() * participants) as f64;

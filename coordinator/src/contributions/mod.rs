@@ -17,14 +17,13 @@ use std::{
 };
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use unsilo_fhe::Params;
 
 pub(crate) use sum::sum_round;
 pub(crate) use upload::UploadError;
 
 use upload::Upload;
 
-use crate::{durable, error::CoordinatorError};
+use crate::{durable, error::CoordinatorError, payload::Payload};
 
 /// What came before the ciphertext.
 #[derive(BorshSerialize, BorshDeserialize, Clone, PartialEq, Eq)]
@@ -74,13 +73,13 @@ impl Contributions {
     /// participant at a time, and none of a complete contribution that is on the ledger.
     pub(crate) fn upload(
         &self,
-        params: Params,
+        payload: Payload,
         round: u64,
         participant: u32,
         header: Header,
         offset: u64,
     ) -> Result<Upload, UploadError> {
-        Upload::start(self, params, round, participant, header, offset)
+        Upload::start(self, payload, round, participant, header, offset)
     }
 
     /// The header of a contribution.

@@ -7,15 +7,15 @@ use std::{
 };
 
 use rayon::prelude::*;
-use unsilo_fhe::{Accumulator, CHUNK_BYTES, Params, aggregate::AggregateError};
+use unsilo_fhe::{CHUNK_BYTES, aggregate::AggregateError};
 use unsilo_ledger::Hash;
 
 use super::Contributions;
-use crate::{durable, error::CoordinatorError};
+use crate::{durable, error::CoordinatorError, payload::Payload};
 
-/// Chunks summed at a time by one thread: 512 KiB of accumulators stay in its cache, and a read of
-/// 384 KiB is long enough for the disk.
-const RANGE_CHUNKS: usize = 32;
+/// Bytes of each contribution summed at a time by one thread, whole chunks: 512 KiB of accumulators stay in its
+/// cache, and a read of 384 KiB is long enough for the disk.
+const RANGE_BYTES: usize = 32 * CHUNK_BYTES;
 
 /// Why a round cannot be summed.
 #[derive(Debug, thiserror::Error)]
@@ -37,10 +37,11 @@ pub(crate) enum SumError {
 /// Sums the round's contributions with their weights into its sum file and returns the sum's hash.
 ///
 /// Memory: one range of accumulators and one read buffer a thread, whatever the model's size and the
-/// number of participants. Exact integers mod q, so the result does not depend on ranges or threads.
+/// number of participants. Every range adds in the order of the participants,
+/// so the result does not depend on ranges or threads.
 pub(crate) fn sum_round(
     store: &Contributions,
-    params: &Params,
+    payload: Payload,
     round: u64,
     weights: &[(u32, u16)],
     stopping: impl Fn() -> bool,
@@ -55,8 +56,8 @@ pub(crate) fn sum_round(
         .open(&partial)
         .map_err(CoordinatorError::io("create", &partial))?;
     let mut hasher = unsilo_proto::sum_hasher();
-    let chunks = params.chunks();
-    let ranges: Vec<_> = (0..chunks).step_by(RANGE_CHUNKS).collect();
+    let bytes = payload.bytes();
+    let ranges: Vec<_> = (0..bytes).step_by(RANGE_BYTES).collect();
     // As many ranges at a time as there are threads, so that they are written in order.
     for batch in ranges.chunks(rayon::current_num_threads().max(1)) {
         if stopping() {
@@ -65,8 +66,8 @@ pub(crate) fn sum_round(
         let sums: Vec<_> = batch
             .par_iter()
             .map(|&start| {
-                let length = RANGE_CHUNKS.min(chunks - start);
-                sum_range(store, round, weights, start, length)
+                let length = (bytes - start).min(RANGE_BYTES as u64) as usize;
+                sum_range(store, payload, round, weights, start, length)
             })
             .collect::<Result<_, SumError>>()?;
         for sum in sums {
@@ -87,23 +88,24 @@ pub(crate) fn sum_round(
 
 fn sum_range(
     store: &Contributions,
+    payload: Payload,
     round: u64,
     weights: &[(u32, u16)],
-    start: usize,
+    start: u64,
     length: usize,
 ) -> Result<Vec<u8>, SumError> {
-    let mut accumulator = Accumulator::new(length);
-    let mut buffer = vec![0; length * CHUNK_BYTES];
+    let mut adder = payload.adder(length);
+    let mut buffer = vec![0; length];
     for &(participant, weight) in weights.iter().filter(|(_, weight)| *weight > 0) {
         let file = store.ciphertext(round, participant)?;
-        file.read_exact_at(&mut buffer, (start * CHUNK_BYTES) as u64)
+        file.read_exact_at(&mut buffer, start)
             .map_err(CoordinatorError::io(
                 "read",
                 store.ciphertext_path(round, participant),
             ))?;
-        accumulator
+        adder
             .add(&buffer, weight)
             .map_err(|error| SumError::Damaged { participant, error })?;
     }
-    Ok(accumulator.finish())
+    Ok(adder.finish())
 }

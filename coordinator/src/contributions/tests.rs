@@ -8,6 +8,8 @@ use unsilo_fhe::{
 };
 use unsilo_ledger::Hash;
 
+use crate::payload::{Invalid, Payload};
+
 use super::{Contributions, Header, UploadError, sum::SumError, sum_round};
 
 const ROUND: u64 = 3;
@@ -100,7 +102,7 @@ impl Fixture {
     /// Sends `bytes` from `offset` on, and finishes.
     fn send(&self, header: Header, offset: u64, bytes: &[u8]) -> Result<(), UploadError> {
         let store = self.store();
-        let mut upload = store.upload(self.params, ROUND, 1, header, offset)?;
+        let mut upload = store.upload(Payload::Encrypted(self.params), ROUND, 1, header, offset)?;
         for part in bytes.chunks(PART) {
             upload.write(part)?;
         }
@@ -240,7 +242,10 @@ fn a_coefficient_of_q_or_more_is_refused_although_it_was_signed() {
             ..header(&fixture.contribution)
         };
         let refused = fixture.send(header, 0, &bytes);
-        assert!(matches!(refused, Err(UploadError::Ciphertext(_))), "{at}");
+        assert!(
+            matches!(refused, Err(UploadError::Invalid(Invalid::Ciphertext(_)))),
+            "{at}"
+        );
         assert!(!fixture.store().is_complete(ROUND, 1));
     }
 }
@@ -345,7 +350,13 @@ fn filled(params: &Params, participants: u32) -> (tempfile::TempDir, Contributio
         .map(|participant| {
             let contribution = made(params, participant);
             let mut upload = store
-                .upload(*params, ROUND, participant, header(&contribution), 0)
+                .upload(
+                    Payload::Encrypted(*params),
+                    ROUND,
+                    participant,
+                    header(&contribution),
+                    0,
+                )
                 .expect("starts");
             upload.write(&contribution.ciphertext).expect("written");
             upload.finish(&CONTEXT).expect("finished");
@@ -361,7 +372,10 @@ fn the_sum_of_many_chunks_is_that_of_the_whole_ciphertexts() {
     let params = params(300 * 2048);
     let (_directory, store, ciphertexts) = filled(&params, 3);
     let weights = [(1, 16), (2, 0), (3, 256)];
-    let hash = sum_round(&store, &params, ROUND, &weights, || false).expect("summed");
+    let hash = sum_round(&store, Payload::Encrypted(params), ROUND, &weights, || {
+        false
+    })
+    .expect("summed");
     let terms: Vec<_> = ciphertexts
         .iter()
         .zip(weights)
@@ -371,7 +385,10 @@ fn the_sum_of_many_chunks_is_that_of_the_whole_ciphertexts() {
     let file = fs::read(store.sum_path(ROUND)).expect("there");
     assert!(file == naive, "the file is the sum");
     assert_eq!(hash, unsilo_proto::sum_hash(&naive));
-    let again = sum_round(&store, &params, ROUND, &weights, || false).expect("summed");
+    let again = sum_round(&store, Payload::Encrypted(params), ROUND, &weights, || {
+        false
+    })
+    .expect("summed");
     assert_eq!(hash, again, "the same however often");
 }
 
@@ -379,7 +396,9 @@ fn the_sum_of_many_chunks_is_that_of_the_whole_ciphertexts() {
 fn a_sum_names_what_is_missing_or_damaged_and_leaves_the_old_one() {
     let params = params(2_000);
     let (_directory, store, _) = filled(&params, 2);
-    let sum = |weights: &[(u32, u16)]| sum_round(&store, &params, ROUND, weights, || false);
+    let sum = |weights: &[(u32, u16)]| {
+        sum_round(&store, Payload::Encrypted(params), ROUND, weights, || false)
+    };
     let before: Hash = sum(&[(1, 16), (2, 16)]).expect("summed");
     let missing = sum(&[(1, 16), (9, 16)]).expect_err("participant 9 sent nothing");
     assert!(missing.to_string().contains("9.ciphertext"), "{missing}");
@@ -393,7 +412,13 @@ fn a_sum_names_what_is_missing_or_damaged_and_leaves_the_old_one() {
     write(&path, &intact[..100]);
     let error = sum(&[(1, 16), (2, 16)]).expect_err("cut off");
     assert!(error.to_string().contains("2.ciphertext"), "{error}");
-    let stopped = sum_round(&store, &params, ROUND, &[(1, 16)], || true);
+    let stopped = sum_round(
+        &store,
+        Payload::Encrypted(params),
+        ROUND,
+        &[(1, 16)],
+        || true,
+    );
     assert!(matches!(stopped, Err(SumError::Stopped)));
     let kept = fs::read(store.sum_path(ROUND)).expect("there");
     assert_eq!(unsilo_proto::sum_hash(&kept), before);
@@ -403,7 +428,14 @@ fn a_sum_names_what_is_missing_or_damaged_and_leaves_the_old_one() {
 fn old_contributions_go_and_their_sums_stay() {
     let params = params(2_000);
     let (_directory, store, _) = filled(&params, 2);
-    sum_round(&store, &params, ROUND, &[(1, 16), (2, 16)], || false).expect("summed");
+    sum_round(
+        &store,
+        Payload::Encrypted(params),
+        ROUND,
+        &[(1, 16), (2, 16)],
+        || false,
+    )
+    .expect("summed");
     store.discard_before(ROUND);
     assert!(store.is_complete(ROUND, 1), "this round is not old");
     store.discard_before(ROUND + 1);

@@ -2,36 +2,35 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{Read, Seek, SeekFrom, Write},
+    io::{self, Read, Seek, SeekFrom, Write},
     os::unix::fs::OpenOptionsExt,
     path::PathBuf,
 };
 
-use unsilo_fhe::{
-    CHUNK_BYTES, ChunkHasher, ContributionCommitment, Params, RoundContext,
-    commit::share_hash,
-    pack::{CiphertextError, check_chunks},
-};
+use unsilo_fhe::{ContributionCommitment, RoundContext, commit::share_hash};
 
 use super::{Contributions, Header, create_directory};
 use crate::{
     durable::{self, Readers},
     error::CoordinatorError,
+    payload::{Check, Invalid, Payload},
 };
 
-/// Chunks read at once when a stored ciphertext is checked (768 KiB).
-const CHECK_CHUNKS: usize = 64;
+/// Bytes read at once when a part that was stored earlier is checked.
+const READ_BYTES: usize = 1 << 20;
 
 /// A contribution being received.
 pub(crate) struct Upload {
     store: Contributions,
-    params: Params,
+    payload: Payload,
     round: u64,
     participant: u32,
     header: Header,
     file: File,
     stored: u64,
     complete: bool,
+    /// What arrived is checked as it does, if this upload has seen it from the first byte on.
+    check: Option<Check>,
 }
 
 /// Why a part was not taken. What was stored before stays.
@@ -50,11 +49,9 @@ pub(crate) enum UploadError {
     /// The parts ended early.
     #[error("{stored} of {expected} bytes arrived: go on from there")]
     Truncated { stored: u64, expected: u64 },
-    /// The bytes are no ciphertext of these parameters; they are removed.
-    #[error(
-        "the ciphertext is not one of this federation's parameters: {0}; encrypt the update again"
-    )]
-    Ciphertext(CiphertextError),
+    /// The bytes are no contribution of this federation's parameters; they are removed.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
     /// The bytes are not those that were signed; they are removed.
     #[error(
         "the bytes that arrived are not those that the signed root commits to: send the contribution again"
@@ -68,7 +65,7 @@ pub(crate) enum UploadError {
 impl Upload {
     pub(super) fn start(
         store: &Contributions,
-        params: Params,
+        payload: Payload,
         round: u64,
         participant: u32,
         header: Header,
@@ -76,7 +73,7 @@ impl Upload {
     ) -> Result<Self, UploadError> {
         create_directory(&store.round_directory(round))?;
         let stored = store.stored_bytes(round, participant, &header.root);
-        let known = (1..=params.ciphertext_bytes() as u64).contains(&stored)
+        let known = (1..=payload.bytes()).contains(&stored)
             && store
                 .header(round, participant)
                 .is_ok_and(|stored| stored == header);
@@ -111,13 +108,14 @@ impl Upload {
             .map_err(CoordinatorError::io("read", &path))?;
         Ok(Self {
             store: store.clone(),
-            params,
+            payload,
             round,
             participant,
             header,
             file,
             stored,
             complete,
+            check: (stored == 0).then(|| payload.check()),
         })
     }
 
@@ -131,6 +129,9 @@ impl Upload {
         self.file
             .write_all(bytes)
             .map_err(CoordinatorError::io("write", self.part()))?;
+        if let Some(check) = &mut self.check {
+            check.update(bytes);
+        }
         self.stored = after;
         Ok(())
     }
@@ -171,23 +172,11 @@ impl Upload {
     }
 
     fn check(&mut self, context: &RoundContext) -> Result<[u8; 32], UploadError> {
-        let path = self.part();
-        self.file
-            .seek(SeekFrom::Start(0))
-            .map_err(CoordinatorError::io("read", &path))?;
-        let mut hasher = ChunkHasher::new(&self.params);
-        let mut buffer = vec![0; CHECK_CHUNKS * CHUNK_BYTES];
-        let chunks = self.params.chunks();
-        for first in (0..chunks).step_by(CHECK_CHUNKS) {
-            let length = CHECK_CHUNKS.min(chunks - first) * CHUNK_BYTES;
-            let bytes = &mut buffer[..length];
-            self.file
-                .read_exact(bytes)
-                .map_err(CoordinatorError::io("read", &path))?;
-            hasher.update(bytes);
-            check_chunks(first, bytes.as_chunks().0).map_err(UploadError::Ciphertext)?;
-        }
-        let chunks_root = hasher.finish().map_err(|_| UploadError::Root)?;
+        let check = match self.check.take() {
+            Some(check) => check,
+            None => self.check_stored()?,
+        };
+        let chunks_root = check.finish()?;
         let hashes: Vec<_> = self
             .header
             .sealed_shares
@@ -195,7 +184,7 @@ impl Upload {
             .map(|sealed| share_hash(sealed))
             .collect();
         let commitment = ContributionCommitment::new(
-            &self.params,
+            self.payload.params(),
             context,
             self.participant,
             chunks_root,
@@ -208,8 +197,26 @@ impl Upload {
         }
     }
 
+    /// Reads back what arrived over several connections.
+    fn check_stored(&mut self) -> Result<Check, CoordinatorError> {
+        let path = self.part();
+        self.file
+            .seek(SeekFrom::Start(0))
+            .map_err(CoordinatorError::io("read", &path))?;
+        let mut check = self.payload.check();
+        let mut buffer = vec![0; READ_BYTES];
+        loop {
+            match self.file.read(&mut buffer) {
+                Ok(0) => return Ok(check),
+                Ok(read) => check.update(&buffer[..read]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(CoordinatorError::io("read", &path)(error)),
+            }
+        }
+    }
+
     fn expected(&self) -> u64 {
-        self.params.ciphertext_bytes() as u64
+        self.payload.bytes()
     }
 
     fn part(&self) -> PathBuf {

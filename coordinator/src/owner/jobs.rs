@@ -5,10 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use unsilo_fhe::{
-    KeySum, Opening, Params, RoundContext, apply_mean, decrypt, decrypt::is_plausible,
-    open_key_sum, ring::PolynomialError,
-};
+use unsilo_fhe::{Permutation, RoundContext};
 use unsilo_ledger::{Hash, ParticipantId};
 use unsilo_proto::key_sum_hash;
 
@@ -17,6 +14,7 @@ use crate::{
     durable::{self, Readers},
     error::CoordinatorError,
     models::Models,
+    payload::{Opened, Opening, Payload},
     round::{Answer, DecodeFailure, Decoded, Event},
 };
 
@@ -25,7 +23,8 @@ use crate::{
 pub(super) struct Jobs {
     pub(super) contributions: Contributions,
     pub(super) models: Models,
-    pub(super) params: Params,
+    pub(super) payload: Payload,
+    pub(super) permutation: Arc<Permutation>,
     pub(super) federation: [u8; 32],
     /// Set when the owner ends: no job outlives it, for the next owner writes the same files.
     pub(super) stopping: Arc<AtomicBool>,
@@ -49,7 +48,7 @@ impl Jobs {
             .map(|(participant, weight)| (participant.0, *weight))
             .collect();
         let stopping = || self.stopping.load(Ordering::Relaxed);
-        match sum_round(&self.contributions, &self.params, round, &weights, stopping) {
+        match sum_round(&self.contributions, self.payload, round, &weights, stopping) {
             Ok(sum) => Event::SumReady { round, sum },
             Err(error) => {
                 tracing::error!(round, %error, "the contributions cannot be summed; trying again");
@@ -81,20 +80,19 @@ impl Jobs {
         let sum = std::fs::read(&path)
             .map_err(CoordinatorError::io("read", path))
             .map_err(ours)?;
-        let answers: Vec<_> = job
-            .answers
-            .iter()
-            .map(|answer| Ok((answer.seat, Opening::from_bytes(&answer.opening)?)))
-            .collect::<Result<_, PolynomialError>>()
-            .map_err(theirs)?;
-        let plausible =
-            |key: &KeySum| is_plausible(&self.params, &context, &sum, key, total_weight);
-        let opened = open_key_sum(job.threshold, &answers, plausible).map_err(theirs)?;
-        let mean =
-            decrypt(&self.params, &context, &sum, &opened.key_sum, total_weight).map_err(theirs)?;
         let mut weights = self.models.weights(&job.from).map_err(ours)?;
-        apply_mean(&mut weights, &mean, job.unit_log2).map_err(theirs)?;
-        let key_sum = opened.key_sum.to_bytes();
+        let opening = Opening {
+            context: &context,
+            permutation: &self.permutation,
+            threshold: job.threshold,
+            answers: &job.answers,
+            total_weight,
+            unit_log2: job.unit_log2,
+        };
+        let Opened { key_sum, liars } = self
+            .payload
+            .open(&opening, &sum, &mut weights)
+            .map_err(DecodeFailure::Answers)?;
         durable::write(
             &self.contributions.key_sum_path(job.round),
             &key_sum,
@@ -106,13 +104,9 @@ impl Jobs {
             key_sum: key_sum_hash(&key_sum),
             model,
             total_weight,
-            liars: opened.liars,
+            liars,
         })
     }
-}
-
-fn theirs(error: impl std::fmt::Display) -> DecodeFailure {
-    DecodeFailure::Answers(error.to_string())
 }
 
 fn ours(error: CoordinatorError) -> DecodeFailure {

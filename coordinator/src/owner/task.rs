@@ -36,6 +36,7 @@ use crate::{
     endpoint::Served,
     error::CoordinatorError,
     models::Models,
+    payload::Payload,
     round::{Announcement, DecodeFailure, Effect, Event, Machine, Timing},
 };
 
@@ -53,7 +54,7 @@ pub(crate) struct OwnerParts {
     pub(crate) authority: Arc<authority::Authority>,
     pub(crate) contributions: Contributions,
     pub(crate) models: Models,
-    pub(crate) params: unsilo_fhe::Params,
+    pub(crate) payload: Payload,
     /// The model that queries are answered with; replaced when a round is published.
     pub(crate) served: watch::Sender<Option<Arc<Served>>>,
     /// The file of approvals that wait for more.
@@ -110,11 +111,15 @@ pub(crate) fn start(parts: OwnerParts) -> Result<(Owner, OwnerThread), Coordinat
     let mut task = Task {
         federation,
         identity: parts.identity,
-        machine: Machine::new(parts.timing, parts.draft),
+        machine: Machine::new(parts.timing, parts.draft, parts.payload),
         jobs: Jobs {
             contributions: parts.contributions.clone(),
             models: parts.models.clone(),
-            params: parts.params,
+            payload: parts.payload,
+            permutation: Arc::new(unsilo_fhe::Permutation::new(
+                parts.payload.params(),
+                &federation.0,
+            )),
             federation: federation.0,
             stopping: Arc::new(AtomicBool::new(false)),
         },

@@ -15,6 +15,7 @@ use super::{
     closing::Closing, contributing, effect::Effect, event::Event, founding::Founding,
     opening::Opening, publishing::Publishing, seating::Seating, voiding::Voiding,
 };
+use crate::payload::Payload;
 
 /// After enough members answered, how long the others are waited for: an answer more is redundancy that
 /// names liars, but nobody absent may cost the round more than this. Milliseconds.
@@ -67,13 +68,14 @@ pub(crate) struct Machine {
     /// Admissions that owners are asked to sign, by the name of the applicant.
     applicants: BTreeMap<String, (Entry, BTreeMap<OwnerId, EntrySignature>)>,
     joined: Vec<(String, PublicKey)>,
+    payload: Payload,
 }
 
 pub(super) type Handled = Result<Vec<Effect>, Rejected>;
 
 impl Machine {
     /// A machine that has not looked at the ledger yet: send [`Event::Joined`] and [`Event::Advanced`].
-    pub(crate) fn new(timing: Timing, draft: Draft) -> Self {
+    pub(crate) fn new(timing: Timing, draft: Draft, payload: Payload) -> Self {
         Self {
             timing,
             due: Due::Founding(Founding::default()),
@@ -81,6 +83,7 @@ impl Machine {
             draft,
             applicants: BTreeMap::new(),
             joined: Vec::new(),
+            payload,
         }
     }
 
@@ -247,7 +250,7 @@ impl Machine {
             Phase::Closed => match &self.due {
                 Due::Opening(_) | Due::Publishing(_) | Due::Voiding(_) => Vec::new(),
                 _ => {
-                    let (opening, effects) = Opening::start(ledger);
+                    let (opening, effects) = Opening::start(self.payload, ledger);
                     self.due = Due::Opening(opening);
                     effects
                 }

@@ -15,6 +15,7 @@ use super::{
     machine::{GRACE_MS, Handled, not_due, same_round},
     publishing::Publishing,
 };
+use crate::payload::Payload;
 
 /// After a failure of this machine, how long until the sum is made again. Milliseconds.
 pub(crate) const RETRY_MS: u64 = 5_000;
@@ -22,6 +23,8 @@ pub(crate) const RETRY_MS: u64 = 5_000;
 /// Answers of a round, by seat, and how far the sum is.
 pub(super) struct Opening {
     round: u64,
+    /// Whether the sum waits for members' answers.
+    by_members: bool,
     answers: BTreeMap<u16, Answer>,
     enough_since_ms: Option<u64>,
     sum: Option<Hash>,
@@ -33,10 +36,11 @@ pub(super) struct Opening {
 }
 
 impl Opening {
-    pub(super) fn start(ledger: &State) -> (Self, Vec<Effect>) {
+    pub(super) fn start(payload: Payload, ledger: &State) -> (Self, Vec<Effect>) {
         let round = ledger.round().map_or(0, |round| round.opening.round);
         let opening = Self {
             round,
+            by_members: payload.is_opened_by_members(),
             answers: BTreeMap::new(),
             enough_since_ms: None,
             sum: None,
@@ -44,13 +48,14 @@ impl Opening {
             tried: 0,
             decoding: false,
         };
-        let effects = vec![
-            Effect::Announce(step::Kind::Opening(v1::Opening { round })),
-            Effect::Sum {
-                round,
-                weights: ledger.weights().unwrap_or_default().to_vec(),
-            },
-        ];
+        let mut effects = Vec::new();
+        if opening.by_members {
+            effects.push(Effect::Announce(step::Kind::Opening(v1::Opening { round })));
+        }
+        effects.push(Effect::Sum {
+            round,
+            weights: ledger.weights().unwrap_or_default().to_vec(),
+        });
         (opening, effects)
     }
 
@@ -164,7 +169,8 @@ impl Opening {
         let waited = self
             .enough_since_ms
             .is_some_and(|since| now_ms >= since.saturating_add(GRACE_MS));
-        if self.decoding || self.answers.len() <= self.tried || !(all || waited) {
+        let ready = self.answers.len() > self.tried && (all || waited);
+        if self.decoding || (self.by_members && !ready) {
             return Vec::new();
         }
         self.decoding = true;

@@ -6,7 +6,6 @@ mod committee;
 mod ledger_log;
 mod model;
 mod round;
-pub(crate) use round::params_of;
 mod status;
 
 use std::{
@@ -21,7 +20,6 @@ use tonic::{
     service::Routes,
     transport::server::{TcpConnectInfo, TlsConnectInfo},
 };
-use unsilo_fhe::Params;
 use unsilo_ledger::{Draft, EntrySignature, FederationId, Participant, PublicKey};
 use unsilo_proto::{
     Code, Rejected, limits,
@@ -37,6 +35,7 @@ use crate::{
     contributions::Contributions,
     models::Models,
     owner::Owner,
+    payload::Payload,
 };
 
 /// How many step streams each identity holds open.
@@ -48,7 +47,7 @@ pub(crate) struct Services {
     pub(crate) members: Members,
     pub(crate) contributions: Contributions,
     pub(crate) models: Models,
-    pub(crate) params: Params,
+    pub(crate) payload: Payload,
     pub(crate) draft: Draft,
     pub(crate) federation: FederationId,
     pub(crate) authority: Arc<authority::Authority>,

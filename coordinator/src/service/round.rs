@@ -9,9 +9,7 @@ use std::{
 use futures_util::{Stream, StreamExt};
 use tokio_stream::wrappers::WatchStream;
 use tonic::{Request, Response, Status, Streaming, async_trait};
-use unsilo_fhe::{
-    Committee, Params, ParamsLiteral, RoundContext, RoundPublicKey, share::sealed_share_bytes,
-};
+use unsilo_fhe::{Committee, RoundContext, RoundPublicKey, share::sealed_share_bytes};
 use unsilo_ledger::{CurrentRound, Entry, Participant, Phase, SignedEntry};
 use unsilo_proto::{
     Code, Rejected, limits,
@@ -24,6 +22,7 @@ use unsilo_proto::{
 use super::{Services, admission::version_refused, blocking, hash_field};
 use crate::{
     contributions::{Header, UploadError},
+    payload::Payload,
     server::until_true,
 };
 
@@ -157,7 +156,7 @@ struct Accepted {
     header: Header,
     offset: u64,
     signed: SignedEntry,
-    params: Params,
+    payload: Payload,
     context: RoundContext,
 }
 
@@ -236,9 +235,10 @@ impl Services {
             ));
         }
         let seats = current.opening.seats.len();
-        if header.sealed_shares.len() != seats {
+        let shares = self.payload.sealed_shares(seats);
+        if header.sealed_shares.len() != shares {
             return Err(malformed(format!(
-                "header.sealed_shares has {} shares, the round has {seats} seats",
+                "header.sealed_shares has {} shares, {shares} are expected in a round of {seats} seats",
                 header.sealed_shares.len()
             )));
         }
@@ -258,7 +258,7 @@ impl Services {
             ));
         }
         check_share_sizes(current, &header.sealed_shares)?;
-        let sent = self.params.ciphertext_bytes() as u64
+        let sent = self.payload.bytes()
             + header
                 .sealed_shares
                 .iter()
@@ -285,7 +285,7 @@ impl Services {
             },
             offset: header.offset,
             signed,
-            params: self.params,
+            payload: self.payload,
             context: RoundContext {
                 federation: self.federation.0,
                 round,
@@ -306,14 +306,14 @@ impl Services {
             participant,
             header,
             offset,
-            params,
+            payload,
             context,
             ..
         } = accepted;
         // The lock goes with the work: a caller may hang up, the write it caused still runs to its end.
         let mut upload = blocking(move || {
             let upload = store
-                .upload(params, round, participant, header, offset)
+                .upload(payload, round, participant, header, offset)
                 .map_err(refused)?;
             Ok((upload, one_at_a_time))
         })
@@ -396,7 +396,7 @@ fn refused(error: UploadError) -> Rejected {
     let code = match &error {
         UploadError::Offset { .. } | UploadError::Truncated { .. } => Code::OutOfOrder,
         UploadError::TooLong { .. } => Code::TooLarge,
-        UploadError::Ciphertext(_) | UploadError::Root => Code::ContributionInvalid,
+        UploadError::Invalid(_) | UploadError::Root => Code::ContributionInvalid,
         UploadError::Store(store) => {
             tracing::error!(error = %store, "a contribution cannot be stored");
             return if store.is_disk_full() {
@@ -437,12 +437,4 @@ impl Drop for Presence {
     fn drop(&mut self) {
         self.count(-1);
     }
-}
-
-/// Encryption parameters of a model with this many parameters.
-pub(crate) fn params_of(parameters: u64) -> Result<Params, unsilo_fhe::params::ParamsError> {
-    Params::new(&ParamsLiteral {
-        profile: "default".into(),
-        parameters,
-    })
 }

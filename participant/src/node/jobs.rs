@@ -8,9 +8,9 @@ use std::{
 
 use tokio::sync::mpsc::UnboundedSender;
 use unsilo_fhe::{
-    Committee, Dealing, Entropy, KeyShare, RoundContext, RoundKeyPair, RoundPublicKey, combine,
+    Dealing, KeyShare, RoundContext, RoundKeyPair, combine,
     commit::{ContributionCommitment, share_hash},
-    contribute, encode, open_share,
+    open_share,
 };
 use unsilo_ledger::Hash;
 use unsilo_proto::v1::SealedShare;
@@ -23,6 +23,7 @@ use crate::{
     guard::SeatRecord,
     join::no_randomness,
     keystore,
+    payload::committee,
     progress::Progress,
     session::{ContributionJob, Effect, Event, OpeningJob, Task},
 };
@@ -108,8 +109,6 @@ fn make_contribution(
     progress: &UnboundedSender<Progress>,
 ) -> Result<Event, NodeError> {
     let round = job.round;
-    let failed =
-        |error: &dyn std::fmt::Display| NodeError::Computation(format!("round {round}: {error}"));
     let mut tell = |StepReport { step, of, loss }: StepReport| {
         if shared.cancelled.load(Ordering::Relaxed) {
             resume_unwind(Box::new(Cancelled));
@@ -129,62 +128,29 @@ fn make_contribution(
     drop(before);
 
     let federation = shared.draft.federation_id().0;
-    let mut rounding_seed = [0; 32];
-    getrandom::fill(&mut rounding_seed).map_err(no_randomness)?;
-    let encoded = encode(
-        &shared.params,
-        &federation,
-        job.unit_log2,
-        &update,
-        rounding_seed,
-    )
-    .map_err(|error| failed(&error))?;
-    rounding_seed.zeroize();
-    update.zeroize();
-    drop(update);
-    let clip = encoded.clip();
-
-    let context = RoundContext {
-        federation,
-        round,
-        model: job.model,
-    };
-    let committee = committee(&job.round_keys, job.threshold).map_err(|reason| failed(&reason))?;
-    let dealing = Dealing {
-        params: &shared.params,
-        context: &context,
-        participant: job.participant.0,
-        committee: &committee,
-    };
-    let entropy = Entropy::from_os().map_err(no_randomness)?;
-    let made = contribute(&dealing, encoded, entropy).map_err(|error| failed(&error))?;
+    let made = shared
+        .payload
+        .prepare(&shared.permutation, federation, job, update)?;
     if shared.cancelled.load(Ordering::Relaxed) {
         return Err(NodeError::Computation("the node is ending".to_owned()));
     }
     shared
         .outbox
-        .keep(round, &made.ciphertext, &made.sealed_shares)?;
+        .keep(round, &made.bytes, &made.sealed_shares)?;
     let sealed: usize = made.sealed_shares.iter().map(Vec::len).sum();
-    let _ = progress.send(Progress::Encrypted {
-        round,
-        bytes: made.ciphertext.len() as u64,
-        clip,
-    });
+    if let Some(clip) = made.clip {
+        let _ = progress.send(Progress::Encrypted {
+            round,
+            bytes: made.bytes.len() as u64,
+            clip,
+        });
+    }
     Ok(Event::Encrypted {
         round,
         model: job.model,
-        root: made.commitment.root,
-        bytes: (made.ciphertext.len() + sealed) as u64,
+        root: made.root,
+        bytes: (made.bytes.len() + sealed) as u64,
     })
-}
-
-/// The committee as the ledger has it.
-fn committee(round_keys: &[Vec<u8>], threshold: usize) -> Result<Committee, String> {
-    let members = round_keys
-        .iter()
-        .map(|bytes| RoundPublicKey::from_bytes(bytes).map_err(|error| error.to_string()))
-        .collect::<Result<_, _>>()?;
-    Committee::new(members, threshold).map_err(|error| error.to_string())
 }
 
 fn evaluate(shared: &Shared, seed: &Hash, round: u64, model: Hash) -> Result<Event, NodeError> {

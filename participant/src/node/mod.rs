@@ -21,7 +21,7 @@ use std::{
 
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tonic::transport::Identity;
-use unsilo_fhe::Params;
+use unsilo_fhe::{Params, Permutation};
 use unsilo_ledger::{Draft, Hash, PublicKey};
 use unsilo_train::DeviceChoice;
 
@@ -37,6 +37,7 @@ use crate::{
     learner::Learner,
     models::ModelStore,
     outbox::Outbox,
+    payload::Payload,
     progress::{Progress, RoundEvaluation},
     session::{Membership, Session},
 };
@@ -84,6 +85,8 @@ struct Shared {
     config: Config,
     draft: Draft,
     params: Params,
+    payload: Payload,
+    permutation: Permutation,
     models: ModelStore,
     outbox: Outbox,
     learner: Learner,
@@ -115,6 +118,8 @@ impl Node {
         let federation = config.federation().map_err(wrong)?;
         let authority = config.authority().map_err(wrong)?;
         let draft = card::read(&directory.card(), &federation)?;
+        let params = card::params(&draft)?;
+        let payload = Payload::of(directory.path(), params)?;
         let identity = Arc::new(join::read_identity(&directory.identity())?);
         let guards = GuardStore::open(&directory.guards())?;
         let ledger = LedgerReplica::open(&directory.ledger(), &draft, identity.public())?;
@@ -140,7 +145,9 @@ impl Node {
             identity: tls_identity(&directory)?,
             authority,
             shared: Arc::new(Shared {
-                params: card::params(&draft)?,
+                params,
+                payload,
+                permutation: Permutation::new(&params, &federation),
                 directory,
                 config,
                 draft,

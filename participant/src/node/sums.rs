@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tonic::{Streaming, transport::Channel};
-use unsilo_fhe::{KeySum, RoundContext, apply_mean, decrypt};
+use unsilo_fhe::RoundContext;
 use unsilo_ledger::Hash;
 use unsilo_proto::{
     Code, Rejected, key_sum_hash, limits, sum_hash,
@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     error::NodeError,
+    payload::ServedKey,
     session::{Event, PublishedFacts},
 };
 
@@ -34,7 +35,7 @@ pub(super) async fn recompute(
     let mut stream = within(wait, client.sum(SumRequest { round }))
         .await?
         .into_inner();
-    let bytes = shared.params.ciphertext_bytes();
+    let bytes = shared.payload.bytes();
     let (header, sum) = read_blob(&mut stream, bytes, wait).await?;
     blocking(move || apply(&shared, &published, &header.key_sum, &sum)).await?
 }
@@ -63,25 +64,16 @@ fn apply(
         round: published.round,
         model: published.base,
     };
-    let opened = KeySum::from_bytes(key_sum)
-        .map_err(|error| error.to_string())
-        .and_then(|key_sum| {
-            decrypt(
-                &shared.params,
-                &context,
-                sum,
-                &key_sum,
-                published.total_weight,
-            )
-            .map_err(|error| error.to_string())
-        });
-    let opened = match opened {
-        Ok(opened) => opened,
-        Err(reason) => return differs(reason),
+    let served = ServedKey {
+        context: &context,
+        permutation: &shared.permutation,
+        key_sum,
+        total_weight: published.total_weight,
+        unit_log2: published.unit_log2,
     };
     let mut weights = shared.models.load(&published.base)?;
-    if let Err(error) = apply_mean(&mut weights, &opened, published.unit_log2) {
-        return differs(error.to_string());
+    if let Err(reason) = shared.payload.open(&served, sum, &mut weights) {
+        return differs(reason);
     }
     if shared.models.hash(&weights) != published.model {
         return differs("the model it gives has another hash".to_owned());

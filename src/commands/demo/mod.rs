@@ -141,7 +141,7 @@ fn create_empty(dir: &Path) -> anyhow::Result<()> {
 }
 
 /// A port that is free now. Another program may take it before we listen; then that fails with a clear error.
-fn free_address() -> anyhow::Result<String> {
+pub(super) fn free_address() -> anyhow::Result<String> {
     let probe =
         TcpListener::bind("127.0.0.1:0").context("no free port on the loopback interface")?;
     Ok(probe.local_addr()?.to_string())

@@ -22,7 +22,10 @@ use unsilo_proto::{
     weights_digest,
 };
 
-use crate::round::{Answer, DecodeFailure, Decoded, Effect, Event, Machine, Timing};
+use crate::{
+    payload::Payload,
+    round::{Answer, DecodeFailure, Decoded, Effect, Event, Machine, Timing},
+};
 
 pub(super) const TIMING: Timing = Timing {
     contribute_ms: 60_000,
@@ -196,7 +199,7 @@ impl Federation {
         .expect("valid");
         let mut federation = Self {
             id: draft.federation_id(),
-            machine: Machine::new(TIMING, draft.clone()),
+            machine: Machine::new(TIMING, draft.clone(), Payload::Encrypted(params)),
             draft,
             coordinator: SigningIdentity::from_seed(&[99; 32]),
             nodes,
@@ -254,7 +257,7 @@ impl Federation {
     pub(super) fn restart(&mut self) {
         let replayed = State::replay(&self.entries).expect("replays");
         assert_eq!(replayed.root(), self.ledger.root());
-        self.machine = Machine::new(TIMING, self.draft.clone());
+        self.machine = Machine::new(TIMING, self.draft.clone(), Payload::Encrypted(self.params));
         self.jobs.clear();
         self.step = None;
         for node in &mut self.nodes {
