@@ -1,9 +1,10 @@
 //! The owner's thread: takes commands, runs the machine, carries out its effects.
 
+mod admission;
+mod log;
+
 use std::{
     collections::BTreeMap,
-    fs,
-    io::ErrorKind,
     panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
     sync::{
@@ -16,23 +17,17 @@ use std::{
 
 use tokio::sync::{mpsc, oneshot, watch};
 use unsilo_ledger::{
-    Draft, Entry, EntrySignature, FederationId, Hash, ParticipantId, PublicKey, Receipt,
-    SignedEntry, SignedReceipt, SigningIdentity,
-    store::{LedgerStore, StoreError},
+    Draft, FederationId, Hash, ParticipantId, SignedEntry, SigningIdentity, store::LedgerStore,
 };
-use unsilo_proto::{
-    Code, Rejected, limits,
-    v1::{EntriesReply, Step},
-};
+use unsilo_proto::{Code, Rejected, v1::Step};
 
 use super::{
-    Command, JoinApplication, Owner, QUEUE, Snapshot,
+    Command, Owner, QUEUE, Snapshot,
     jobs::{DecodeJob, Jobs},
 };
 use crate::{
-    admission::{Invitations, Member, Members, authority},
+    admission::{Invitations, Members, authority},
     contributions::Contributions,
-    durable::{self, Readers},
     endpoint::Served,
     error::CoordinatorError,
     models::Models,
@@ -195,31 +190,6 @@ impl Task {
         self.recover_approvals()
     }
 
-    fn recover_approvals(&mut self) -> Result<(), CoordinatorError> {
-        let bytes = match fs::read(&self.approvals) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-            bytes => bytes.map_err(CoordinatorError::io("read", &self.approvals))?,
-        };
-        let approvals: Vec<(Vec<u8>, EntrySignature)> = borsh::from_slice(&bytes)
-            .map_err(|error| CoordinatorError::config(&self.approvals, error.to_string()))?;
-        for (entry, signature) in approvals {
-            // Refused is what has been admitted in the meantime.
-            let _ = self.step(Event::Approved { entry, signature });
-        }
-        Ok(())
-    }
-
-    /// People approve once, so an approval is on disk before it is acknowledged.
-    fn approve(&mut self, event: Event) -> Result<(), Rejected> {
-        self.step(event)?;
-        let approvals: Vec<_> = self.machine.approvals().collect();
-        let bytes =
-            borsh::to_vec(&approvals).map_err(CoordinatorError::io("write", &self.approvals));
-        bytes
-            .and_then(|bytes| durable::write(&self.approvals, &bytes, Readers::Owner))
-            .map_err(internal)
-    }
-
     fn run(mut self, mut queue: mpsc::Receiver<Command>) {
         while let Some(command) = queue.blocking_recv() {
             match command {
@@ -341,202 +311,6 @@ impl Task {
     fn advance(&mut self) -> Result<Vec<Effect>, Rejected> {
         self.machine
             .handle(Event::Advanced, now_ms(), self.ledger.state())
-    }
-
-    /// Appends durably; what follows from the entry for our files happens after.
-    fn append(&mut self, entry: SignedEntry) -> Result<(), Rejected> {
-        let index = self.ledger.len();
-        self.ledger
-            .append(std::slice::from_ref(&entry))
-            .map_err(|error| self.append_failed(&error))?;
-        self.note_receipt(&entry, index);
-        match &entry.entry {
-            Entry::FederationCreated { .. } => {
-                if let Some(seed) = self.ledger.state().founders_seed()
-                    && let Err(error) = self.models.store_initial(&seed)
-                {
-                    // The genesis stands and cannot be appended again: opening the directory again makes these.
-                    let _ = self.failed.try_send(error);
-                    return Err(stopping());
-                }
-                self.serve_current();
-            }
-            Entry::ModelPublished { round, .. } => {
-                tracing::info!(round, "published");
-                self.serve_current();
-                self.contributions.discard_before(*round);
-                self.receipts.retain(|(of, _), _| of >= round);
-            }
-            Entry::RoundVoided { round, reason, .. } => {
-                tracing::warn!(round, ?reason, "void");
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    /// An entry that the rules refuse changed nothing. After any other failure nobody knows what the disk
-    /// holds: the process ends, and opening the ledger again finds out. Nothing was acknowledged.
-    fn append_failed(&self, error: &StoreError) -> Rejected {
-        if let StoreError::Append(refused) = error {
-            return Rejected::new(Code::LedgerRefused, refused.to_string());
-        }
-        tracing::error!(%error, "the ledger cannot be written");
-        let _ = self
-            .failed
-            .try_send(CoordinatorError::LedgerNotWritten(error.to_string()));
-        stopping()
-    }
-
-    fn checkpoint(&self) -> String {
-        self.ledger
-            .checkpoint()
-            .map(|checkpoint| checkpoint.note().to_owned())
-            .unwrap_or_default()
-    }
-
-    fn note_receipt(&mut self, signed: &SignedEntry, index: u64) {
-        if let Entry::ContributionCommitted {
-            round,
-            participant,
-            root,
-            ..
-        } = signed.entry
-        {
-            self.receipts.insert((round, participant), (root, index));
-        }
-    }
-
-    fn commit(&mut self, signed: SignedEntry) -> Result<SignedReceipt, Rejected> {
-        let Entry::ContributionCommitted {
-            round,
-            participant,
-            root,
-            ..
-        } = signed.entry
-        else {
-            return Err(Rejected::new(
-                Code::Malformed,
-                "the signed entry is not a contribution's",
-            ));
-        };
-        match self.receipts.get(&(round, participant)) {
-            Some((known, _)) if *known != root => {
-                return Err(Rejected::new(
-                    Code::ContributionDiffers,
-                    format!(
-                        "you already made another contribution to round {round}; one a round is taken"
-                    ),
-                ));
-            }
-            Some(_) => {}
-            None => self.step(Event::Stored(Box::new(signed)))?,
-        }
-        self.receipt(round, participant, root).ok_or_else(|| {
-            Rejected::new(
-                Code::Internal,
-                "the contribution was not recorded: send it again",
-            )
-        })
-    }
-
-    /// The receipt of a contribution that is on the ledger. Signing is deterministic: always the same bytes.
-    fn receipt(&self, round: u64, participant: ParticipantId, root: Hash) -> Option<SignedReceipt> {
-        let (known, entry_index) = self.receipts.get(&(round, participant))?;
-        let receipt = Receipt {
-            federation: self.federation,
-            round,
-            participant,
-            root,
-            entry_index: *entry_index,
-        };
-        (*known == root).then(|| receipt.sign(&self.identity))
-    }
-
-    fn join(&mut self, application: JoinApplication) -> Result<Vec<u8>, Rejected> {
-        let JoinApplication {
-            name,
-            secret,
-            identity,
-            certificate_request,
-        } = application;
-        self.invitations
-            .redeem(&name, &secret, &identity.0, now_ms())?;
-        self.members.check_suspension(&name)?;
-        self.check_identity(&name, identity)?;
-        let certificate = self
-            .authority
-            .issue(&name, &certificate_request)
-            .map_err(|error| Rejected::new(Code::Malformed, error))?;
-        let joined_ms = self
-            .members
-            .get(&name)
-            .map_or_else(now_ms, |before| before.joined_ms());
-        let fingerprint = authority::fingerprint(&certificate);
-        self.members
-            .record(Member::new(&name, identity, fingerprint, joined_ms))
-            .map_err(internal)?;
-        tracing::info!(name, "joined");
-        let event = self.joined_event();
-        self.step(event)?;
-        Ok(certificate)
-    }
-
-    /// One name, one identity: both on the ledger, where it cannot change, and among those who wait to be,
-    /// where two names of one key would make a genesis that the ledger refuses for ever.
-    fn check_identity(&self, name: &str, identity: PublicKey) -> Result<(), Rejected> {
-        let state = self.ledger.state();
-        let named_otherwise = state
-            .participant_by_name(name)
-            .is_some_and(|known| known.key != identity || known.name != name);
-        if named_otherwise {
-            return Err(Rejected::new(
-                Code::InviteUsed,
-                format!(
-                    "the ledger knows {name:?} by another identity: go on in the directory of that time; a company \
-                     that lost its identity joins under a new name"
-                ),
-            ));
-        }
-        let taken = identity == self.identity.public()
-            || state
-                .participant_by_key(&identity)
-                .is_some_and(|known| known.name != name)
-            || self
-                .members
-                .all()
-                .iter()
-                .any(|member| member.name != name && member.identity() == Some(identity));
-        if taken {
-            return Err(Rejected::new(
-                Code::InviteUsed,
-                "this identity has joined under another name: every participant makes its own, in its own directory",
-            ));
-        }
-        Ok(())
-    }
-
-    fn joined_event(&self) -> Event {
-        Event::Joined(
-            self.members
-                .all()
-                .into_iter()
-                .filter_map(|member| Some((member.name.clone(), member.identity()?)))
-                .collect(),
-        )
-    }
-
-    fn entries(&self, from: u64) -> Result<EntriesReply, Rejected> {
-        let size = self.ledger.len();
-        let entries = self
-            .ledger
-            .encoded_entries(from, limits::ENTRIES_PAGE, limits::ENTRIES_PAGE_BYTES)
-            .map_err(|error| internal(CoordinatorError::Ledger(error.to_string())))?;
-        Ok(EntriesReply {
-            entries,
-            size,
-            checkpoint: self.checkpoint(),
-        })
     }
 
     fn announce(&self, kind: Announcement) {

@@ -1,0 +1,139 @@
+//! The log: what goes into it, what failed, the receipts it backs, and the pages that replicas read.
+
+use unsilo_ledger::{
+    Entry, Hash, ParticipantId, Receipt, SignedEntry, SignedReceipt, store::StoreError,
+};
+use unsilo_proto::{Code, Rejected, limits, v1::EntriesReply};
+
+use super::{Task, internal, stopping};
+use crate::{error::CoordinatorError, round::Event};
+
+impl Task {
+    /// Appends durably; what follows from the entry for our files happens after.
+    pub(super) fn append(&mut self, entry: SignedEntry) -> Result<(), Rejected> {
+        let index = self.ledger.len();
+        self.ledger
+            .append(std::slice::from_ref(&entry))
+            .map_err(|error| self.append_failed(&error))?;
+        self.note_receipt(&entry, index);
+        match &entry.entry {
+            Entry::FederationCreated { .. } => {
+                if let Some(seed) = self.ledger.state().founders_seed()
+                    && let Err(error) = self.models.store_initial(&seed)
+                {
+                    // The genesis stands and cannot be appended again: opening the directory again makes these.
+                    let _ = self.failed.try_send(error);
+                    return Err(stopping());
+                }
+                self.serve_current();
+            }
+            Entry::ModelPublished { round, .. } => {
+                tracing::info!(round, "published");
+                self.serve_current();
+                self.contributions.discard_before(*round);
+                self.receipts.retain(|(of, _), _| of >= round);
+            }
+            Entry::RoundVoided { round, reason, .. } => {
+                tracing::warn!(round, ?reason, "void");
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// An entry that the rules refuse changed nothing. After any other failure nobody knows what the disk
+    /// holds: the process ends, and opening the ledger again finds out. Nothing was acknowledged.
+    pub(super) fn append_failed(&self, error: &StoreError) -> Rejected {
+        if let StoreError::Append(refused) = error {
+            return Rejected::new(Code::LedgerRefused, refused.to_string());
+        }
+        tracing::error!(%error, "the ledger cannot be written");
+        let _ = self
+            .failed
+            .try_send(CoordinatorError::LedgerNotWritten(error.to_string()));
+        stopping()
+    }
+
+    pub(super) fn checkpoint(&self) -> String {
+        self.ledger
+            .checkpoint()
+            .map(|checkpoint| checkpoint.note().to_owned())
+            .unwrap_or_default()
+    }
+
+    pub(super) fn note_receipt(&mut self, signed: &SignedEntry, index: u64) {
+        if let Entry::ContributionCommitted {
+            round,
+            participant,
+            root,
+            ..
+        } = signed.entry
+        {
+            self.receipts.insert((round, participant), (root, index));
+        }
+    }
+
+    pub(super) fn commit(&mut self, signed: SignedEntry) -> Result<SignedReceipt, Rejected> {
+        let Entry::ContributionCommitted {
+            round,
+            participant,
+            root,
+            ..
+        } = signed.entry
+        else {
+            return Err(Rejected::new(
+                Code::Malformed,
+                "the signed entry is not a contribution's",
+            ));
+        };
+        match self.receipts.get(&(round, participant)) {
+            Some((known, _)) if *known != root => {
+                return Err(Rejected::new(
+                    Code::ContributionDiffers,
+                    format!(
+                        "you already made another contribution to round {round}; one a round is taken"
+                    ),
+                ));
+            }
+            Some(_) => {}
+            None => self.step(Event::Stored(Box::new(signed)))?,
+        }
+        self.receipt(round, participant, root).ok_or_else(|| {
+            Rejected::new(
+                Code::Internal,
+                "the contribution was not recorded: send it again",
+            )
+        })
+    }
+
+    /// The receipt of a contribution that is on the ledger. Signing is deterministic: always the same bytes.
+    pub(super) fn receipt(
+        &self,
+        round: u64,
+        participant: ParticipantId,
+        root: Hash,
+    ) -> Option<SignedReceipt> {
+        let (known, entry_index) = self.receipts.get(&(round, participant))?;
+        let receipt = Receipt {
+            federation: self.federation,
+            round,
+            participant,
+            root,
+            entry_index: *entry_index,
+        };
+        (*known == root).then(|| receipt.sign(&self.identity))
+    }
+
+    pub(super) fn entries(&self, from: u64) -> Result<EntriesReply, Rejected> {
+        let size = self.ledger.len();
+        let entries = self
+            .ledger
+            .encoded_entries(from, limits::ENTRIES_PAGE, limits::ENTRIES_PAGE_BYTES)
+            .map_err(|error| internal(CoordinatorError::Ledger(error.to_string())))?;
+        Ok(EntriesReply {
+            entries,
+            size,
+            checkpoint: self.checkpoint(),
+        })
+    }
+}
