@@ -32,9 +32,14 @@ pub(crate) struct Proxy {
 #[derive(Default)]
 struct Recorded {
     sent: Vec<Vec<u8>>,
-    /// Bytes from the node that are passed on; all after them are swallowed.
-    limit: Option<usize>,
+    stop: Option<Stop>,
+    /// Nothing of the node's is passed on any more.
+    stopped: bool,
 }
+
+/// Looks at what the node has sent on a connection and says whether that was enough: the piece that made it so, and
+/// all after it, are swallowed.
+pub(crate) type Stop = fn(&[u8]) -> bool;
 
 /// Who the proxy is to both sides.
 struct Parts {
@@ -48,12 +53,12 @@ struct Parts {
 
 impl Proxy {
     /// Between the node in `company` and the coordinator with its directory at `fed`, which listens at `coordinator`.
-    /// After `limit` bytes nothing of the node's is passed on any more.
+    /// Passes on everything, or until `stop` says so.
     pub(crate) fn start(
         fed: &std::path::Path,
         coordinator: &str,
         company: PathBuf,
-        limit: Option<usize>,
+        stop: Option<Stop>,
     ) -> Self {
         let address = free_address();
         let authority = std::fs::read(fed.join("authority.der")).expect("the authority");
@@ -79,7 +84,7 @@ impl Proxy {
         server.alpn_protocols = vec![b"h2".to_vec()];
 
         let recorded = Arc::new(Mutex::new(Recorded {
-            limit,
+            stop,
             ..Recorded::default()
         }));
         let parts = Arc::new(Parts {
@@ -113,6 +118,11 @@ impl Proxy {
     /// Every byte the node has sent, one buffer a connection, without TLS.
     pub(crate) fn sent(&self) -> Vec<Vec<u8>> {
         lock(&self.recorded).sent.clone()
+    }
+
+    /// Whether it has stopped to pass on what the node sends.
+    pub(crate) fn has_stopped(&self) -> bool {
+        lock(&self.recorded).stopped
     }
 }
 
@@ -153,12 +163,11 @@ impl Parts {
     /// Records what the node sent on connection `number`; how much of it is passed on.
     fn record(&self, number: usize, bytes: &[u8]) -> usize {
         let mut recorded = lock(&self.recorded);
-        let before: usize = recorded.sent.iter().map(Vec::len).sum();
         recorded.sent[number].extend_from_slice(bytes);
-        match recorded.limit {
-            None => bytes.len(),
-            Some(limit) => bytes.len().min(limit.saturating_sub(before)),
+        if let Some(stop) = recorded.stop {
+            recorded.stopped |= stop(&recorded.sent[number]);
         }
+        if recorded.stopped { 0 } else { bytes.len() }
     }
 }
 

@@ -202,6 +202,11 @@ impl Running {
         }
     }
 
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Whether it is still there.
     pub(crate) fn runs(&mut self) -> bool {
         self.child.try_wait().expect("waited").is_none()
@@ -241,7 +246,10 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.kill();
         if thread::panicking() {
-            eprintln!("--- {} said:\n{}", self.name, self.said());
+            let said = self.said();
+            let from = said.lines().count().saturating_sub(12);
+            let last: Vec<&str> = said.lines().skip(from).collect();
+            eprintln!("--- {} said last:\n{}", self.name, last.join("\n"));
         } else {
             assert!(!self.said().contains("panicked"), "{}", self.said());
         }
@@ -278,4 +286,12 @@ pub(crate) fn set(path: &Path, key: &str, value: &str) {
         .find(|line| line.trim_start_matches("# ").starts_with(&start))
         .unwrap_or_else(|| panic!("no {key} in {}", path.display()));
     fs::write(path, text.replace(old, &format!("{start}{value}"))).expect("written");
+}
+
+/// Replaces `from` by `to` in the file at `path`; `from` must be there.
+#[track_caller]
+pub(crate) fn edit(path: &Path, from: &str, to: &str) {
+    let text = fs::read_to_string(path).expect("a text file");
+    assert!(text.contains(from), "no {from:?} in {}", path.display());
+    fs::write(path, text.replacen(from, to, 1)).expect("written");
 }

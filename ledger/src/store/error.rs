@@ -3,6 +3,7 @@
 use crate::diverged::AppendError;
 use crate::entry::signed::DecodeError;
 use crate::identity::PublicKey;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use thiserror::Error;
 
@@ -78,6 +79,17 @@ impl StoreError {
     pub(super) fn database(error: impl Into<redb::Error>) -> Self {
         match error.into() {
             redb::Error::Corrupted(reason) => Self::Damaged { reason },
+            // A file that was cut off: the disk did its part.
+            redb::Error::Io(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::InvalidData | ErrorKind::UnexpectedEof
+                ) =>
+            {
+                Self::Damaged {
+                    reason: error.to_string(),
+                }
+            }
             error => Self::Database(Box::new(error)),
         }
     }

@@ -28,7 +28,7 @@ use self::{
 use crate::{
     companies::Companies,
     proxy::{Proxy, bodies},
-    support::{Running, free_address, set},
+    support::{Running, free_address, set, until},
 };
 
 const NAMES: [&str; 4] = ["Aster", "Birch", "Cedar", "Dahlia"];
@@ -55,7 +55,7 @@ fn frozen() -> Frozen {
         &fed.coordinator(),
         &address,
         fed.company("Dahlia"),
-        Some(150_000),
+        Some(|sent| sent.len() > 150_000),
     );
     for (name, proxy) in [("Aster", &recorder), ("Dahlia", &staller)] {
         let mut invite = Invite::from_text(&fed.invitations[name]).expect("an invitation");
@@ -75,6 +75,7 @@ fn frozen() -> Frozen {
         node.until_said("round 2: contribution on the ledger");
     }
     dahlia.until_said("round 2: update encrypted");
+    until("Dahlia's contribution is cut off", || staller.has_stopped());
     assert_eq!(dahlia.times("round 2: contribution on the ledger"), 0);
     drop(nodes);
     let draft = fs::read(fed.coordinator().join("draft")).expect("the draft");
