@@ -174,6 +174,7 @@ pub(super) fn facts(state: &State, entries: u64, me: &PublicKey) -> Facts {
         me: state
             .participant_by_key(me)
             .map(|participant| (participant.id, participant.owner)),
+        participants: state.participants().count(),
         founding: state.founders_seed().map(|seed| FoundingFacts {
             seed,
             founders: founders(state),
@@ -237,6 +238,8 @@ fn round(state: &State) -> Option<RoundFacts> {
             .collect(),
         threshold: usize::from(opening.threshold),
         contribute_by_ms: opening.contribute_by_ms,
+        close_by_ms: opening.close_by_ms,
+        open_by_ms: opening.open_by_ms,
         contributions: current
             .contributions
             .iter()

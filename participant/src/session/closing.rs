@@ -1,12 +1,26 @@
 //! Members cosign the set of contributions and reveal their nonces.
 
 use unsilo_ledger::CloseStatement;
+use unsilo_proto::limits;
 
 use super::{Call, Effect, Facts, Me, Phase, RoundFacts, Session, contributing::under_way};
 use crate::{alarm::Alarm, guard::Record};
 
+/// Whether a deadline is over by this machine's clock, which may be behind the coordinator's by as much as is
+/// tolerated without a warning.
+pub(super) fn is_past(deadline_ms: u64, now_ms: u64) -> bool {
+    now_ms.saturating_add(limits::CLOCK_SKEW_MS) >= deadline_ms
+}
+
 impl Session {
-    pub(super) fn cosign(&mut self, facts: &Facts, me: Me, round: u64, out: &mut Vec<Effect>) {
+    pub(super) fn cosign(
+        &mut self,
+        facts: &Facts,
+        me: Me,
+        round: u64,
+        now_ms: u64,
+        out: &mut Vec<Effect>,
+    ) {
         let Some(open) = under_way(facts, round, Phase::Open) else {
             return;
         };
@@ -19,6 +33,14 @@ impl Session {
         let Some(seat) = self.sits(open, me) else {
             return;
         };
+        // A coordinator that closes before the time, without everybody, chooses whose updates are summed.
+        if open.contributions.len() < facts.participants && !is_past(open.contribute_by_ms, now_ms)
+        {
+            return self.wait(
+                "the coordinator asks to close the round before its time, without everybody: not cosigned",
+                out,
+            );
+        }
         let Some(kept) = self.guards.seats.get(&round) else {
             return;
         };

@@ -12,6 +12,8 @@ pub struct Facts {
     pub entries: u64,
     /// This participant, once it is on the ledger.
     pub me: Option<(ParticipantId, OwnerId)>,
+    /// How many participants there are.
+    pub participants: usize,
     /// Set once the founding entry is on the ledger.
     pub founding: Option<FoundingFacts>,
     /// Hash of the newest model.
@@ -65,6 +67,10 @@ pub struct RoundFacts {
     pub threshold: usize,
     /// When contributions end, milliseconds since 1970.
     pub contribute_by_ms: u64,
+    /// When members stop cosigning the close.
+    pub close_by_ms: u64,
+    /// When the sum should have been opened.
+    pub open_by_ms: u64,
     /// Committed contributions, ascending by participant.
     pub contributions: Vec<ContributionFacts>,
     /// The ledger's hash of that list.

@@ -275,7 +275,7 @@ impl Session {
                 asked,
             } => self.offer_seat(facts, me, round, model, &asked, out),
             StepKind::Contributing { round } => self.contribute(facts, me, round, now_ms, out),
-            StepKind::Closing { round } => self.cosign(facts, me, round, out),
+            StepKind::Closing { round } => self.cosign(facts, me, round, now_ms, out),
             StepKind::Opening { round } => self.open(facts, me, round, out),
             StepKind::Publishing { round, entry } => {
                 self.sign_publish(facts, me, round, &entry, out)
@@ -285,7 +285,7 @@ impl Session {
                 round,
                 entry,
                 reason,
-            } => self.sign_void(facts, me, round, &entry, &reason, out),
+            } => self.sign_void(facts, me, round, (&entry, &reason), now_ms, out),
             StepKind::Resting { finished, reason } => self.rest(facts, finished, &reason, out),
         }
     }

@@ -107,9 +107,9 @@ impl Session {
             .filter(|round| *round < current && !self.guards.finished.contains(round))
             .collect();
         for round in over {
-            if self.record(Record::Finished { round }, out) {
-                out.push(Effect::Forget { round });
-            }
+            // Erasing twice is fine; a record before the erasure would leave a secret behind if the process died between.
+            out.push(Effect::Forget { round });
+            self.record(Record::Finished { round }, out);
         }
     }
 }

@@ -199,6 +199,8 @@ mod tests {
             seats: Vec::new(),
             threshold: 3,
             contribute_by_ms: 0,
+            close_by_ms: 0,
+            open_by_ms: 0,
             contributions: (0..)
                 .take(weights.len())
                 .map(|id| ContributionFacts {

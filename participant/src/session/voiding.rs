@@ -1,8 +1,10 @@
 //! Members sign that a round is void: only if they have not answered its opening, and never answer it afterwards.
 
+use std::collections::BTreeSet;
+
 use unsilo_ledger::{Entry, VoidAuthority, VoidReason};
 
-use super::{Call, Effect, Facts, Me, Session};
+use super::{Call, Effect, Facts, Me, Phase, RoundFacts, Session, closing::is_past};
 use crate::guard::Record;
 
 impl Session {
@@ -11,8 +13,8 @@ impl Session {
         facts: &Facts,
         me: Me,
         round: u64,
-        bytes: &[u8],
-        reason: &str,
+        (bytes, reason): (&[u8], &str),
+        now_ms: u64,
         out: &mut Vec<Effect>,
     ) {
         let Some(current) = facts
@@ -28,13 +30,20 @@ impl Session {
         let Ok(entry) = Entry::from_bytes(bytes) else {
             return;
         };
-        let committee = matches!(
-            entry,
-            Entry::RoundVoided { round: named, authority: VoidAuthority::Committee, .. } if named == round
-        );
-        if !committee {
+        let Entry::RoundVoided {
+            round: named,
+            authority: VoidAuthority::Committee,
+            reason: stated,
+        } = entry
+        else {
             return self.wait(
                 "the coordinator asked for a void signature that is not the committee's to give",
+                out,
+            );
+        };
+        if named != round || !is_due(current, stated, now_ms) {
+            return self.wait(
+                "the coordinator asks to void the round for a reason that this node does not see: not signed",
                 out,
             );
         }
@@ -57,6 +66,20 @@ impl Session {
                 out,
             );
         }
+    }
+}
+
+/// Whether this member sees the reason itself. A void before the close is followed by another draw of the
+/// committee: signed on the coordinator's word alone, it would let the coordinator draw until it likes the result.
+fn is_due(round: &RoundFacts, reason: VoidReason, now_ms: u64) -> bool {
+    match (reason, round.phase) {
+        (VoidReason::TooFewContributions, Phase::Open) => {
+            let owners: BTreeSet<_> = round.contributions.iter().map(|made| made.owner).collect();
+            owners.len() < round.cohort && is_past(round.contribute_by_ms, now_ms)
+        }
+        (VoidReason::TooFewMembers, Phase::Open) => is_past(round.close_by_ms, now_ms),
+        (VoidReason::TooFewMembers, Phase::Closed) => is_past(round.open_by_ms, now_ms),
+        _ => false,
     }
 }
 

@@ -10,6 +10,7 @@ fn the_founding_list_is_told_recorded_and_signed_once() {
     world.ledger(Facts {
         founding: None,
         me: None,
+        participants: 4,
         ..idle(1)
     });
     let told = world.step(StepKind::Founding {
@@ -48,6 +49,7 @@ fn the_founding_list_is_told_recorded_and_signed_once() {
     world.ledger(Facts {
         founding: None,
         me: None,
+        participants: 4,
         ..idle(1)
     });
     assert_eq!(calls(&world.step(founding), Task::SignGenesis).len(), 1);

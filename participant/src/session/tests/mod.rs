@@ -258,6 +258,7 @@ fn idle(next_round: u64) -> Facts {
     Facts {
         entries: 5,
         me: Some((ParticipantId(ME), OwnerId(ME))),
+        participants: 4,
         founding: Some(FoundingFacts {
             seed: [4; 32],
             founders: founders(),
@@ -301,6 +302,8 @@ fn open(round: u64) -> Facts {
             seats: others,
             threshold: 3,
             contribute_by_ms: 10_000,
+            close_by_ms: 20_000,
+            open_by_ms: 30_000,
             contributions: Vec::new(),
             contributions_hash: [0; 32],
             weights: Vec::new(),

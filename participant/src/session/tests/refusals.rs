@@ -1,6 +1,7 @@
 //! What a node refuses, whoever asks.
 
 use unsilo_ledger::PublicKey;
+use unsilo_proto::limits;
 
 use super::*;
 
@@ -23,6 +24,7 @@ fn unfounded() -> Facts {
     Facts {
         founding: None,
         me: None,
+        participants: 4,
         ..idle(1)
     }
 }
@@ -497,4 +499,37 @@ fn a_step_is_not_acted_on_before_the_ledger_it_was_made_on() {
         world.ledger(facts).as_slice(),
         [Effect::MakeSeat { .. }]
     ));
+}
+
+#[test]
+fn a_round_is_neither_closed_early_without_everybody_nor_voided_before_its_time() {
+    let mut world = World::new();
+    let mut facts = world.contributed();
+    let round = facts.round.as_mut().unwrap();
+    let far = limits::CLOCK_SKEW_MS + 100_000;
+    (round.contribute_by_ms, round.close_by_ms, round.open_by_ms) = (far, far + 1, far + 2);
+    let everybody = round.contributions.clone();
+    round.contributions.retain(|made| made.participant.0 <= ME);
+    world.ledger(facts.clone());
+    assert!(
+        calls(
+            &world.step(StepKind::Closing { round: 1 }),
+            Task::CosignClose(1)
+        )
+        .is_empty()
+    );
+    assert!(calls(&world.step(voiding(1)), Task::SignVoid(1)).is_empty());
+
+    // With everybody there is no reason to wait for the deadline.
+    facts.round.as_mut().unwrap().contributions = everybody;
+    facts.entries += 1;
+    world.ledger(facts);
+    assert_eq!(
+        calls(
+            &world.step(StepKind::Closing { round: 1 }),
+            Task::CosignClose(1)
+        )
+        .len(),
+        1
+    );
 }
