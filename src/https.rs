@@ -67,7 +67,7 @@ impl Endpoint {
             })?;
         let config =
             ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-                .with_safe_default_protocol_versions()?
+                .with_protocol_versions(&[&rustls::version::TLS13])?
                 .with_root_certificates(roots)
                 .with_no_client_auth();
         Ok(Self {

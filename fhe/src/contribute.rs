@@ -44,7 +44,8 @@ pub struct Contribution {
     pub sealed_shares: Vec<Vec<u8>>,
     /// What the participant signs.
     pub commitment: ContributionCommitment,
-    /// Kept by the participant, to be able to show one disputed share.
+    /// With one of these a participant can show one disputed share later; nodes do not keep them yet, as appeals are
+    /// not built.
     pub seal_seeds: SealSeeds,
 }
 

@@ -117,7 +117,7 @@ impl Authority {
                 .build()
                 .map_err(failed)?;
         let mut config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
+            .with_protocol_versions(&[&rustls::version::TLS13])
             .map_err(failed)?
             .with_client_cert_verifier(clients)
             .with_single_cert(

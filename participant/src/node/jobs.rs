@@ -210,12 +210,14 @@ pub(super) fn combine_shares(
     let mut shares: Vec<(u16, KeyShare)> = Vec::with_capacity(job.set.len());
     for (participant, root, weight) in &job.set {
         let participant = participant.0;
-        let committed = served
-            .get(&participant)
-            .filter(|share| is_committed(shared, &context, share, root, job));
-        let Some(share) = committed else {
-            return Ok(Event::ShareSubstituted { round, participant });
+        let Some(share) = served.get(&participant) else {
+            return failed(format!(
+                "the coordinator did not hand out the share of participant {participant}"
+            ));
         };
+        if !is_committed(shared, &context, share, root, job) {
+            return Ok(Event::ShareSubstituted { round, participant });
+        }
         let dealing = Dealing {
             params: &shared.params,
             context: &context,
