@@ -57,6 +57,8 @@ fn every_command_is_in_the_list() {
             .skip_while(|line| *line != "Commands:")
             .skip(1)
             .take_while(|line| !line.is_empty())
+            // A command starts in the third column; what follows a line break is indented further.
+            .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
             .filter_map(|line| line.split_whitespace().next())
             .filter(|word| *word != "help");
         for word in listed {
