@@ -533,3 +533,37 @@ fn a_round_is_neither_closed_early_without_everybody_nor_voided_before_its_time(
         1
     );
 }
+
+#[test]
+fn a_void_is_signed_only_for_a_reason_that_the_member_sees() {
+    let asked = |world: &mut World, reason| {
+        let entry = Entry::RoundVoided {
+            round: 1,
+            reason,
+            authority: VoidAuthority::Committee,
+        };
+        let done = world.step(StepKind::Voiding {
+            round: 1,
+            entry: entry.to_bytes(),
+            reason: "the coordinator says so".into(),
+        });
+        calls(&done, Task::SignVoid(1)).len()
+    };
+    let mut world = World::new();
+    let mut facts = world.contributed();
+    world.ledger(facts.clone());
+    // The time is over, but everybody is in the set.
+    for reason in [
+        VoidReason::TooFewContributions,
+        VoidReason::Dispute,
+        VoidReason::BadSum,
+        VoidReason::LostData,
+    ] {
+        assert_eq!(asked(&mut world, reason), 0, "{reason:?}");
+    }
+    let round = facts.round.as_mut().unwrap();
+    round.contributions.retain(|made| made.participant.0 == ME);
+    facts.entries += 1;
+    world.ledger(facts);
+    assert_eq!(asked(&mut world, VoidReason::TooFewContributions), 1);
+}
