@@ -50,7 +50,7 @@ impl Endpoint {
 
         let bytes = std::fs::read(authority).with_context(|| {
             format!(
-                "cannot read the federation's authority {}: it is authority.der in the coordinator's directory",
+                "cannot read the federation's authority {}: it is authority.der in the coordinator's directory, authority.pem in a participant's",
                 authority.display()
             )
         })?;

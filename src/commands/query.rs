@@ -21,7 +21,7 @@ pub(crate) struct Arguments {
     /// CSV file with a header; columns that the model does not have are ignored.
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
-    /// The federation's authority: authority.der of the coordinator's or a participant's directory.
+    /// The federation's authority: authority.der of the coordinator's directory or authority.pem of a participant's.
     #[arg(long, value_name = "FILE", env = "UNSILO_AUTHORITY")]
     authority: PathBuf,
 }
