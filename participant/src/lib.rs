@@ -36,4 +36,4 @@ pub use join::{JoinOptions, Joined, join};
 pub use node::{Node, NodeOptions, Summary};
 #[cfg(feature = "plaintext-bench")]
 pub use payload::plain::mark_plaintext;
-pub use progress::{ClassEvaluation, Progress, RoundEvaluation};
+pub use progress::{ClassEvaluation, Progress, RoundEvaluation, Score};

@@ -42,7 +42,8 @@ impl Session {
     }
 
     fn send_offer(&mut self, me: Me, round: u64, model: Hash, out: &mut Vec<Effect>) {
-        let Some(kept) = self.guards.seats.get(&round) else {
+        let heads = &self.guards.seat_heads;
+        let (Some(kept), Some(head)) = (self.guards.seats.get(&round), heads.get(&round)) else {
             return;
         };
         if kept.model != model {
@@ -54,6 +55,7 @@ impl Session {
             model,
             round_key: kept.round_key.clone(),
             nonce_commitment: commit_nonce(&self.federation, round, me.id, &kept.nonce),
+            guard: *head,
         };
         let signature = offer.sign(&self.member.identity);
         let seat = borsh::to_vec(&offer.into_seat(me.id, signature)).unwrap_or_default();
