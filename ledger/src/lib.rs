@@ -72,6 +72,7 @@ mod event;
 mod hash;
 mod identity;
 mod initial_weights;
+pub mod mechanism;
 mod member;
 pub mod model;
 pub mod name;
