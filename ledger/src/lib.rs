@@ -69,9 +69,12 @@ pub mod draft;
 mod draw;
 pub mod entry;
 mod event;
+mod fork;
 mod hash;
 mod identity;
 mod initial_weights;
+mod kept;
+pub mod mechanism;
 mod member;
 pub mod model;
 pub mod name;
@@ -87,7 +90,11 @@ pub mod store;
 pub mod training;
 mod tree;
 
-pub use checkpoint::{Checkpoint, CheckpointError, SignedCheckpoint};
+pub use checkpoint::{
+    Checkpoint, CheckpointCosignature, CheckpointError, CosignatureAdded, CosignatureError,
+    CosignedCheckpoint, CosignerEquivocation, EquivocationError, MalformedCosignature,
+    SignedCheckpoint,
+};
 pub use close::{CloseStatement, Cosignature};
 pub use committee_draw::CommitteeDraw;
 pub use diverged::{AppendError, Diverged};
@@ -96,9 +103,11 @@ pub use draw::draw;
 pub use entry::signed::{DecodeError, ENTRY_VERSION, EntrySignature, MAX_ENTRY_BYTES, SignedEntry};
 pub use entry::{Entry, VoidAuthority, VoidReason};
 pub use event::Event;
+pub use fork::{ForkProof, ForkProofError};
 pub use hash::{Domain, DomainHasher, Hash, Xof};
 pub use identity::{PublicKey, Signature, SigningIdentity};
 pub use initial_weights::{initial_weights_q24, q24_to_f32_bits};
+pub use kept::KEPT_CHECKPOINTS;
 pub use member::{Member, Owner, OwnerId, Participant, ParticipantId};
 pub use model::{Activation, ModelError, ModelHasher, ModelKind, ModelSpec, model_hash};
 pub use receipt::{Receipt, SignedReceipt};

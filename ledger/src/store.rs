@@ -22,10 +22,13 @@ mod error;
 mod file;
 mod report;
 
-use crate::checkpoint::SignedCheckpoint;
+use crate::checkpoint::{
+    CheckpointCosignature, CosignatureAdded, CosignedCheckpoint, SignedCheckpoint,
+};
 use crate::diverged::AppendError;
 use crate::draft::FederationId;
 use crate::entry::signed::SignedEntry;
+use crate::fork::ForkProof;
 use crate::hash::Hash;
 use crate::identity::{PublicKey, SigningIdentity};
 use crate::replica::{Appended, Prepared, Replica, Standing};
@@ -57,11 +60,8 @@ impl LedgerStore {
     /// When there is a log already, or the file cannot be written.
     pub fn create(path: &Path, signer: Arc<SigningIdentity>) -> Result<Self, StoreError> {
         let file = LogFile::create(path, &signer.public(), None)?;
-        Ok(Self::with(
-            file,
-            Replica::new(signer.public(), None),
-            Some(signer),
-        ))
+        let replica = Replica::new(signer.public(), None);
+        Ok(Self::with(file, replica, Some(signer)))
     }
 
     /// The coordinator's existing log, verified.
@@ -84,11 +84,8 @@ impl LedgerStore {
         federation: FederationId,
     ) -> Result<Self, StoreError> {
         let file = LogFile::create(path, &coordinator, Some(&federation))?;
-        Ok(Self::with(
-            file,
-            Replica::new(coordinator, Some(federation)),
-            None,
-        ))
+        let replica = Replica::new(coordinator, Some(federation));
+        Ok(Self::with(file, replica, None))
     }
 
     /// An existing replica, verified.
@@ -119,11 +116,11 @@ impl LedgerStore {
         let signer = self.signer.clone().ok_or(StoreError::ReplicaOnly)?;
         self.check_certain()?;
         let prepared = self.replica.prepare(entries, &signer)?;
-        self.write(prepared)
+        self.write(prepared, None)
     }
 
     /// A participant's append of entries fetched from the coordinator: all of them, if they lead
-    /// exactly to its signed checkpoint; on disk when this returns.
+    /// exactly to its signed checkpoint; on disk when this returns. Cosignatures in the note are kept.
     ///
     /// # Errors
     /// [`StoreError::Append`] changed nothing and says what the coordinator did (see
@@ -135,20 +132,59 @@ impl LedgerStore {
     ) -> Result<Appended, StoreError> {
         self.check_certain()?;
         let prepared = self.replica.prepare_verified(entries, note)?;
-        self.write(prepared)
+        let state = match &prepared {
+            Some(prepared) => &prepared.state,
+            None => self.replica.state(),
+        };
+        let cosigned = self.replica.with_cosignatures_of(note, state)?;
+        self.write(prepared, cosigned)
     }
 
-    fn write(&mut self, prepared: Option<Prepared>) -> Result<Appended, StoreError> {
-        let Some(prepared) = prepared else {
-            return Ok(self.replica.nothing());
+    /// Keeps a participant's cosignature of the checkpoint of `size` entries, one of the last
+    /// [`crate::KEPT_CHECKPOINTS`]; on disk when this returns. Giving one again changes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Append`] with a [`crate::CosignatureError`] changed nothing; after any other error open
+    /// the log again.
+    pub fn add_cosignature(
+        &mut self,
+        size: u64,
+        line: &str,
+    ) -> Result<CosignatureAdded, StoreError> {
+        self.check_certain()?;
+        let Some(cosigned) = self.replica.with_cosignature(size, line)? else {
+            return Ok(CosignatureAdded::Known);
         };
-        let (first, note) = (prepared.appended.first_index, prepared.checkpoint.note());
-        if let Err(error) = self.file.append(first, &prepared.encoded, note) {
+        self.write(None, Some(cosigned))?;
+        Ok(CosignatureAdded::New)
+    }
+
+    fn write(
+        &mut self,
+        prepared: Option<Prepared>,
+        cosigned: Option<CosignedCheckpoint>,
+    ) -> Result<Appended, StoreError> {
+        if prepared.is_none() && cosigned.is_none() {
+            return Ok(self.replica.nothing());
+        }
+        let entries = prepared.as_ref().map(|prepared| file::NewEntries {
+            first: prepared.appended.first_index,
+            encoded: &prepared.encoded,
+            note: prepared.checkpoint.note(),
+        });
+        if let Err(error) = self.file.append(entries, cosigned.as_ref()) {
             self.uncertain = true;
             return Err(error);
         }
         // The transaction is on disk. A crash from here on loses nothing: opening replays it.
-        Ok(self.replica.commit(prepared))
+        let appended = match prepared {
+            Some(prepared) => self.replica.commit(prepared),
+            None => self.replica.nothing(),
+        };
+        if let Some(cosigned) = cosigned {
+            self.replica.keep(cosigned);
+        }
+        Ok(appended)
     }
 
     fn check_certain(&self) -> Result<(), StoreError> {
@@ -182,6 +218,30 @@ impl LedgerStore {
     /// The newest checkpoint; `None` while there is no entry.
     pub fn checkpoint(&self) -> Option<&SignedCheckpoint> {
         self.replica.checkpoint()
+    }
+
+    /// The checkpoint of `size` entries with the cosignatures it has so far; `None` for a size at which no
+    /// append ended, and for all but the last [`crate::KEPT_CHECKPOINTS`].
+    pub fn cosigned(&self, size: u64) -> Option<&CosignedCheckpoint> {
+        self.replica.checkpoint_at(size)
+    }
+
+    /// The kept checkpoints, newest first.
+    pub fn checkpoints(&self) -> impl Iterator<Item = &CosignedCheckpoint> {
+        self.replica.checkpoints()
+    }
+
+    /// See [`Replica::cosign`].
+    ///
+    /// # Errors
+    /// See there.
+    pub fn cosign(
+        &self,
+        note: &str,
+        identity: &SigningIdentity,
+        timestamp_s: u64,
+    ) -> Result<CheckpointCosignature, AppendError> {
+        self.replica.cosign(note, identity, timestamp_s)
     }
 
     /// Up to `limit` entries from position `from` (from 0) on.
@@ -220,6 +280,18 @@ impl LedgerStore {
     /// See there.
     pub fn check_consistency(&self, note: &str, proof: &[Hash]) -> Result<(), AppendError> {
         self.replica.check_consistency(note, proof)
+    }
+
+    /// See [`Replica::prove_fork`].
+    ///
+    /// # Errors
+    /// See there.
+    pub fn prove_fork(
+        &self,
+        note: &str,
+        entries: impl IntoIterator<Item = impl AsRef<[u8]>>,
+    ) -> Result<Option<ForkProof>, AppendError> {
+        self.replica.prove_fork(note, entries)
     }
 
     /// See [`Replica::prove_inclusion`].

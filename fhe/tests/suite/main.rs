@@ -1,6 +1,8 @@
 //! Everything that can be tested from outside, in one binary.
 
 mod algebra;
+mod check;
+mod checking;
 mod decoding;
 mod fedavg;
 mod federation;

@@ -147,7 +147,8 @@ fn create(disk: &SharedDisk) -> LedgerStore {
         .create_with_backend(disk.clone())
         .expect("a sound disk");
     let file = LogFile::initialise(database, &signer.public(), None).expect("a sound disk");
-    LedgerStore::with(file, Replica::new(signer.public(), None), Some(signer))
+    let replica = Replica::new(signer.public(), None);
+    LedgerStore::with(file, replica, Some(signer))
 }
 
 fn reopen(image: Vec<u8>) -> Result<LedgerStore, StoreError> {
