@@ -8,18 +8,28 @@
 //!
 //! — unsilo/<federation id> <signature in base64>
 //! ```
-//! Lines 1 to 3 are c2sp.org/tlog-checkpoint, line 4 is an extension line of it.
+//! Lines 1 to 3 are c2sp.org/tlog-checkpoint, line 4 is an extension line of it. Below the coordinator's
+//! signature stand those of participants that replayed the log to it ([`CheckpointCosignature`]).
+
+mod cosignature;
+mod cosigned;
+mod equivocation;
+
+pub use cosignature::{CheckpointCosignature, MAX_LINE_BYTES, MalformedCosignature, cosigner_name};
+pub use cosigned::{CosignatureAdded, CosignatureError, CosignedCheckpoint, MAX_COSIGNATURES};
+pub use equivocation::{CosignerEquivocation, EquivocationError};
 
 use crate::draft::FederationId;
 use crate::hash::Hash;
 use crate::identity::{PublicKey, SigningIdentity};
+use crate::member::ParticipantId;
 use data_encoding::{BASE64, HEXLOWER};
-use signed_note::{Note, Signer, Verifier, VerifierList};
+use signed_note::{Note, Signer};
 use thiserror::Error;
 use tlog_tiles::{checkpoint, tlog};
 
-/// The longest note: room for a hundred cosignatures.
-pub const MAX_NOTE_BYTES: usize = 32 * 1024;
+/// The longest note: room for [`MAX_COSIGNATURES`] lines of up to [`MAX_LINE_BYTES`], and the text.
+pub const MAX_NOTE_BYTES: usize = 656 * 1024;
 const STATE_LINE: &str = "state ";
 /// C2SP's signature type of Ed25519.
 const ED25519: u8 = 1;
@@ -103,27 +113,66 @@ impl Checkpoint {
 }
 
 impl SignedCheckpoint {
-    /// Parses a note and verifies the coordinator's signature. Further signatures, of witnesses, may
-    /// follow; they are kept and not looked at.
+    /// Parses a note and verifies the coordinator's signature. Further signature lines may follow; they are
+    /// not kept, so that one checkpoint is one note ([`CosignedCheckpoint::parse`] keeps them).
     ///
     /// # Errors
     /// See [`CheckpointError`].
     pub fn parse(note: &str, coordinator: &PublicKey) -> Result<Self, CheckpointError> {
+        Self::split(note, coordinator).map(|(signed, _)| signed)
+    }
+
+    /// As [`SignedCheckpoint::parse`], with the other signature lines, which are well-formed.
+    fn split<'a>(
+        note: &'a str,
+        coordinator: &PublicKey,
+    ) -> Result<(Self, Vec<&'a str>), CheckpointError> {
         if note.len() > MAX_NOTE_BYTES {
             return Err(CheckpointError::TooLong { bytes: note.len() });
         }
-        let parsed = Note::from_bytes(note.as_bytes()).map_err(malformed)?;
-        let checkpoint = parse_text(parsed.text())?;
+        // As the crate's `Note::from_bytes`, which reads at most a hundred signatures.
+        let (text, lines) = note
+            .rsplit_once("\n\n")
+            .ok_or_else(|| malformed("no empty line before the signatures"))?;
+        let text = format!("{text}\n");
+        let lines = lines
+            .strip_suffix('\n')
+            .ok_or_else(|| malformed("the last line is cut off"))?;
+        Note::new(text.as_bytes(), &[]).map_err(malformed)?;
+        let checkpoint = parse_text(text.as_bytes())?;
         let key = NoteKey::new(&checkpoint.federation, *coordinator);
-        parsed
-            .verify(&VerifierList::new(vec![Box::new(key)]))
-            .map_err(|_| CheckpointError::NotSigned {
-                coordinator: *coordinator,
-            })?;
-        Ok(Self {
+        let mut signature = None;
+        let mut others = Vec::new();
+        for line in lines.split('\n') {
+            let parsed = signed_note::Signature::from_bytes(line.as_bytes()).map_err(malformed)?;
+            if parsed.name() != key.name || parsed.id() != key.id() {
+                others.push(line);
+            } else if signature.is_some() || !key.verify(text.as_bytes(), parsed.signature()) {
+                signature = None;
+                break;
+            } else {
+                signature = Some(line);
+            }
+        }
+        let signature = signature.ok_or(CheckpointError::NotSigned {
+            coordinator: *coordinator,
+        })?;
+        let signed = Self {
             checkpoint,
-            note: note.to_owned(),
-        })
+            note: format!("{text}\n{signature}\n"),
+        };
+        Ok((signed, others))
+    }
+
+    /// The word of `participant`, whose identity this is, that it replayed the log to this checkpoint. Who
+    /// did, uses [`crate::Replica::cosign`], which makes sure.
+    pub fn cosign(
+        &self,
+        participant: ParticipantId,
+        identity: &SigningIdentity,
+        timestamp_s: u64,
+    ) -> CheckpointCosignature {
+        CheckpointCosignature::new(&self.checkpoint, participant, identity, timestamp_s)
     }
 
     /// What is signed.
@@ -131,7 +180,7 @@ impl SignedCheckpoint {
         &self.checkpoint
     }
 
-    /// The whole signed note.
+    /// The note under the coordinator's signature alone.
     pub fn note(&self) -> &str {
         &self.note
     }
@@ -175,12 +224,17 @@ fn parse_text(text: &[u8]) -> Result<Checkpoint, CheckpointError> {
         .and_then(|bytes| bytes.try_into().ok())
         .ok_or_else(|| malformed("no line with the state root follows the Merkle root"))?;
     let tlog::Hash(root) = *parsed.hash();
-    Ok(Checkpoint {
+    let checkpoint = Checkpoint {
         federation,
         size: parsed.size(),
         root,
         state_root,
-    })
+    };
+    // What is cosigned is the text, and it is written again from these four: they must be all of it.
+    if checkpoint.text().as_bytes() != text {
+        return Err(malformed("there is more in it than a checkpoint has"));
+    }
+    Ok(checkpoint)
 }
 
 fn malformed(error: impl std::fmt::Display) -> CheckpointError {
@@ -189,8 +243,8 @@ fn malformed(error: impl std::fmt::Display) -> CheckpointError {
     }
 }
 
-/// The coordinator's key under the name it has in notes. Our own, not the crate's, because it must
-/// verify strictly and must not hold a second copy of the secret.
+/// The coordinator's key under the name it has in notes. Our own, not the crate's verifier and signer, because
+/// it must verify strictly and must not hold a second copy of the secret.
 struct NoteKey {
     name: String,
     key: PublicKey,
@@ -208,16 +262,6 @@ impl NoteKey {
         let mut encoded = vec![ED25519];
         encoded.extend_from_slice(&self.key.0);
         signed_note::key_id(&self.name, &encoded)
-    }
-}
-
-impl Verifier for NoteKey {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn key_id(&self) -> u32 {
-        self.id()
     }
 
     fn verify(&self, message: &[u8], signature: &[u8]) -> bool {

@@ -1,6 +1,6 @@
 //! Why a log was not extended: the entries' fault, or a coordinator that signed two stories.
 
-use crate::checkpoint::{CheckpointError, SignedCheckpoint};
+use crate::checkpoint::{CheckpointError, CosignatureError, SignedCheckpoint};
 use crate::draft::FederationId;
 use crate::hash::Hash;
 use crate::identity::PublicKey;
@@ -44,6 +44,9 @@ pub enum AppendError {
     /// The checkpoint is not one.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+    /// A cosignature under the checkpoint, or one to be made.
+    #[error(transparent)]
+    Cosignature(#[from] CosignatureError),
     /// The coordinator's checkpoint and this replica do not fit.
     #[error(transparent)]
     Diverged(#[from] Diverged),

@@ -87,7 +87,11 @@ pub mod store;
 pub mod training;
 mod tree;
 
-pub use checkpoint::{Checkpoint, CheckpointError, SignedCheckpoint};
+pub use checkpoint::{
+    Checkpoint, CheckpointCosignature, CheckpointError, CosignatureAdded, CosignatureError,
+    CosignedCheckpoint, CosignerEquivocation, EquivocationError, MalformedCosignature,
+    SignedCheckpoint,
+};
 pub use close::{CloseStatement, Cosignature};
 pub use committee_draw::CommitteeDraw;
 pub use diverged::{AppendError, Diverged};

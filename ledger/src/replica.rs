@@ -2,7 +2,9 @@
 //!
 //! [`crate::store::LedgerStore`] is a `Replica` whose entries are also on disk.
 
-use crate::checkpoint::{Checkpoint, SignedCheckpoint};
+use crate::checkpoint::{
+    Checkpoint, CheckpointCosignature, CosignatureError, CosignedCheckpoint, SignedCheckpoint,
+};
 use crate::diverged::{AppendError, Diverged};
 use crate::draft::FederationId;
 use crate::entry::signed::SignedEntry;
@@ -48,7 +50,7 @@ pub struct Replica {
 
 /// Entries applied to a copy of the state, not yet part of the log.
 pub(crate) struct Prepared {
-    state: State,
+    pub(crate) state: State,
     growth: Growth,
     pub(crate) encoded: Vec<Vec<u8>>,
     pub(crate) appended: Appended,
@@ -174,6 +176,74 @@ impl Replica {
             }
             .into()
         })
+    }
+
+    /// The word of `identity`, one of the participants, that it replayed the log to exactly this checkpoint,
+    /// entries and books. The time is the caller's, in seconds since 1970.
+    ///
+    /// # Errors
+    /// [`CosignatureError::NoCheckpoint`] for a log longer than this one; as [`Replica::compare`] otherwise.
+    pub fn cosign(
+        &self,
+        note: &str,
+        identity: &SigningIdentity,
+        timestamp_s: u64,
+    ) -> Result<CheckpointCosignature, AppendError> {
+        let signed = self.parse(note)?;
+        self.check_is_ours(&signed)?;
+        let key = identity.public();
+        let participant = self
+            .state
+            .participant_by_key(&key)
+            .ok_or(CosignatureError::NotAParticipant { key })?
+            .id;
+        Ok(signed.cosign(participant, identity, timestamp_s))
+    }
+
+    /// A checkpoint of exactly this log with its cosignatures, all verified with the keys in the books: for
+    /// [`State::threshold_cosigned`] and [`State::majority_cosigned`].
+    ///
+    /// # Errors
+    /// [`CosignatureError::NoCheckpoint`] for a log longer than this one; as [`Replica::compare`] otherwise; a
+    /// cosignature that does not verify.
+    pub fn cosigned(&self, note: &str) -> Result<CosignedCheckpoint, AppendError> {
+        let cosigned = self.parse_cosigned(note, &self.state)?;
+        self.check_is_ours(cosigned.signed())?;
+        Ok(cosigned)
+    }
+
+    pub(crate) fn parse_cosigned(
+        &self,
+        note: &str,
+        state: &State,
+    ) -> Result<CosignedCheckpoint, AppendError> {
+        self.parse(note)?;
+        let key_of = |participant| state.cosigner_key(participant);
+        Ok(CosignedCheckpoint::parse(note, &self.coordinator, key_of)?)
+    }
+
+    /// Whether a checkpoint no larger than this log is of it.
+    pub(crate) fn check_is_part(&self, signed: &SignedCheckpoint) -> Result<(), AppendError> {
+        match self.standing(signed) {
+            Ok(Standing::Equal) | Err(AppendError::Diverged(Diverged::RolledBack { .. })) => Ok(()),
+            Ok(Standing::Ahead { .. }) => Err(self.not_there(signed)),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn check_is_ours(&self, signed: &SignedCheckpoint) -> Result<(), AppendError> {
+        match self.standing(signed)? {
+            Standing::Equal => Ok(()),
+            Standing::Ahead { .. } => Err(self.not_there(signed)),
+        }
+    }
+
+    fn not_there(&self, signed: &SignedCheckpoint) -> AppendError {
+        let error = CosignatureError::NoCheckpoint {
+            size: signed.checkpoint().size,
+            newest: self.len(),
+        };
+        error.into()
     }
 
     /// Adds entries while a stored log is read back. Afterwards [`Replica::adopt`] must succeed.

@@ -20,9 +20,12 @@
 mod crash_tests;
 mod error;
 mod file;
+mod kept;
 mod report;
 
-use crate::checkpoint::SignedCheckpoint;
+use crate::checkpoint::{
+    CheckpointCosignature, CosignatureAdded, CosignedCheckpoint, SignedCheckpoint,
+};
 use crate::diverged::AppendError;
 use crate::draft::FederationId;
 use crate::entry::signed::SignedEntry;
@@ -33,6 +36,8 @@ use crate::state::State;
 use crate::tree::{Proof, ProofError};
 pub use error::StoreError;
 use file::LogFile;
+pub use kept::KEPT_CHECKPOINTS;
+use kept::KeptCheckpoints;
 pub use report::{Report, read, verify};
 use std::path::Path;
 use std::sync::Arc;
@@ -44,6 +49,7 @@ pub const FILE_NAME: &str = "ledger.redb";
 pub struct LedgerStore {
     file: LogFile,
     replica: Replica,
+    kept: KeptCheckpoints,
     /// `Some` for the coordinator, who signs checkpoints.
     signer: Option<Arc<SigningIdentity>>,
     /// Set when a commit failed: what the disk holds is not known any more.
@@ -57,9 +63,11 @@ impl LedgerStore {
     /// When there is a log already, or the file cannot be written.
     pub fn create(path: &Path, signer: Arc<SigningIdentity>) -> Result<Self, StoreError> {
         let file = LogFile::create(path, &signer.public(), None)?;
+        let replica = Replica::new(signer.public(), None);
         Ok(Self::with(
             file,
-            Replica::new(signer.public(), None),
+            replica,
+            KeptCheckpoints::default(),
             Some(signer),
         ))
     }
@@ -70,8 +78,8 @@ impl LedgerStore {
     /// When it is damaged, of another coordinator, or open in another process.
     pub fn open(path: &Path, signer: Arc<SigningIdentity>) -> Result<Self, StoreError> {
         let file = LogFile::open(path)?;
-        let replica = file.load(&signer.public())?;
-        Ok(Self::with(file, replica, Some(signer)))
+        let (replica, kept) = file.load(&signer.public())?;
+        Ok(Self::with(file, replica, kept, Some(signer)))
     }
 
     /// A new, empty replica of the federation that was joined.
@@ -84,11 +92,8 @@ impl LedgerStore {
         federation: FederationId,
     ) -> Result<Self, StoreError> {
         let file = LogFile::create(path, &coordinator, Some(&federation))?;
-        Ok(Self::with(
-            file,
-            Replica::new(coordinator, Some(federation)),
-            None,
-        ))
+        let replica = Replica::new(coordinator, Some(federation));
+        Ok(Self::with(file, replica, KeptCheckpoints::default(), None))
     }
 
     /// An existing replica, verified.
@@ -97,14 +102,20 @@ impl LedgerStore {
     /// When it is damaged, of another coordinator, or open in another process.
     pub fn open_replica(path: &Path, coordinator: PublicKey) -> Result<Self, StoreError> {
         let file = LogFile::open(path)?;
-        let replica = file.load(&coordinator)?;
-        Ok(Self::with(file, replica, None))
+        let (replica, kept) = file.load(&coordinator)?;
+        Ok(Self::with(file, replica, kept, None))
     }
 
-    fn with(file: LogFile, replica: Replica, signer: Option<Arc<SigningIdentity>>) -> Self {
+    fn with(
+        file: LogFile,
+        replica: Replica,
+        kept: KeptCheckpoints,
+        signer: Option<Arc<SigningIdentity>>,
+    ) -> Self {
         Self {
             file,
             replica,
+            kept,
             signer,
             uncertain: false,
         }
@@ -119,11 +130,11 @@ impl LedgerStore {
         let signer = self.signer.clone().ok_or(StoreError::ReplicaOnly)?;
         self.check_certain()?;
         let prepared = self.replica.prepare(entries, &signer)?;
-        self.write(prepared)
+        self.write(prepared, None)
     }
 
     /// A participant's append of entries fetched from the coordinator: all of them, if they lead
-    /// exactly to its signed checkpoint; on disk when this returns.
+    /// exactly to its signed checkpoint; on disk when this returns. Cosignatures in the note are kept.
     ///
     /// # Errors
     /// [`StoreError::Append`] changed nothing and says what the coordinator did (see
@@ -135,20 +146,70 @@ impl LedgerStore {
     ) -> Result<Appended, StoreError> {
         self.check_certain()?;
         let prepared = self.replica.prepare_verified(entries, note)?;
-        self.write(prepared)
+        let state = match &prepared {
+            Some(prepared) => &prepared.state,
+            None => self.replica.state(),
+        };
+        let cosigned = self.replica.parse_cosigned(note, state)?;
+        let cosigned = self
+            .kept
+            .merged(cosigned, state)
+            .map_err(AppendError::from)?;
+        self.write(prepared, cosigned)
     }
 
-    fn write(&mut self, prepared: Option<Prepared>) -> Result<Appended, StoreError> {
-        let Some(prepared) = prepared else {
-            return Ok(self.replica.nothing());
+    /// Keeps a participant's cosignature of the checkpoint of `size` entries, one of the last
+    /// [`KEPT_CHECKPOINTS`]; on disk when this returns. Giving one again changes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Append`] with a [`crate::CosignatureError`] changed nothing; after any other error open
+    /// the log again.
+    pub fn add_cosignature(
+        &mut self,
+        size: u64,
+        line: &str,
+    ) -> Result<CosignatureAdded, StoreError> {
+        self.check_certain()?;
+        let cosigned = self
+            .kept
+            .with(size, line, self.replica.state())
+            .map_err(AppendError::from)?;
+        let Some(cosigned) = cosigned else {
+            return Ok(CosignatureAdded::Known);
         };
-        let (first, note) = (prepared.appended.first_index, prepared.checkpoint.note());
-        if let Err(error) = self.file.append(first, &prepared.encoded, note) {
+        self.write(None, Some(cosigned))?;
+        Ok(CosignatureAdded::New)
+    }
+
+    fn write(
+        &mut self,
+        prepared: Option<Prepared>,
+        cosigned: Option<CosignedCheckpoint>,
+    ) -> Result<Appended, StoreError> {
+        if prepared.is_none() && cosigned.is_none() {
+            return Ok(self.replica.nothing());
+        }
+        let entries = prepared.as_ref().map(|prepared| file::NewEntries {
+            first: prepared.appended.first_index,
+            encoded: &prepared.encoded,
+            note: prepared.checkpoint.note(),
+        });
+        if let Err(error) = self.file.append(entries, cosigned.as_ref()) {
             self.uncertain = true;
             return Err(error);
         }
         // The transaction is on disk. A crash from here on loses nothing: opening replays it.
-        Ok(self.replica.commit(prepared))
+        let appended = match prepared {
+            Some(prepared) => {
+                self.kept.keep_signed(&prepared.checkpoint);
+                self.replica.commit(prepared)
+            }
+            None => self.replica.nothing(),
+        };
+        if let Some(cosigned) = cosigned {
+            self.kept.keep(cosigned);
+        }
+        Ok(appended)
     }
 
     fn check_certain(&self) -> Result<(), StoreError> {
@@ -182,6 +243,30 @@ impl LedgerStore {
     /// The newest checkpoint; `None` while there is no entry.
     pub fn checkpoint(&self) -> Option<&SignedCheckpoint> {
         self.replica.checkpoint()
+    }
+
+    /// The checkpoint of `size` entries with the cosignatures it has so far; `None` for a size at which no
+    /// append ended, and for all but the last [`KEPT_CHECKPOINTS`].
+    pub fn cosigned(&self, size: u64) -> Option<&CosignedCheckpoint> {
+        self.kept.at(size)
+    }
+
+    /// The kept checkpoints, newest first.
+    pub fn checkpoints(&self) -> impl Iterator<Item = &CosignedCheckpoint> {
+        self.kept.newest_first()
+    }
+
+    /// See [`Replica::cosign`].
+    ///
+    /// # Errors
+    /// See there.
+    pub fn cosign(
+        &self,
+        note: &str,
+        identity: &SigningIdentity,
+        timestamp_s: u64,
+    ) -> Result<CheckpointCosignature, AppendError> {
+        self.replica.cosign(note, identity, timestamp_s)
     }
 
     /// Up to `limit` entries from position `from` (from 0) on.

@@ -10,6 +10,7 @@
 )]
 
 use super::file::LogFile;
+use super::kept::KeptCheckpoints;
 use super::{LedgerStore, StoreError};
 use crate::hash::{Domain, Hash, Xof};
 use crate::replica::Replica;
@@ -147,7 +148,8 @@ fn create(disk: &SharedDisk) -> LedgerStore {
         .create_with_backend(disk.clone())
         .expect("a sound disk");
     let file = LogFile::initialise(database, &signer.public(), None).expect("a sound disk");
-    LedgerStore::with(file, Replica::new(signer.public(), None), Some(signer))
+    let replica = Replica::new(signer.public(), None);
+    LedgerStore::with(file, replica, KeptCheckpoints::default(), Some(signer))
 }
 
 fn reopen(image: Vec<u8>) -> Result<LedgerStore, StoreError> {
@@ -158,8 +160,8 @@ fn reopen(image: Vec<u8>) -> Result<LedgerStore, StoreError> {
         .create_with_backend(SharedDisk::holding(image))
         .map_err(StoreError::database)?;
     let file = LogFile::Writable(database);
-    let replica = file.load(&signer.public())?;
-    Ok(LedgerStore::with(file, replica, Some(signer)))
+    let (replica, kept) = file.load(&signer.public())?;
+    Ok(LedgerStore::with(file, replica, kept, Some(signer)))
 }
 
 /// A log with `known` of the world's entries on a disk that works so far.

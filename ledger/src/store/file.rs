@@ -1,26 +1,31 @@
 //! The redb file: tables, transactions, and reading everything back.
 
 use super::StoreError;
+use super::kept::{KEPT_CHECKPOINTS, KeptCheckpoints};
+use crate::checkpoint::CosignedCheckpoint;
+use crate::diverged::AppendError;
 use crate::draft::FederationId;
 use crate::entry::signed::SignedEntry;
 use crate::identity::PublicKey;
 use crate::replica::Replica;
 use redb::{
     Builder, ConcurrencyMode, Database, DatabaseError, Durability, ReadOnlyDatabase,
-    ReadTransaction, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition,
-    backends::InMemoryBackend,
+    ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata, StorageBackend,
+    TableDefinition, backends::InMemoryBackend,
 };
 use std::path::Path;
 
 /// Position, from 0, to canonical bytes.
 const ENTRIES: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("entries");
+/// Size to note, for the checkpoints that somebody cosigned.
+const COSIGNED: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("cosigned");
 /// What is known besides the entries.
 const ABOUT: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("about");
 const VERSION: &str = "version";
 const COORDINATOR: &str = "coordinator";
 const FEDERATION: &str = "federation";
 const CHECKPOINT: &str = "checkpoint";
-const FILE_VERSION: &[u8] = b"unsilo ledger 1";
+const FILE_VERSION: &[u8] = b"unsilo ledger 2";
 /// Pages kept in memory, in bytes. The log is read from end to end once, and then at its end.
 const CACHE_BYTES: usize = 16 * 1024 * 1024;
 
@@ -80,6 +85,9 @@ impl LogFile {
         {
             transaction
                 .open_table(ENTRIES)
+                .map_err(StoreError::database)?;
+            transaction
+                .open_table(COSIGNED)
                 .map_err(StoreError::database)?;
             let mut about = transaction
                 .open_table(ABOUT)
@@ -148,22 +156,22 @@ impl LogFile {
         .map_err(StoreError::database)
     }
 
-    /// One transaction: the entries and the checkpoint over them. On disk when it returns.
+    /// One transaction: the entries and the checkpoint over them, and what was cosigned. On disk when it
+    /// returns.
     pub(super) fn append(
         &self,
-        first: u64,
-        entries: &[Vec<u8>],
-        note: &str,
+        entries: Option<NewEntries<'_>>,
+        cosigned: Option<&CosignedCheckpoint>,
     ) -> Result<(), StoreError> {
         let Self::Writable(database) = self else {
             return Err(StoreError::ReplicaOnly);
         };
         let transaction = durable_write(database)?;
-        {
+        if let Some(new) = entries {
             let mut table = transaction
                 .open_table(ENTRIES)
                 .map_err(StoreError::database)?;
-            for (index, entry) in (first..).zip(entries) {
+            for (index, entry) in (new.first..).zip(new.encoded) {
                 table
                     .insert(index, entry.as_slice())
                     .map_err(StoreError::database)?;
@@ -172,8 +180,21 @@ impl LogFile {
                 .open_table(ABOUT)
                 .map_err(StoreError::database)?;
             about
-                .insert(CHECKPOINT, note.as_bytes())
+                .insert(CHECKPOINT, new.note.as_bytes())
                 .map_err(StoreError::database)?;
+        }
+        if let Some(cosigned) = cosigned {
+            let mut table = transaction
+                .open_table(COSIGNED)
+                .map_err(StoreError::database)?;
+            table
+                .insert(cosigned.checkpoint().size, cosigned.note().as_bytes())
+                .map_err(StoreError::database)?;
+            while table.len().map_err(StoreError::database)?
+                > u64::try_from(KEPT_CHECKPOINTS).unwrap_or(u64::MAX)
+            {
+                table.pop_first().map_err(StoreError::database)?;
+            }
         }
         // Until here nothing is visible to anyone: a crash leaves the log as it was. `commit` syncs
         // the new pages, then switches to them in one write and syncs that.
@@ -181,7 +202,10 @@ impl LogFile {
     }
 
     /// Reads and verifies the whole log, as one snapshot.
-    pub(super) fn load(&self, expected: &PublicKey) -> Result<Replica, StoreError> {
+    pub(super) fn load(
+        &self,
+        expected: &PublicKey,
+    ) -> Result<(Replica, KeptCheckpoints), StoreError> {
         let found = self.coordinator()?;
         if found != *expected {
             return Err(StoreError::OtherCoordinator {
@@ -197,7 +221,7 @@ impl LogFile {
     pub(super) fn load_each(
         &self,
         mut visit: impl FnMut(u64, &SignedEntry),
-    ) -> Result<Replica, StoreError> {
+    ) -> Result<(Replica, KeptCheckpoints), StoreError> {
         let transaction = self.read()?;
         let about = About::read(&transaction)?;
         let mut replica = Replica::new(about.coordinator, about.federation);
@@ -227,7 +251,8 @@ impl LogFile {
                 });
             }
         }
-        Ok(replica)
+        let kept = kept(&transaction, &replica)?;
+        Ok((replica, kept))
     }
 
     pub(super) fn coordinator(&self) -> Result<PublicKey, StoreError> {
@@ -274,6 +299,37 @@ impl LogFile {
         }
         Ok(entries)
     }
+}
+
+/// The entries of one append, encoded, with the note of the checkpoint over them.
+pub(super) struct NewEntries<'a> {
+    pub(super) first: u64,
+    pub(super) encoded: &'a [Vec<u8>],
+    pub(super) note: &'a str,
+}
+
+/// The checkpoints that can still be cosigned: those cosigned before, and the newest.
+fn kept(transaction: &ReadTransaction, replica: &Replica) -> Result<KeptCheckpoints, StoreError> {
+    let table = transaction
+        .open_table(COSIGNED)
+        .map_err(StoreError::database)?;
+    let mut kept = KeptCheckpoints::default();
+    for row in table.iter().map_err(StoreError::database)? {
+        let (_, note) = row.map_err(StoreError::database)?;
+        let note = std::str::from_utf8(note.value()).map_err(|_| StoreError::Damaged {
+            reason: "a cosigned checkpoint is not text".to_owned(),
+        })?;
+        let check = || -> Result<CosignedCheckpoint, AppendError> {
+            let cosigned = replica.parse_cosigned(note, replica.state())?;
+            replica.check_is_part(cosigned.signed())?;
+            Ok(cosigned)
+        };
+        kept.keep(check().map_err(StoreError::Altered)?);
+    }
+    if let Some(newest) = replica.checkpoint() {
+        kept.keep_signed(newest);
+    }
+    Ok(kept)
 }
 
 /// Entries read back together, so that their signatures can be verified on all cores.

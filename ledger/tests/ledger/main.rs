@@ -5,6 +5,7 @@ mod checkpoints;
 mod closing;
 mod contributions;
 mod coordinator_power;
+mod cosignatures;
 mod draws;
 mod encoding;
 mod founding;
