@@ -2,8 +2,8 @@
 //! in bounded memory.
 //!
 //! One directory a round, for each participant: `P.header` (the signed entry and the sealed shares,
-//! written first), `P.part` (ciphertext bytes received so far), `P.chunks-root` (the root of its chunks, once
-//! checked), and `P.ciphertext` (the part, complete, checked against its signed root, fsynced and renamed). Only the last is ever summed. The seam is
+//! written first), `P.part` (ciphertext bytes received so far), `P.chunks-root` and `P.linear-hash` (what its root
+//! covers beside the shares, once checked), and `P.ciphertext` (the part, complete, checked against its signed root, fsynced and renamed). Only the last is ever summed. The seam is
 //! (round, participant, chunk range): another store can stand behind it.
 
 mod sum;
@@ -17,6 +17,7 @@ use std::{
 };
 
 use borsh::{BorshDeserialize, BorshSerialize};
+use unsilo_fhe::LinearHash;
 
 pub(crate) use sum::sum_round;
 pub(crate) use upload::UploadError;
@@ -111,6 +112,18 @@ impl Contributions {
             .map_err(|_| CoordinatorError::config(path, "does not hold a hash of 32 bytes"))
     }
 
+    /// The linear hash of a complete contribution, as it was checked.
+    pub(crate) fn linear_hash(
+        &self,
+        round: u64,
+        participant: u32,
+    ) -> Result<LinearHash, CoordinatorError> {
+        let path = self.linear_hash_path(round, participant);
+        let bytes = fs::read(&path).map_err(CoordinatorError::io("read", &path))?;
+        LinearHash::from_bytes(&bytes)
+            .map_err(|error| CoordinatorError::config(path, error.to_string()))
+    }
+
     /// Where the weighted sum of a round is kept.
     pub(crate) fn sum_path(&self, round: u64) -> PathBuf {
         self.round_directory(round).join("sum")
@@ -167,6 +180,10 @@ impl Contributions {
 
     fn chunks_root_path(&self, round: u64, participant: u32) -> PathBuf {
         self.file(round, participant, "chunks-root")
+    }
+
+    fn linear_hash_path(&self, round: u64, participant: u32) -> PathBuf {
+        self.file(round, participant, "linear-hash")
     }
 
     fn file(&self, round: u64, participant: u32, extension: &str) -> PathBuf {

@@ -13,7 +13,7 @@ use super::{Contributions, Header, create_directory};
 use crate::{
     durable::{self, Readers},
     error::CoordinatorError,
-    payload::{Check, Invalid, Payload},
+    payload::{Check, Hashes, Invalid, Payload},
 };
 
 /// Bytes read at once when a part that was stored earlier is checked.
@@ -149,8 +149,8 @@ impl Upload {
         if self.complete {
             return Ok(());
         }
-        let chunks_root = match self.check(context) {
-            Ok(chunks_root) => chunks_root,
+        let hashes = match self.check(context) {
+            Ok(hashes) => hashes,
             Err(error) => {
                 if !matches!(error, UploadError::Store(_)) {
                     let _ = fs::remove_file(self.part());
@@ -159,7 +159,9 @@ impl Upload {
             }
         };
         let path = self.store.chunks_root_path(self.round, self.participant);
-        durable::write(&path, &chunks_root, Readers::Owner)?;
+        durable::write(&path, &hashes.chunks_root, Readers::Owner)?;
+        let path = self.store.linear_hash_path(self.round, self.participant);
+        durable::write(&path, &hashes.linear_hash.to_bytes(), Readers::Owner)?;
         let part = self.part();
         let rename = || {
             self.file.sync_all()?;
@@ -171,13 +173,13 @@ impl Upload {
         Ok(())
     }
 
-    fn check(&mut self, context: &RoundContext) -> Result<[u8; 32], UploadError> {
+    fn check(&mut self, context: &RoundContext) -> Result<Hashes, UploadError> {
         let check = match self.check.take() {
             Some(check) => check,
             None => self.check_stored()?,
         };
-        let chunks_root = check.finish()?;
-        let hashes: Vec<_> = self
+        let hashes = check.finish()?;
+        let share_hashes: Vec<_> = self
             .header
             .sealed_shares
             .iter()
@@ -187,11 +189,12 @@ impl Upload {
             self.payload.params(),
             context,
             self.participant,
-            chunks_root,
-            &hashes,
+            hashes.chunks_root,
+            &share_hashes,
+            &hashes.linear_hash.digest(),
         );
         if commitment.root == self.header.root {
-            Ok(chunks_root)
+            Ok(hashes)
         } else {
             Err(UploadError::Root)
         }

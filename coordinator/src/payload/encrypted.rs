@@ -1,18 +1,21 @@
 //! Ciphertexts: checked chunk by chunk, summed exactly, opened with the members' answers.
 
 use unsilo_fhe::{
-    Accumulator, CHUNK_BYTES, ChunkHasher, KeySum, Opening as Answered, Params, apply_mean,
+    Accumulator, CHUNK_BYTES, ChunkHasher, KeySum, LinearHasher, Opening as Answered, Params,
+    apply_mean,
+    commit::ChunkHashError,
     decrypt::is_plausible,
     decrypt_permuted, open_key_sum,
     pack::{CiphertextError, check_chunks},
     ring::PolynomialError,
 };
 
-use super::{Invalid, Opened, Opening};
+use super::{Hashes, Invalid, Opened, Opening};
 
 /// Hashes the chunks and checks their coefficients, in pieces of any size.
 pub(crate) struct Check {
     hasher: ChunkHasher,
+    linear: LinearHasher,
     chunks: usize,
     /// The beginning of a chunk whose end has not arrived.
     begun: Vec<u8>,
@@ -26,6 +29,7 @@ impl Check {
     pub(super) fn new(params: &Params) -> Self {
         Self {
             hasher: ChunkHasher::new(params),
+            linear: LinearHasher::new(params),
             chunks: params.chunks(),
             begun: Vec::with_capacity(CHUNK_BYTES),
             checked: 0,
@@ -35,6 +39,7 @@ impl Check {
 
     pub(super) fn update(&mut self, mut bytes: &[u8]) {
         self.hasher.update(bytes);
+        self.linear.update(bytes);
         if !self.begun.is_empty() {
             let missing = CHUNK_BYTES - self.begun.len();
             let (now, later) = bytes.split_at(missing.min(bytes.len()));
@@ -59,16 +64,17 @@ impl Check {
         self.checked += chunks.len();
     }
 
-    pub(super) fn finish(self) -> Result<[u8; 32], Invalid> {
+    pub(super) fn finish(self) -> Result<Hashes, Invalid> {
         if let Some(wrong) = self.wrong {
             return Err(wrong.into());
         }
-        self.hasher.finish().map_err(|wrong| {
-            let length = CiphertextError::Length {
-                expected: self.chunks * CHUNK_BYTES,
-                actual: usize::try_from(wrong.actual).unwrap_or(usize::MAX),
-            };
-            length.into()
+        let length = |wrong: ChunkHashError| CiphertextError::Length {
+            expected: self.chunks * CHUNK_BYTES,
+            actual: usize::try_from(wrong.actual).unwrap_or(usize::MAX),
+        };
+        Ok(Hashes {
+            chunks_root: self.hasher.finish().map_err(length)?,
+            linear_hash: self.linear.finish().map_err(length)?,
         })
     }
 }

@@ -14,7 +14,7 @@ mod tests;
 use std::path::Path;
 
 use unsilo_fhe::{
-    Params, ParamsLiteral, Permutation, RoundContext, aggregate::AggregateError,
+    LinearHash, Params, ParamsLiteral, Permutation, RoundContext, aggregate::AggregateError,
     pack::CiphertextError,
 };
 
@@ -45,6 +45,14 @@ pub(crate) enum Invalid {
     #[cfg(feature = "plaintext-bench")]
     #[error("entry {0} of the plain update is not a finite number")]
     NotFinite(usize),
+}
+
+/// What the signed root of a contribution covers of its bytes.
+pub(crate) struct Hashes {
+    /// Root of the chunks.
+    pub(crate) chunks_root: [u8; 32],
+    /// That of nothing if the updates are plain.
+    pub(crate) linear_hash: LinearHash,
 }
 
 /// An opened sum.
@@ -187,12 +195,15 @@ impl Check {
         }
     }
 
-    /// After the last byte: the root of all of them, or what is wrong.
-    pub(crate) fn finish(self) -> Result<[u8; 32], Invalid> {
+    /// After the last byte: the hashes of all of them, or what is wrong.
+    pub(crate) fn finish(self) -> Result<Hashes, Invalid> {
         match self {
             Self::Encrypted(check) => check.finish(),
             #[cfg(feature = "plaintext-bench")]
-            Self::Plain(check) => check.finish(),
+            Self::Plain(check) => Ok(Hashes {
+                chunks_root: check.finish()?,
+                linear_hash: LinearHash::zero(),
+            }),
         }
     }
 }
