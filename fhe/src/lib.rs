@@ -11,40 +11,65 @@
 //! the wire are little endian. `README.md` maps protocol steps to types and lists the parameters.
 
 pub mod aggregate;
+pub mod answer;
 pub mod apply;
+pub mod check;
 pub mod commit;
 pub mod committee;
 pub mod context;
 pub mod contribute;
+mod decode;
 pub mod decrypt;
+pub mod digit_sum;
+pub mod direction;
 pub mod encode;
 pub mod encrypt;
 pub mod gaussian;
 mod hash;
+mod hash_ring;
 pub mod key;
+pub mod linear_hash;
+mod merkle;
 mod modular;
 pub mod open;
+pub mod opened;
 pub mod opening;
 pub mod pack;
 pub mod params;
 pub mod permute;
+pub mod projection;
+pub mod query;
 mod reed_solomon;
 pub mod ring;
 pub mod seal;
 pub mod share;
 mod simd;
+mod transpose;
+pub mod verify;
 pub mod xof;
 
 pub use aggregate::{Accumulator, weighted_sum};
+pub use answer::{ProjectionAnswers, ProjectionKeys, answer_direction, answer_projections};
 pub use apply::apply_mean;
+pub use check::{
+    AnswerSheet, Judgement, ProjectionTable, ReceivedSheet, RejectionReason, SealedSheet, Verdict,
+    judge, verify_projections_of_sum,
+};
 pub use commit::{ChunkHasher, ContributionCommitment, commitment};
 pub use committee::{Committee, threshold_for};
 pub use context::RoundContext;
 pub use contribute::{Contribution, Dealing, contribute};
 pub use decrypt::{WeightedSum, decrypt, decrypt_permuted};
+pub use digit_sum::{
+    DigitAccumulator, DigitSum, DigitSumReader, digit_sum_bytes, weighted_digit_sum,
+};
+pub use direction::{Direction, DirectionKey, direction_hash, max_directions, max_opened};
 pub use encode::{Encoded, encode, encode_permuted};
+pub use hash_ring::HASH_MODULUS;
 pub use key::Entropy;
+pub use linear_hash::{LINEAR_HASH_BYTES, LinearHash, LinearHasher, combine_hashes};
 pub use open::{KeySum, Opened, open_key_sum};
+pub use opened::OpenedVectors;
 pub use opening::{Opening, combine};
 pub use pack::check_ciphertext;
 pub use params::{
@@ -52,5 +77,8 @@ pub use params::{
     SIGMA,
 };
 pub use permute::Permutation;
+pub use projection::{PROJECTIONS, Projections};
+pub use query::{Queries, project};
 pub use seal::{RoundKeyPair, RoundPublicKey, SealSeeds};
 pub use share::{KeyShare, open_share};
+pub use verify::{SumError, Summand, verify_sum};

@@ -37,6 +37,17 @@ pub(crate) fn multiply(a: u64, b: u64) -> u64 {
     reduce_once(reduce_once(remainder))
 }
 
+/// `x mod q` for `x < 2^107`, a sum of 2048 products.
+#[inline(always)]
+pub(crate) fn reduce_wide(x: u128) -> u64 {
+    // 2^48 is q + 163839, an 18-bit number more: each fold takes 30 bits off.
+    const FOLD: u128 = (1 << 48) - Q as u128;
+    const LOW: u128 = (1 << 48) - 1;
+    let x = (x >> 48) * FOLD + (x & LOW); // below 2^59·2^18 + 2^48
+    let x = (x >> 48) * FOLD + (x & LOW); // below 2^30·2^18 + 2^48
+    reduce_once(reduce_once(x as u64))
+}
+
 /// `base^exponent mod q`. Branches on the exponent, which is public.
 pub(crate) fn power(mut base: u64, mut exponent: u64) -> u64 {
     let mut result = 1;
@@ -114,7 +125,29 @@ mod tests {
         }
     }
 
+    #[test]
+    fn wide_sums_are_reduced() {
+        let largest = u128::from(Q - 1) * u128::from(Q - 1) * 2048;
+        for x in [
+            0,
+            1,
+            u128::from(Q) - 1,
+            u128::from(Q),
+            (1 << 48) - 1,
+            1 << 48,
+            largest,
+            (1 << 107) - 1,
+        ] {
+            assert_eq!(u128::from(reduce_wide(x)), x % u128::from(Q));
+        }
+    }
+
     proptest! {
+        #[test]
+        fn wide_sums_are_reduced_exactly(x in 0..1_u128 << 107) {
+            prop_assert_eq!(u128::from(reduce_wide(x)), x % u128::from(Q));
+        }
+
         #[test]
         fn arithmetic_is_exact(a in 0..Q, b in 0..Q, any in any::<u64>()) {
             check(a, b);

@@ -50,6 +50,36 @@ impl Drop for NttPoly {
     }
 }
 
+/// A sum of products, by its evaluations; only the end result leaves the process, as coefficients.
+pub(crate) struct NttSum(Box<[u64; N]>);
+
+impl NttSum {
+    /// The empty sum.
+    pub(crate) fn zero() -> Self {
+        Self(Box::new([0; N]))
+    }
+
+    /// `self += a·b`; `b` holds reduced coefficients before and its evaluations afterwards.
+    pub(crate) fn add_product(&mut self, a: &NttPoly, b: &mut [u64; N]) {
+        PLAN.fwd(b);
+        PLAN.mul_accumulate(&mut self.0[..], &a.0[..], b);
+    }
+
+    /// `self += other`.
+    pub(crate) fn add(&mut self, other: &Self) {
+        for (sum, &term) in self.0.iter_mut().zip(&other.0[..]) {
+            *sum = modular::add(*sum, term);
+        }
+    }
+
+    /// The sum by its coefficients.
+    pub(crate) fn into_poly(mut self) -> Poly {
+        PLAN.inv(&mut self.0[..]);
+        PLAN.normalize(&mut self.0[..]);
+        Poly(self.0)
+    }
+}
+
 /// The public polynomials `a_k = XOF(federation, round, model, k)` of one round.
 pub struct PublicPolynomials {
     context: [u8; 72],
@@ -129,6 +159,16 @@ impl Drop for Poly {
     }
 }
 
+/// `<a, b> mod q` of reduced vectors, without a branch on them.
+pub(crate) fn scalar_product(a: &[u64; N], b: &[u64; N]) -> u64 {
+    // 2048 products below 2^96 stay below 2^107.
+    let terms = a
+        .iter()
+        .zip(b)
+        .map(|(&a, &b)| u128::from(a) * u128::from(b));
+    modular::reduce_wide(terms.sum())
+}
+
 /// `sum_i factors[i]·polys[i]` mod q: Lagrange interpolation, coefficient by coefficient.
 pub(crate) fn linear_combination<'a>(terms: impl IntoIterator<Item = (u64, &'a [u64; N])>) -> Poly {
     let mut sum = Poly::zero();
@@ -176,6 +216,38 @@ mod tests {
             NttPoly::new(&a).multiply_into(&mut product);
             assert!(product == schoolbook(&a, &b));
             b = a;
+        }
+    }
+
+    #[test]
+    fn sums_of_products_are_those_of_the_definition() {
+        let mut public = PublicPolynomials::new(&RoundContext {
+            federation: [0; 32],
+            round: 0,
+            model: [0; 32],
+        });
+        let (mut sum, mut other) = (NttSum::zero(), NttSum::zero());
+        let mut expected = [0; N];
+        let (mut a, mut b) = ([0; N], [0; N]);
+        for chunk in 0..6 {
+            public.expand(chunk, &mut a);
+            b.fill(if chunk % 2 == 0 { Q - 1 } else { chunk });
+            for (expected, term) in expected.iter_mut().zip(schoolbook(&a, &b)) {
+                *expected = modular::add(*expected, term);
+            }
+            let sum = if chunk < 3 { &mut sum } else { &mut other };
+            sum.add_product(&NttPoly::new(&a), &mut b);
+        }
+        sum.add(&other);
+        assert!(*sum.into_poly().0 == expected);
+    }
+
+    #[test]
+    fn scalar_products_are_exact_at_the_edges() {
+        for (a, b) in [(Q - 1, Q - 1), (Q - 1, 1), (0, Q - 1), (Q / 2, Q / 2 + 1)] {
+            let term = u128::from(a) * u128::from(b) % u128::from(Q);
+            let expected = (term * N as u128 % u128::from(Q)) as u64;
+            assert_eq!(scalar_product(&[a; N], &[b; N]), expected);
         }
     }
 

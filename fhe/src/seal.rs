@@ -243,10 +243,30 @@ impl TryCryptoRng for SeedRng {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct HpkeFailed;
 
-/// `encapsulated key (1120) || ciphertext and tag`.
+/// Seals a share: `encapsulated key (1120) || ciphertext and tag`.
 pub(crate) fn seal(
     to: &RoundPublicKey,
     slot: &Slot,
+    seed: &[u8; 32],
+    plaintext: &[u8],
+) -> Result<Vec<u8>, HpkeFailed> {
+    seal_bytes(to, &slot.info(), &slot.associated_data(), seed, plaintext)
+}
+
+/// Opens what [`seal`] made for the same slot.
+pub(crate) fn open(
+    keys: &RoundKeyPair,
+    slot: &Slot,
+    sealed: &[u8],
+) -> Result<Zeroizing<Vec<u8>>, HpkeFailed> {
+    open_bytes(keys, &slot.info(), &slot.associated_data(), sealed)
+}
+
+/// `encapsulated key (1120) || ciphertext and tag`, for any purpose that `info` names.
+pub(crate) fn seal_bytes(
+    to: &RoundPublicKey,
+    info: &[u8],
+    associated_data: &[u8],
     seed: &[u8; 32],
     plaintext: &[u8],
 ) -> Result<Vec<u8>, HpkeFailed> {
@@ -255,19 +275,20 @@ pub(crate) fn seal(
         single_shot_seal_with_rng::<ChaCha20Poly1305, HkdfSha256, XWing>(
             &OpModeS::Base,
             &to.key,
-            &slot.info(),
+            info,
             plaintext,
-            &slot.associated_data(),
+            associated_data,
             &mut rng,
         )
         .map_err(|_| HpkeFailed)?;
     Ok([encapsulated.to_bytes().as_slice(), &ciphertext].concat())
 }
 
-/// Opens what [`seal`] made for the same slot.
-pub(crate) fn open(
+/// Opens what [`seal_bytes`] made with the same `info` and associated data.
+pub(crate) fn open_bytes(
     keys: &RoundKeyPair,
-    slot: &Slot,
+    info: &[u8],
+    associated_data: &[u8],
     sealed: &[u8],
 ) -> Result<Zeroizing<Vec<u8>>, HpkeFailed> {
     let (encapsulated, ciphertext) = sealed
@@ -279,9 +300,9 @@ pub(crate) fn open(
         &OpModeR::Base,
         &keys.secret,
         &encapsulated,
-        &slot.info(),
+        info,
         ciphertext,
-        &slot.associated_data(),
+        associated_data,
     )
     .map(Zeroizing::new)
     .map_err(|_| HpkeFailed)

@@ -2,6 +2,7 @@
 
 use crate::checkpoint::{CheckpointError, CosignatureError, SignedCheckpoint};
 use crate::draft::FederationId;
+use crate::fork::ForkProof;
 use crate::hash::Hash;
 use crate::identity::PublicKey;
 use crate::rejected::Rejected;
@@ -54,26 +55,19 @@ pub enum AppendError {
 
 /// The coordinator signed something that does not fit what it signed before, or what it sent.
 ///
-/// Where two checkpoints are carried, both are under the coordinator's signature: keep them, they are
-/// evidence that others can check.
+/// Where two checkpoints are carried, both are under the coordinator's signature: keep them.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Diverged {
-    /// Two different logs of the same size. Proof of a fork by itself.
-    #[error("the coordinator signed two different logs: {ours}, and {theirs}")]
-    Fork {
+    /// Two logs, or one whose history was rewritten. The proof convicts by itself: show it to everybody.
+    #[error("the coordinator signed two logs that do not fit: {0}")]
+    Fork(Box<ForkProof>),
+    /// A larger log, without the proof that it begins with ours. The coordinator alone can say whether it
+    /// does: with its entries from 0 on, [`crate::Replica::prove_fork`] tells.
+    #[error("the coordinator does not show that its log of {theirs} begins with ours of {ours}")]
+    Unreconciled {
         /// The checkpoint this replica follows.
         ours: Box<SignedCheckpoint>,
-        /// The other.
-        theirs: Box<SignedCheckpoint>,
-    },
-    /// An earlier or later log that is not a part or an extension of ours.
-    #[error(
-        "the coordinator rewrote history: it signed {ours}, and then {theirs}, which does not fit"
-    )]
-    Rewritten {
-        /// The checkpoint this replica follows.
-        ours: Box<SignedCheckpoint>,
-        /// The one that does not fit.
+        /// The larger one.
         theirs: Box<SignedCheckpoint>,
     },
     /// An older part of our log: a coordinator restored from a backup, or a message that came late.
@@ -95,7 +89,7 @@ pub enum Diverged {
         theirs: Box<SignedCheckpoint>,
     },
     /// The entries do not lead to the signed root. Either they were altered on the way, or history was
-    /// rewritten: [`crate::Replica::check_consistency`] tells which.
+    /// rewritten: [`crate::Replica::check_consistency`] or [`crate::Replica::prove_fork`] tells which.
     #[error(
         "the entries do not lead to the signed log of {theirs}: fetch them again, then ask for a proof"
     )]

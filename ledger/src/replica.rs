@@ -9,8 +9,10 @@ use crate::diverged::{AppendError, Diverged};
 use crate::draft::FederationId;
 use crate::entry::signed::SignedEntry;
 use crate::event::Event;
+use crate::fork::ForkProof;
 use crate::hash::Hash;
 use crate::identity::{PublicKey, SigningIdentity};
+use crate::kept::KeptCheckpoints;
 use crate::parallel::verify_signatures;
 use crate::rejected::Rejected;
 use crate::state::State;
@@ -46,6 +48,7 @@ pub struct Replica {
     state: State,
     tree: Tree,
     checkpoint: Option<SignedCheckpoint>,
+    kept: KeptCheckpoints,
 }
 
 /// Entries applied to a copy of the state, not yet part of the log.
@@ -67,6 +70,7 @@ impl Replica {
             state: State::new(),
             tree: Tree::default(),
             checkpoint: None,
+            kept: KeptCheckpoints::default(),
         }
     }
 
@@ -98,6 +102,17 @@ impl Replica {
     /// The newest checkpoint; `None` while there is no entry.
     pub fn checkpoint(&self) -> Option<&SignedCheckpoint> {
         self.checkpoint.as_ref()
+    }
+
+    /// The checkpoint of `size` entries with the cosignatures it has so far; `None` for a size at which no
+    /// append ended, and for all but the last [`crate::KEPT_CHECKPOINTS`].
+    pub fn checkpoint_at(&self, size: u64) -> Option<&CosignedCheckpoint> {
+        self.kept.at(size)
+    }
+
+    /// The kept checkpoints, newest first.
+    pub fn checkpoints(&self) -> impl Iterator<Item = &CosignedCheckpoint> {
+        self.kept.newest_first()
     }
 
     /// The proof that entry `index` is in the log of the first `size` entries.
@@ -150,7 +165,7 @@ impl Replica {
     /// Where a checkpoint stands to this replica, as far as can be said without the entries.
     ///
     /// # Errors
-    /// [`Diverged::Fork`], [`Diverged::Rewritten`] or [`Diverged::RolledBack`]; not this log's note.
+    /// [`Diverged::Fork`] or [`Diverged::RolledBack`]; not this log's note.
     pub fn compare(&self, note: &str) -> Result<Standing, AppendError> {
         let theirs = self.parse(note)?;
         self.standing(&theirs)
@@ -159,7 +174,7 @@ impl Replica {
     /// Checks by an RFC 6962 proof that a larger checkpoint extends this replica's log.
     ///
     /// # Errors
-    /// [`Diverged::Rewritten`] when it does not; as [`Replica::compare`] otherwise.
+    /// [`Diverged::Unreconciled`] when it does not; as [`Replica::compare`] otherwise.
     pub fn check_consistency(&self, note: &str, proof: &[Hash]) -> Result<(), AppendError> {
         let theirs = self.parse(note)?;
         let Standing::Ahead { .. } = self.standing(&theirs)? else {
@@ -170,12 +185,46 @@ impl Replica {
         };
         let (old, new) = (ours.checkpoint(), theirs.checkpoint());
         verify_consistency(proof, old.size, &old.root, new.size, &new.root).map_err(|_| {
-            Diverged::Rewritten {
+            Diverged::Unreconciled {
                 ours: Box::new(ours.clone()),
                 theirs: Box::new(theirs.clone()),
             }
             .into()
         })
+    }
+
+    /// Whether the log of a checkpoint larger than ours is another one, by its entries (canonical bytes) from
+    /// 0 on; `None` if it begins with ours, so that nothing is wrong but what was sent before.
+    ///
+    /// # Errors
+    /// [`Diverged::WrongEntries`] or [`Diverged::Count`] when the entries are not those of the checkpoint; as
+    /// [`Replica::compare`] otherwise.
+    pub fn prove_fork(
+        &self,
+        note: &str,
+        entries: impl IntoIterator<Item = impl AsRef<[u8]>>,
+    ) -> Result<Option<ForkProof>, AppendError> {
+        let theirs = self.parse(note)?;
+        let (Standing::Ahead { .. }, Some(ours)) = (self.standing(&theirs)?, &self.checkpoint)
+        else {
+            return Ok(None);
+        };
+        let mut tree = Tree::default();
+        for entry in entries {
+            let growth = tree.growth(std::iter::once(entry.as_ref()));
+            tree.grow(growth);
+        }
+        let needed = theirs.checkpoint().size;
+        if tree.size() != needed {
+            return Err(Diverged::Count {
+                given: tree.size(),
+                needed,
+                theirs: Box::new(theirs),
+            }
+            .into());
+        }
+        self.check_root(&theirs, tree.root())?;
+        Ok(rewritten(ours, &theirs, &tree))
     }
 
     /// The word of `identity`, one of the participants, that it replayed the log to exactly this checkpoint,
@@ -212,23 +261,47 @@ impl Replica {
         Ok(cosigned)
     }
 
-    pub(crate) fn parse_cosigned(
+    /// The checkpoint of `size` entries with one more cosignature, not kept yet; `None` if it was there.
+    pub(crate) fn with_cosignature(
+        &self,
+        size: u64,
+        line: &str,
+    ) -> Result<Option<CosignedCheckpoint>, AppendError> {
+        Ok(self.kept.with(size, line, &self.state)?)
+    }
+
+    /// The cosignatures in a note that `state` knows the signers of, and those kept; `None` if there is nothing new.
+    pub(crate) fn with_cosignatures_of(
         &self,
         note: &str,
         state: &State,
-    ) -> Result<CosignedCheckpoint, AppendError> {
+    ) -> Result<Option<CosignedCheckpoint>, AppendError> {
+        let cosigned = self.parse_cosigned(note, state)?;
+        Ok(self.kept.merged(cosigned, state)?)
+    }
+
+    /// Keeps cosignatures that are durable by now.
+    pub(crate) fn keep(&mut self, cosigned: CosignedCheckpoint) {
+        self.kept.keep(cosigned);
+    }
+
+    /// Takes over a stored checkpoint and its cosignatures, once the log is read back.
+    pub(crate) fn adopt_cosigned(&mut self, note: &str) -> Result<(), AppendError> {
+        let cosigned = self.parse_cosigned(note, &self.state)?;
+        match self.standing(cosigned.signed()) {
+            Ok(Standing::Equal) | Err(AppendError::Diverged(Diverged::RolledBack { .. })) => {
+                self.kept.keep(cosigned);
+                Ok(())
+            }
+            Ok(Standing::Ahead { .. }) => Err(self.not_there(cosigned.signed())),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn parse_cosigned(&self, note: &str, state: &State) -> Result<CosignedCheckpoint, AppendError> {
         self.parse(note)?;
         let key_of = |participant| state.cosigner_key(participant);
         Ok(CosignedCheckpoint::parse(note, &self.coordinator, key_of)?)
-    }
-
-    /// Whether a checkpoint no larger than this log is of it.
-    pub(crate) fn check_is_part(&self, signed: &SignedCheckpoint) -> Result<(), AppendError> {
-        match self.standing(signed) {
-            Ok(Standing::Equal) | Err(AppendError::Diverged(Diverged::RolledBack { .. })) => Ok(()),
-            Ok(Standing::Ahead { .. }) => Err(self.not_there(signed)),
-            Err(error) => Err(error),
-        }
     }
 
     fn check_is_ours(&self, signed: &SignedCheckpoint) -> Result<(), AppendError> {
@@ -279,6 +352,7 @@ impl Replica {
             .into());
         }
         self.hold_against(&theirs, self.root(), self.state.root())?;
+        self.kept.keep_signed(&theirs);
         self.checkpoint = Some(theirs);
         Ok(())
     }
@@ -342,14 +416,7 @@ impl Replica {
         // The tree first: entries that the coordinator did not sign are not held against it.
         let encoded: Vec<Vec<u8>> = entries.iter().map(SignedEntry::encode).collect();
         let growth = self.tree.growth(encoded.iter().map(Vec::as_slice));
-        if self.tree.root_after(&growth) != theirs.checkpoint().root {
-            let ours = self.checkpoint.clone().map(Box::new);
-            return Err(Diverged::WrongEntries {
-                ours,
-                theirs: Box::new(theirs),
-            }
-            .into());
-        }
+        self.check_root(&theirs, self.tree.root_after(&growth))?;
         let (state, growth, encoded, appended) = self.try_entries(entries)?;
         self.check_genesis(&state)?;
         self.hold_against(&theirs, theirs.checkpoint().root, state.root())?;
@@ -367,6 +434,7 @@ impl Replica {
         self.federation = prepared.state.federation_id();
         self.state = prepared.state;
         self.tree.grow(prepared.growth);
+        self.kept.keep_signed(&prepared.checkpoint);
         self.checkpoint = Some(prepared.checkpoint);
         prepared.appended
     }
@@ -443,34 +511,35 @@ impl Replica {
         if let Some(entries) = found.size.checked_sub(size).filter(|entries| *entries > 0) {
             return Ok(Standing::Ahead { entries });
         }
-        let (ours_boxed, theirs_boxed) = (Box::new(ours.clone()), Box::new(theirs.clone()));
-        if found.size == size {
-            let same = found.root == ours.checkpoint().root
-                && found.state_root == ours.checkpoint().state_root;
-            return if same {
-                Ok(Standing::Equal)
-            } else {
-                Err(Diverged::Fork {
-                    ours: ours_boxed,
-                    theirs: theirs_boxed,
-                }
-                .into())
-            };
-        }
-        let part_of_ours = self
-            .tree
-            .root_at(found.size)
-            .is_ok_and(|root| root == found.root);
-        Err(if part_of_ours {
-            Diverged::RolledBack {
-                ours: ours_boxed,
-                theirs: theirs_boxed,
-            }
+        let before = if found.size == size {
+            Some(ours)
         } else {
-            Diverged::Rewritten {
-                ours: ours_boxed,
-                theirs: theirs_boxed,
-            }
+            self.kept.at(found.size).map(CosignedCheckpoint::signed)
+        };
+        let fork = before
+            .and_then(|before| ForkProof::of_one_size(before.clone(), theirs.clone()).ok())
+            .or_else(|| rewritten(theirs, ours, &self.tree));
+        if let Some(proof) = fork {
+            return Err(Diverged::Fork(Box::new(proof)).into());
+        }
+        if found.size == size {
+            return Ok(Standing::Equal);
+        }
+        Err(Diverged::RolledBack {
+            ours: Box::new(ours.clone()),
+            theirs: Box::new(theirs.clone()),
+        }
+        .into())
+    }
+
+    /// Whether the signed root is the one the entries lead to.
+    fn check_root(&self, theirs: &SignedCheckpoint, root: Hash) -> Result<(), AppendError> {
+        if theirs.checkpoint().root == root {
+            return Ok(());
+        }
+        Err(Diverged::WrongEntries {
+            ours: self.checkpoint.clone().map(Box::new),
+            theirs: Box::new(theirs.clone()),
         }
         .into())
     }
@@ -481,14 +550,7 @@ impl Replica {
         root: Hash,
         state_root: Hash,
     ) -> Result<(), AppendError> {
-        if theirs.checkpoint().root != root {
-            let ours = self.checkpoint.clone().map(Box::new);
-            return Err(Diverged::WrongEntries {
-                ours,
-                theirs: Box::new(theirs.clone()),
-            }
-            .into());
-        }
+        self.check_root(theirs, root)?;
         if theirs.checkpoint().state_root != state_root {
             return Err(Diverged::WrongState {
                 ours: state_root,
@@ -498,4 +560,17 @@ impl Replica {
         }
         Ok(())
     }
+}
+
+/// The proof that the larger of two checkpoints is of another log, by the tree of the larger; `None` if that
+/// begins with the smaller one, or is none larger.
+fn rewritten(
+    smaller: &SignedCheckpoint,
+    larger: &SignedCheckpoint,
+    tree: &Tree,
+) -> Option<ForkProof> {
+    let (at, size) = (smaller.checkpoint().size, larger.checkpoint().size);
+    let found = tree.root_at(at).ok()?;
+    let consistency = tree.prove_consistency(at, size).ok()?;
+    ForkProof::of_two_sizes(smaller.clone(), larger.clone(), found, consistency).ok()
 }

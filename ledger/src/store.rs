@@ -20,7 +20,6 @@
 mod crash_tests;
 mod error;
 mod file;
-mod kept;
 mod report;
 
 use crate::checkpoint::{
@@ -29,6 +28,7 @@ use crate::checkpoint::{
 use crate::diverged::AppendError;
 use crate::draft::FederationId;
 use crate::entry::signed::SignedEntry;
+use crate::fork::ForkProof;
 use crate::hash::Hash;
 use crate::identity::{PublicKey, SigningIdentity};
 use crate::replica::{Appended, Prepared, Replica, Standing};
@@ -36,8 +36,6 @@ use crate::state::State;
 use crate::tree::{Proof, ProofError};
 pub use error::StoreError;
 use file::LogFile;
-pub use kept::KEPT_CHECKPOINTS;
-use kept::KeptCheckpoints;
 pub use report::{Report, read, verify};
 use std::path::Path;
 use std::sync::Arc;
@@ -49,7 +47,6 @@ pub const FILE_NAME: &str = "ledger.redb";
 pub struct LedgerStore {
     file: LogFile,
     replica: Replica,
-    kept: KeptCheckpoints,
     /// `Some` for the coordinator, who signs checkpoints.
     signer: Option<Arc<SigningIdentity>>,
     /// Set when a commit failed: what the disk holds is not known any more.
@@ -64,12 +61,7 @@ impl LedgerStore {
     pub fn create(path: &Path, signer: Arc<SigningIdentity>) -> Result<Self, StoreError> {
         let file = LogFile::create(path, &signer.public(), None)?;
         let replica = Replica::new(signer.public(), None);
-        Ok(Self::with(
-            file,
-            replica,
-            KeptCheckpoints::default(),
-            Some(signer),
-        ))
+        Ok(Self::with(file, replica, Some(signer)))
     }
 
     /// The coordinator's existing log, verified.
@@ -78,8 +70,8 @@ impl LedgerStore {
     /// When it is damaged, of another coordinator, or open in another process.
     pub fn open(path: &Path, signer: Arc<SigningIdentity>) -> Result<Self, StoreError> {
         let file = LogFile::open(path)?;
-        let (replica, kept) = file.load(&signer.public())?;
-        Ok(Self::with(file, replica, kept, Some(signer)))
+        let replica = file.load(&signer.public())?;
+        Ok(Self::with(file, replica, Some(signer)))
     }
 
     /// A new, empty replica of the federation that was joined.
@@ -93,7 +85,7 @@ impl LedgerStore {
     ) -> Result<Self, StoreError> {
         let file = LogFile::create(path, &coordinator, Some(&federation))?;
         let replica = Replica::new(coordinator, Some(federation));
-        Ok(Self::with(file, replica, KeptCheckpoints::default(), None))
+        Ok(Self::with(file, replica, None))
     }
 
     /// An existing replica, verified.
@@ -102,20 +94,14 @@ impl LedgerStore {
     /// When it is damaged, of another coordinator, or open in another process.
     pub fn open_replica(path: &Path, coordinator: PublicKey) -> Result<Self, StoreError> {
         let file = LogFile::open(path)?;
-        let (replica, kept) = file.load(&coordinator)?;
-        Ok(Self::with(file, replica, kept, None))
+        let replica = file.load(&coordinator)?;
+        Ok(Self::with(file, replica, None))
     }
 
-    fn with(
-        file: LogFile,
-        replica: Replica,
-        kept: KeptCheckpoints,
-        signer: Option<Arc<SigningIdentity>>,
-    ) -> Self {
+    fn with(file: LogFile, replica: Replica, signer: Option<Arc<SigningIdentity>>) -> Self {
         Self {
             file,
             replica,
-            kept,
             signer,
             uncertain: false,
         }
@@ -150,16 +136,12 @@ impl LedgerStore {
             Some(prepared) => &prepared.state,
             None => self.replica.state(),
         };
-        let cosigned = self.replica.parse_cosigned(note, state)?;
-        let cosigned = self
-            .kept
-            .merged(cosigned, state)
-            .map_err(AppendError::from)?;
+        let cosigned = self.replica.with_cosignatures_of(note, state)?;
         self.write(prepared, cosigned)
     }
 
     /// Keeps a participant's cosignature of the checkpoint of `size` entries, one of the last
-    /// [`KEPT_CHECKPOINTS`]; on disk when this returns. Giving one again changes nothing.
+    /// [`crate::KEPT_CHECKPOINTS`]; on disk when this returns. Giving one again changes nothing.
     ///
     /// # Errors
     /// [`StoreError::Append`] with a [`crate::CosignatureError`] changed nothing; after any other error open
@@ -170,11 +152,7 @@ impl LedgerStore {
         line: &str,
     ) -> Result<CosignatureAdded, StoreError> {
         self.check_certain()?;
-        let cosigned = self
-            .kept
-            .with(size, line, self.replica.state())
-            .map_err(AppendError::from)?;
-        let Some(cosigned) = cosigned else {
+        let Some(cosigned) = self.replica.with_cosignature(size, line)? else {
             return Ok(CosignatureAdded::Known);
         };
         self.write(None, Some(cosigned))?;
@@ -200,14 +178,11 @@ impl LedgerStore {
         }
         // The transaction is on disk. A crash from here on loses nothing: opening replays it.
         let appended = match prepared {
-            Some(prepared) => {
-                self.kept.keep_signed(&prepared.checkpoint);
-                self.replica.commit(prepared)
-            }
+            Some(prepared) => self.replica.commit(prepared),
             None => self.replica.nothing(),
         };
         if let Some(cosigned) = cosigned {
-            self.kept.keep(cosigned);
+            self.replica.keep(cosigned);
         }
         Ok(appended)
     }
@@ -246,14 +221,14 @@ impl LedgerStore {
     }
 
     /// The checkpoint of `size` entries with the cosignatures it has so far; `None` for a size at which no
-    /// append ended, and for all but the last [`KEPT_CHECKPOINTS`].
+    /// append ended, and for all but the last [`crate::KEPT_CHECKPOINTS`].
     pub fn cosigned(&self, size: u64) -> Option<&CosignedCheckpoint> {
-        self.kept.at(size)
+        self.replica.checkpoint_at(size)
     }
 
     /// The kept checkpoints, newest first.
     pub fn checkpoints(&self) -> impl Iterator<Item = &CosignedCheckpoint> {
-        self.kept.newest_first()
+        self.replica.checkpoints()
     }
 
     /// See [`Replica::cosign`].
@@ -305,6 +280,18 @@ impl LedgerStore {
     /// See there.
     pub fn check_consistency(&self, note: &str, proof: &[Hash]) -> Result<(), AppendError> {
         self.replica.check_consistency(note, proof)
+    }
+
+    /// See [`Replica::prove_fork`].
+    ///
+    /// # Errors
+    /// See there.
+    pub fn prove_fork(
+        &self,
+        note: &str,
+        entries: impl IntoIterator<Item = impl AsRef<[u8]>>,
+    ) -> Result<Option<ForkProof>, AppendError> {
+        self.replica.prove_fork(note, entries)
     }
 
     /// See [`Replica::prove_inclusion`].

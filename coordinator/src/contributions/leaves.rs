@@ -20,7 +20,7 @@ pub(crate) struct Leaves {
     pub(crate) share_hashes: Vec<Hash>,
     /// Hash of the linear hash.
     pub(crate) linear_hash_hash: Hash,
-    /// The linear hash; empty if the payload has none.
+    /// The linear hash.
     pub(crate) linear_hash: Vec<u8>,
 }
 
@@ -56,7 +56,7 @@ impl Contributions {
         let check = check_file(payload, &mut self.ciphertext(round, participant)?)
             .map_err(CoordinatorError::io("read", path))?;
         Ok(check.finish().is_ok_and(|checked| {
-            checked.chunks_root == leaves.chunks_root && checked.linear_hash == leaves.linear_hash
+            checked.chunks_root == leaves.chunks_root && checked.linear_hash.to_bytes() == leaves.linear_hash
         }))
     }
 }

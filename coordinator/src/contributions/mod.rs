@@ -41,7 +41,7 @@ pub(crate) struct Header {
     pub(crate) entry: Vec<u8>,
     /// One sealed key share a seat, in seat order.
     pub(crate) sealed_shares: Vec<Vec<u8>>,
-    /// The linear hash of the ciphertext's digits; empty if the payload has none.
+    /// The linear hash of the ciphertext's digits.
     pub(crate) linear_hash: Vec<u8>,
 }
 

@@ -13,7 +13,7 @@ use super::{Contributions, Header, Leaves, create_directory};
 use crate::{
     durable::{self, Readers},
     error::CoordinatorError,
-    payload::{Check, Invalid, Payload},
+    payload::{Check, Checked, Invalid, Payload},
 };
 
 /// Bytes read at once when a part that was stored earlier is checked.
@@ -182,20 +182,23 @@ impl Upload {
             Some(check) => check,
             None => self.check_stored()?,
         };
-        let checked = check.finish()?;
-        if checked.linear_hash != self.header.linear_hash {
+        let Checked {
+            chunks_root,
+            linear_hash,
+        } = check.finish()?;
+        if linear_hash.to_bytes() != self.header.linear_hash {
             return Err(UploadError::LinearHash);
         }
         let leaves = Leaves {
-            chunks_root: checked.chunks_root,
+            chunks_root,
             share_hashes: self
                 .header
                 .sealed_shares
                 .iter()
                 .map(|sealed| share_hash(sealed))
                 .collect(),
-            linear_hash_hash: checked.linear_hash_hash,
-            linear_hash: checked.linear_hash,
+            linear_hash_hash: linear_hash.digest(),
+            linear_hash: linear_hash.to_bytes(),
         };
         let commitment = ContributionCommitment::new(
             self.payload.params(),

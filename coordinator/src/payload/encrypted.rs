@@ -80,11 +80,9 @@ impl Check {
             actual: usize::try_from(wrong.actual).unwrap_or(usize::MAX),
         };
         let chunks_root = self.hasher.finish().map_err(length)?;
-        let linear_hash = self.linear.finish().map_err(length)?;
         Ok(Checked {
             chunks_root,
-            linear_hash_hash: linear_hash.digest(),
-            linear_hash: linear_hash.to_bytes(),
+            linear_hash: self.linear.finish().map_err(length)?,
         })
     }
 }

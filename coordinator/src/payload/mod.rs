@@ -14,7 +14,7 @@ mod tests;
 use std::{io::Read, path::Path};
 
 use unsilo_fhe::{
-    Params, ParamsLiteral, Permutation, Projections, RoundContext, aggregate::AggregateError,
+    LinearHash, Params, ParamsLiteral, Permutation, Projections, RoundContext, aggregate::AggregateError,
     pack::CiphertextError,
 };
 
@@ -47,14 +47,12 @@ pub(crate) enum Invalid {
     NotFinite(usize),
 }
 
-/// What the bytes of a contribution turned out to be.
+/// What the bytes of a contribution hash to.
 pub(crate) struct Checked {
     /// The Merkle root of the chunks.
     pub(crate) chunks_root: [u8; 32],
-    /// The linear hash; empty if the payload has none.
-    pub(crate) linear_hash: Vec<u8>,
-    /// Its hash, as the signed root covers it.
-    pub(crate) linear_hash_hash: [u8; 32],
+    /// The linear hash; of nothing if the payload has none.
+    pub(crate) linear_hash: LinearHash,
 }
 
 /// An opened sum.

@@ -6,7 +6,7 @@
 use std::{io::Read, path::Path};
 
 use sha2::{Digest, Sha256};
-use unsilo_fhe::Params;
+use unsilo_fhe::{LinearHash, Params};
 
 use super::{Checked, Invalid, MARKER, OpenError, Opened, Opening};
 use crate::{
@@ -80,8 +80,7 @@ impl Check {
             Some(entry) => Err(Invalid::NotFinite(entry)),
             None => Ok(Checked {
                 chunks_root: self.hasher.finalize().into(),
-                linear_hash: Vec::new(),
-                linear_hash_hash: [0; 32],
+                linear_hash: LinearHash::zero(),
             }),
         }
     }

@@ -1,9 +1,12 @@
 //! Everything that can be tested from outside, in one binary.
 
 mod algebra;
+mod check;
+mod checking;
 mod decoding;
 mod fedavg;
 mod federation;
 mod opening;
 mod secrecy;
 mod vectors;
+mod verifiable_sum;

@@ -10,7 +10,6 @@
 )]
 
 use super::file::LogFile;
-use super::kept::KeptCheckpoints;
 use super::{LedgerStore, StoreError};
 use crate::hash::{Domain, Hash, Xof};
 use crate::replica::Replica;
@@ -149,7 +148,7 @@ fn create(disk: &SharedDisk) -> LedgerStore {
         .expect("a sound disk");
     let file = LogFile::initialise(database, &signer.public(), None).expect("a sound disk");
     let replica = Replica::new(signer.public(), None);
-    LedgerStore::with(file, replica, KeptCheckpoints::default(), Some(signer))
+    LedgerStore::with(file, replica, Some(signer))
 }
 
 fn reopen(image: Vec<u8>) -> Result<LedgerStore, StoreError> {
@@ -160,8 +159,8 @@ fn reopen(image: Vec<u8>) -> Result<LedgerStore, StoreError> {
         .create_with_backend(SharedDisk::holding(image))
         .map_err(StoreError::database)?;
     let file = LogFile::Writable(database);
-    let (replica, kept) = file.load(&signer.public())?;
-    Ok(LedgerStore::with(file, replica, kept, Some(signer)))
+    let replica = file.load(&signer.public())?;
+    Ok(LedgerStore::with(file, replica, Some(signer)))
 }
 
 /// A log with `known` of the world's entries on a disk that works so far.

@@ -1,12 +1,11 @@
 //! The redb file: tables, transactions, and reading everything back.
 
 use super::StoreError;
-use super::kept::{KEPT_CHECKPOINTS, KeptCheckpoints};
 use crate::checkpoint::CosignedCheckpoint;
-use crate::diverged::AppendError;
 use crate::draft::FederationId;
 use crate::entry::signed::SignedEntry;
 use crate::identity::PublicKey;
+use crate::kept::KEPT_CHECKPOINTS;
 use crate::replica::Replica;
 use redb::{
     Builder, ConcurrencyMode, Database, DatabaseError, Durability, ReadOnlyDatabase,
@@ -202,10 +201,7 @@ impl LogFile {
     }
 
     /// Reads and verifies the whole log, as one snapshot.
-    pub(super) fn load(
-        &self,
-        expected: &PublicKey,
-    ) -> Result<(Replica, KeptCheckpoints), StoreError> {
+    pub(super) fn load(&self, expected: &PublicKey) -> Result<Replica, StoreError> {
         let found = self.coordinator()?;
         if found != *expected {
             return Err(StoreError::OtherCoordinator {
@@ -221,7 +217,7 @@ impl LogFile {
     pub(super) fn load_each(
         &self,
         mut visit: impl FnMut(u64, &SignedEntry),
-    ) -> Result<(Replica, KeptCheckpoints), StoreError> {
+    ) -> Result<Replica, StoreError> {
         let transaction = self.read()?;
         let about = About::read(&transaction)?;
         let mut replica = Replica::new(about.coordinator, about.federation);
@@ -251,8 +247,8 @@ impl LogFile {
                 });
             }
         }
-        let kept = kept(&transaction, &replica)?;
-        Ok((replica, kept))
+        load_cosigned(&transaction, &mut replica)?;
+        Ok(replica)
     }
 
     pub(super) fn coordinator(&self) -> Result<PublicKey, StoreError> {
@@ -308,28 +304,19 @@ pub(super) struct NewEntries<'a> {
     pub(super) note: &'a str,
 }
 
-/// The checkpoints that can still be cosigned: those cosigned before, and the newest.
-fn kept(transaction: &ReadTransaction, replica: &Replica) -> Result<KeptCheckpoints, StoreError> {
+/// Reads back what participants cosigned.
+fn load_cosigned(transaction: &ReadTransaction, replica: &mut Replica) -> Result<(), StoreError> {
     let table = transaction
         .open_table(COSIGNED)
         .map_err(StoreError::database)?;
-    let mut kept = KeptCheckpoints::default();
     for row in table.iter().map_err(StoreError::database)? {
         let (_, note) = row.map_err(StoreError::database)?;
         let note = std::str::from_utf8(note.value()).map_err(|_| StoreError::Damaged {
             reason: "a cosigned checkpoint is not text".to_owned(),
         })?;
-        let check = || -> Result<CosignedCheckpoint, AppendError> {
-            let cosigned = replica.parse_cosigned(note, replica.state())?;
-            replica.check_is_part(cosigned.signed())?;
-            Ok(cosigned)
-        };
-        kept.keep(check().map_err(StoreError::Altered)?);
+        replica.adopt_cosigned(note).map_err(StoreError::Altered)?;
     }
-    if let Some(newest) = replica.checkpoint() {
-        kept.keep_signed(newest);
-    }
-    Ok(kept)
+    Ok(())
 }
 
 /// Entries read back together, so that their signatures can be verified on all cores.

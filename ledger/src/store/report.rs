@@ -47,10 +47,7 @@ pub struct Report {
 pub fn read(path: &Path, each: impl FnMut(u64, &SignedEntry)) -> Result<Replica, StoreError> {
     // redb trusts a file that it opens for reading and says that damaged pages may make it panic. A
     // panic leaves nothing half done: all that was built in here is dropped.
-    let read = AssertUnwindSafe(|| {
-        let (replica, _) = LogFile::open_read_only(path)?.load_each(each)?;
-        Ok(replica)
-    });
+    let read = AssertUnwindSafe(|| LogFile::open_read_only(path)?.load_each(each));
     catch_unwind(read).unwrap_or_else(|_| {
         Err(StoreError::Damaged {
             reason: "its pages contradict each other".to_owned(),

@@ -8,6 +8,7 @@ mod coordinator_power;
 mod cosignatures;
 mod draws;
 mod encoding;
+mod forks;
 mod founding;
 mod opening;
 mod properties;

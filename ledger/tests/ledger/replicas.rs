@@ -116,9 +116,9 @@ fn a_fork_is_noticed_and_both_checkpoints_are_kept() {
         .append_verified(&world.log[3..4], &note(&one))
         .expect("honest so far");
     match diverged(replica.compare(&note(&other))) {
-        Diverged::Fork { ours, theirs } => {
-            assert_eq!(ours.note(), note(&one));
-            assert_eq!(theirs.note(), note(&other));
+        Diverged::Fork(proof) => {
+            let kept = proof.checkpoints().map(|checkpoint| checkpoint.note());
+            assert_eq!(kept, [note(&one), note(&other)]);
         }
         found => panic!("{found}"),
     }
@@ -134,7 +134,7 @@ fn two_books_over_the_same_entries_are_a_fork_too() {
     let theirs = theirs.sign(&coordinator()).expect("well-formed");
     assert!(matches!(
         diverged(replica.compare(theirs.note())),
-        Diverged::Fork { .. }
+        Diverged::Fork(_)
     ));
     drop(log);
 }
@@ -155,7 +155,7 @@ fn rewritten_history_is_noticed_by_the_proof_that_is_missing() {
     );
     let proof = rewritten.prove_consistency(4, 6).expect("in range");
     match diverged(replica.check_consistency(&note(&rewritten), &proof)) {
-        Diverged::Rewritten { ours, theirs } => {
+        Diverged::Unreconciled { ours, theirs } => {
             assert_eq!((ours.checkpoint().size, theirs.checkpoint().size), (4, 6))
         }
         found => panic!("{found}"),
@@ -180,7 +180,7 @@ fn an_honest_extension_has_its_proof() {
         .expect("an extension");
     assert!(matches!(
         diverged(replica.check_consistency(&note(&log), &[])),
-        Diverged::Rewritten { .. }
+        Diverged::Unreconciled { .. }
     ));
 }
 
@@ -200,7 +200,7 @@ fn a_coordinator_restored_from_a_backup_is_noticed() {
     other.append(&entry, &coordinator()).expect("allowed");
     assert!(matches!(
         diverged(replica.compare(&note(&other))),
-        Diverged::Rewritten { .. }
+        Diverged::Fork(_)
     ));
     replica
         .append_verified(&world.log[4..], &note(&log))

@@ -131,9 +131,7 @@ impl LedgerReplica {
         }
         let proof = matches!(
             error,
-            unsilo_ledger::AppendError::Diverged(
-                Diverged::Fork { .. } | Diverged::Rewritten { .. } | Diverged::WrongState { .. }
-            )
+            unsilo_ledger::AppendError::Diverged(Diverged::Fork(_) | Diverged::WrongState { .. })
         );
         tracing::error!(%error, proof, "the coordinator's ledger does not fit the replica");
         Alarm::Fork {

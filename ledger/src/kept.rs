@@ -12,34 +12,34 @@ pub const KEPT_CHECKPOINTS: usize = 1_024;
 
 /// By size.
 #[derive(Clone, Default)]
-pub(super) struct KeptCheckpoints(BTreeMap<u64, CosignedCheckpoint>);
+pub(crate) struct KeptCheckpoints(BTreeMap<u64, CosignedCheckpoint>);
 
 impl KeptCheckpoints {
     /// Keeps one more checkpoint, which is not of a size kept already, or adds what this one has to it.
-    pub(super) fn keep(&mut self, cosigned: CosignedCheckpoint) {
+    pub(crate) fn keep(&mut self, cosigned: CosignedCheckpoint) {
         self.0.insert(cosigned.checkpoint().size, cosigned);
         while self.0.len() > KEPT_CHECKPOINTS {
             self.0.pop_first();
         }
     }
 
-    pub(super) fn keep_signed(&mut self, signed: &SignedCheckpoint) {
+    pub(crate) fn keep_signed(&mut self, signed: &SignedCheckpoint) {
         if !self.0.contains_key(&signed.checkpoint().size) {
             self.keep(CosignedCheckpoint::new(signed.clone()));
         }
     }
 
-    pub(super) fn at(&self, size: u64) -> Option<&CosignedCheckpoint> {
+    pub(crate) fn at(&self, size: u64) -> Option<&CosignedCheckpoint> {
         self.0.get(&size)
     }
 
     /// Newest first.
-    pub(super) fn newest_first(&self) -> impl Iterator<Item = &CosignedCheckpoint> {
+    pub(crate) fn newest_first(&self) -> impl Iterator<Item = &CosignedCheckpoint> {
         self.0.values().rev()
     }
 
     /// The checkpoint of `size` entries with one more cosignature, not kept yet; `None` if it was there.
-    pub(super) fn with(
+    pub(crate) fn with(
         &self,
         size: u64,
         line: &str,
@@ -60,7 +60,7 @@ impl KeptCheckpoints {
     }
 
     /// `cosigned`, which the coordinator sent, together with what is kept of its size; `None` if it says nothing new.
-    pub(super) fn merged(
+    pub(crate) fn merged(
         &self,
         mut cosigned: CosignedCheckpoint,
         state: &State,

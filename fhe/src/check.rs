@@ -1,0 +1,298 @@
+//! The check of a round: which contributions are accepted, by a rule that every member evaluates alike.
+//!
+//! From the members' sheets of answers the committee decodes `y_jk = <row(A_k), s_j>`, and with the published `X_jk` the projections
+//! `x_jk = X_jk - y_jk = Delta·<r_k, m_j> + <r_k, e_j>`. A contribution that does not match its shares, wraps around or is too long
+//! gives garbage or a long sketch, and is rejected: no zero-knowledge proof is needed.
+
+mod bounds;
+mod sheet;
+mod sketch;
+mod table;
+
+pub use sheet::{
+    AnswerSheet, ReceivedSheet, SEALED_SHEET_KEY_BYTES, SealedSheet, SheetError, sealed_sheet_bytes,
+};
+pub use sketch::{EqualityError, Verdict, verify_projections_of_sum};
+pub use table::{ProjectionTable, TableError};
+
+use crate::{
+    committee::MAX_MEMBERS,
+    decode::{Decoded, Interpolation},
+    modular::{centre, subtract},
+    projection::{PROJECTIONS, Projections},
+};
+use bounds::Bounds;
+use rayon::prelude::*;
+use sketch::Sketch;
+use std::collections::BTreeMap;
+use thiserror::Error;
+
+/// Why a contribution is left out of the accepted set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RejectionReason {
+    /// The answers of a seat that is not erased lie off the decoded polynomial, or it has no usable share. Blames nobody
+    /// by itself: on appeal the dealer shows the one disputed share.
+    BadPair,
+    /// The answers contradict each other in more places than can be located. Blames nobody.
+    Undecodable,
+    /// A projection is larger than any of an update within the clip norm: the ciphertext does not match its shares, is
+    /// no encryption, wraps around, or is far too long.
+    OutOfRange,
+    /// The projections together are longer than those of an update within the clip norm.
+    TooLong,
+}
+
+impl RejectionReason {
+    /// The number it has on the wire and in the ledger.
+    #[must_use]
+    pub fn code(self) -> u8 {
+        match self {
+            Self::BadPair => 1,
+            Self::Undecodable => 2,
+            Self::OutOfRange => 3,
+            Self::TooLong => 4,
+        }
+    }
+
+    /// The reason with that number.
+    #[must_use]
+    pub fn from_code(code: u8) -> Option<Self> {
+        [
+            Self::BadPair,
+            Self::Undecodable,
+            Self::OutOfRange,
+            Self::TooLong,
+        ]
+        .into_iter()
+        .find(|reason| reason.code() == code)
+    }
+}
+
+impl std::fmt::Display for RejectionReason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::BadPair => "a member's answers do not fit the others: a share is disputed",
+            Self::Undecodable => "the members' answers contradict each other",
+            Self::OutOfRange => "no update within the clip norm has such a projection",
+            Self::TooLong => "the update is longer than the clip norm",
+        })
+    }
+}
+
+/// What the committee signs: nothing of the projections but an estimate of each norm.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judgement {
+    /// Accepted participants, ascending, each with `e`: its norm is estimated at `2^(e/8)` steps, rounded up.
+    pub accepted: Vec<(u32, u16)>,
+    /// The other participants of the closed set, ascending.
+    pub rejected: Vec<(u32, RejectionReason)>,
+    /// Seats whose answers were bad for more than half of the closed set, ascending: not counted in this round.
+    pub erased: Vec<u16>,
+    /// Participant and seat that do not fit, ascending; those of erased seats included.
+    pub bad_pairs: Vec<(u32, u16)>,
+}
+
+/// Why no judgement was reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum JudgeError {
+    /// Fewer sheets than the threshold.
+    #[error("{sheets} sheets of answers do not decide: {threshold} are needed")]
+    TooFew {
+        /// Sheets given.
+        sheets: usize,
+        /// Sheets needed.
+        threshold: usize,
+    },
+    /// A seat that no committee has, or threshold 0.
+    #[error(
+        "seat {seat} or threshold {threshold} is out of range: both lie between 1 and {MAX_MEMBERS}"
+    )]
+    OutOfRange {
+        /// Seat given.
+        seat: u16,
+        /// Threshold given.
+        threshold: usize,
+    },
+    /// One seat answered twice.
+    #[error("there are two sheets of seat {seat}")]
+    Twice {
+        /// The seat.
+        seat: u16,
+    },
+    /// A sheet of another round or challenge.
+    #[error("the sheet of seat {seat} is of another round or challenge")]
+    OtherRound {
+        /// The seat.
+        seat: u16,
+    },
+    /// A sheet about other contributions than the table.
+    #[error("the sheet of seat {seat} is not about the contributions of the table")]
+    OtherContributions {
+        /// The seat.
+        seat: u16,
+    },
+}
+
+/// Decodes all answers and applies the rule. Deterministic: the same table and sheets, in any order, give the same verdict.
+///
+/// 1. *Private input*, of the committee: the sheets of at least `threshold` seats.
+/// 2. *Public input*: the projections of the ciphertexts.
+/// 3. *Public output*: the judgement. *Private output*, for the committee: the projections of the accepted updates.
+///
+/// # Errors
+/// [`JudgeError`] if the sheets do not belong together or are too few.
+pub fn judge(
+    projections: &Projections,
+    threshold: usize,
+    table: &ProjectionTable,
+    sheets: &[&AnswerSheet],
+) -> Result<Verdict, JudgeError> {
+    let mut sheets = check(projections, threshold, table, sheets)?;
+    let bounds = Bounds::new(projections.params());
+    let mut erased = Vec::new();
+    let mut bad_pairs = Vec::new();
+    loop {
+        let rulings = rule_all(&bounds, threshold, table, &sheets);
+        let mut bad: BTreeMap<u16, usize> = BTreeMap::new();
+        for (participant, ruling) in table.participants().zip(&rulings) {
+            for &seat in &ruling.bad {
+                *bad.entry(seat).or_default() += 1;
+            }
+            bad_pairs.extend(ruling.bad.iter().map(|&seat| (participant, seat)));
+        }
+        bad.retain(|_, &mut count| 2 * count > table.rows().len());
+        if bad.is_empty() {
+            erased.sort_unstable();
+            bad_pairs.sort_unstable();
+            bad_pairs.dedup();
+            return Ok(Verdict::new(projections, table, rulings, erased, bad_pairs));
+        }
+        // Then decode again without them. Enough are left: with r sheets beyond the threshold at most r/2 (one at r = 1)
+        // are bad for any contribution, so fewer than r (at most one) are bad for more than half of them.
+        sheets.retain(|sheet| !bad.contains_key(&sheet.seat()));
+        bad_pairs.retain(|(_, seat)| erased.contains(seat) || bad.contains_key(seat));
+        erased.extend(bad.into_keys());
+    }
+}
+
+/// Checks that the sheets belong together; returns them by seat.
+fn check<'a>(
+    projections: &Projections,
+    threshold: usize,
+    table: &ProjectionTable,
+    sheets: &[&'a AnswerSheet],
+) -> Result<Vec<&'a AnswerSheet>, JudgeError> {
+    let mut by_seat = BTreeMap::new();
+    for &sheet in sheets {
+        let seat = sheet.seat();
+        if !(1..=MAX_MEMBERS).contains(&seat.into()) {
+            return Err(JudgeError::OutOfRange { seat, threshold });
+        }
+        if sheet.projections() != projections {
+            return Err(JudgeError::OtherRound { seat });
+        }
+        let participants = sheet.entries().iter().map(|entry| entry.participant);
+        if !participants.eq(table.participants()) {
+            return Err(JudgeError::OtherContributions { seat });
+        }
+        if by_seat.insert(seat, sheet).is_some() {
+            return Err(JudgeError::Twice { seat });
+        }
+    }
+    if threshold == 0 {
+        return Err(JudgeError::OutOfRange { seat: 0, threshold });
+    }
+    if by_seat.len() < threshold {
+        return Err(JudgeError::TooFew {
+            sheets: by_seat.len(),
+            threshold,
+        });
+    }
+    Ok(by_seat.into_values().collect())
+}
+
+/// What one contribution's answers say, before anybody is erased.
+struct Ruling {
+    /// Seats whose answers do not fit, ascending.
+    bad: Vec<u16>,
+    outcome: Result<(Sketch, u16), RejectionReason>,
+}
+
+fn rule_all(
+    bounds: &Bounds,
+    threshold: usize,
+    table: &ProjectionTable,
+    sheets: &[&AnswerSheet],
+) -> Vec<Ruling> {
+    let seats: Vec<u16> = sheets.iter().map(|sheet| sheet.seat()).collect();
+    let interpolation = interpolation(&seats, threshold);
+    let rows = table.rows().par_iter().enumerate().with_min_len(16);
+    rows.map(|(index, (_, row))| {
+        let answers: Vec<(u16, Option<&[u64; PROJECTIONS]>)> = sheets
+            .iter()
+            .map(|sheet| (sheet.seat(), sheet.entries()[index].words.as_ref()))
+            .collect();
+        rule(bounds, threshold, interpolation.as_ref(), row, &answers)
+    })
+    .collect()
+}
+
+fn interpolation(seats: &[u16], threshold: usize) -> Option<Interpolation> {
+    let points: Vec<u64> = seats.iter().map(|&seat| seat.into()).collect();
+    Interpolation::new(&points, threshold)
+}
+
+/// The rule for one contribution: a function of its projections and of the answers on it, and of nothing else.
+fn rule(
+    bounds: &Bounds,
+    threshold: usize,
+    all: Option<&Interpolation>,
+    row: &[u64; PROJECTIONS],
+    answers: &[(u16, Option<&[u64; PROJECTIONS]>)],
+) -> Ruling {
+    let (seats, words): (Vec<u16>, Vec<&[u64]>) = answers
+        .iter()
+        .filter_map(|&(seat, words)| Some((seat, &words?[..])))
+        .unzip();
+    let mut bad: Vec<u16> = answers
+        .iter()
+        .filter(|(_, words)| words.is_none())
+        .map(|&(seat, _)| seat)
+        .collect();
+    let fewer = if bad.is_empty() {
+        None
+    } else {
+        interpolation(&seats, threshold)
+    };
+    let interpolation = if bad.is_empty() { all } else { fewer.as_ref() };
+    let decoded = interpolation.map_or(Decoded::Undecodable, |interpolation| {
+        interpolation.decode(&words, |hidden| {
+            bounds.in_range(&projections_of(row, hidden))
+        })
+    });
+    let outcome = match decoded {
+        Decoded::Found(hidden, wrong) => {
+            bad.extend(wrong.into_iter().map(|index| seats[index]));
+            bad.sort_unstable();
+            let sketch = Sketch::new(row, &hidden);
+            bounds
+                .accept(sketch.projections())
+                .map(|exponent| (sketch, exponent))
+        }
+        Decoded::Undecodable => Err(RejectionReason::Undecodable),
+    };
+    let outcome = match bad.is_empty() {
+        true => outcome,
+        false => Err(RejectionReason::BadPair),
+    };
+    Ruling { bad, outcome }
+}
+
+/// `x = X - y`, centred.
+fn projections_of(row: &[u64; PROJECTIONS], hidden: &[u64]) -> [i64; PROJECTIONS] {
+    let mut projections = [0; PROJECTIONS];
+    for ((x, &all), &hidden) in projections.iter_mut().zip(row).zip(hidden) {
+        *x = centre(subtract(all, hidden));
+    }
+    projections
+}

@@ -1,0 +1,92 @@
+//! Which contributions are accepted, and who is named when answers contradict each other.
+
+use crate::{
+    checking::{Checking, update},
+    federation::total,
+};
+use unsilo_fhe::{
+    check::EqualityError, open_key_sum, project, verify_projections_of_sum, weighted_sum,
+};
+
+#[test]
+fn an_honest_round_is_accepted_and_every_member_judges_alike() {
+    for members in [3, 4, 5, 7] {
+        let updates: Vec<_> = (0..4)
+            .map(|j| update(3000, j, 0.02 * (j + 1) as f64))
+            .collect();
+        let round = Checking::new(3000, members, &updates);
+        let sealed: Vec<_> = (1..=members as u16)
+            .map(|seat| round.seal(seat, round.answers(seat)))
+            .collect();
+        let mut judgements = vec![];
+        for recipient in 1..=members as u16 {
+            let sheets: Vec<_> = (1..)
+                .zip(&sealed)
+                .map(|(seat, (_, sealed))| match seat == recipient {
+                    true => round.seal(seat, round.answers(seat)).0,
+                    false => round.open(seat, sealed, recipient).expect("opens"),
+                })
+                .collect();
+            judgements.push(round.judge(&sheets).expect("judged").judgement().clone());
+        }
+        let first = &judgements[0];
+        assert!(judgements.iter().all(|other| other == first));
+        assert!(first.rejected.is_empty() && first.erased.is_empty() && first.bad_pairs.is_empty());
+        let clip = round.federation.params.clip_steps() as f64;
+        for (j, &(participant, exponent)) in first.accepted.iter().enumerate() {
+            assert_eq!(participant, j as u32);
+            let norm = 0.02 * (j + 1) as f64 * clip;
+            let estimate = (f64::from(exponent) / 8.0).exp2();
+            // The estimate has a standard deviation of a tenth.
+            assert!(
+                (0.6..1.6).contains(&(estimate / norm)),
+                "{estimate} for {norm}"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_was_checked_is_what_was_summed() {
+    let updates: Vec<_> = (0..3).map(|j| update(3000, j, 0.1)).collect();
+    let round = Checking::new(3000, 5, &updates);
+    let verdict = round.judge(&round.sheets()).expect("judged");
+    let weights: [u16; 3] = [16, 256, 99];
+    let named: Vec<_> = (0..).zip(weights).collect();
+    let sum = round.federation.sum(&round.contributions, &weights);
+    let projected = project(&round.projections, &sum).expect("a ciphertext");
+    assert_eq!(
+        verify_projections_of_sum(&round.table, &named, &projected),
+        Ok(())
+    );
+
+    let answers = round.federation.answers(&round.contributions, &weights);
+    let opened = open_key_sum(round.threshold(), &answers, |key_sum| {
+        verdict.verify_key_sum(&round.keys, key_sum, &named).is_ok()
+    });
+    let key_sum = opened.expect("opens").key_sum;
+    let (params, context) = (&round.federation.params, &round.federation.context);
+    assert!(unsilo_fhe::decrypt(params, context, &sum, &key_sum, total(&weights)).is_ok());
+
+    // Another weight, a contribution too many, one too few.
+    for (index, weight) in [(0, 17), (1, 0), (2, 98)] {
+        let mut other = named.clone();
+        other[index].1 = weight;
+        let projection = 0;
+        assert_eq!(
+            verify_projections_of_sum(&round.table, &other, &projected),
+            Err(EqualityError::Ciphertext { projection })
+        );
+        assert_eq!(
+            verdict.verify_key_sum(&round.keys, &key_sum, &other),
+            Err(EqualityError::KeySum { projection })
+        );
+    }
+    let doubled = weighted_sum(
+        round.federation.params.chunks(),
+        &[(&sum, 1), (&round.contributions[0].ciphertext, 16)],
+    )
+    .expect("adds");
+    let projected = project(&round.projections, &doubled).expect("a ciphertext");
+    assert!(verify_projections_of_sum(&round.table, &named, &projected).is_err());
+}
