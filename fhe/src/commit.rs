@@ -1,8 +1,9 @@
-//! The root that a participant signs: over every chunk and every sealed share.
+//! The root that a participant signs: over every chunk, every sealed share and the linear hash.
 
 use crate::{
     context::RoundContext,
     hash::{hash, hasher},
+    linear_hash::LinearHasher,
     params::{CHUNK_BYTES, Params},
 };
 use sha2::{Digest, Sha256};
@@ -15,7 +16,9 @@ pub struct ContributionCommitment {
     pub chunks_root: [u8; 32],
     /// Hash of the hashes of the sealed shares, in seat order.
     pub shares_hash: [u8; 32],
-    /// Hash of context, participant, number of parameters and the two above: the value to sign.
+    /// [`LinearHash::digest`](crate::LinearHash::digest) of the ciphertext's linear hash.
+    pub linear_hash: [u8; 32],
+    /// Hash of context, participant, number of parameters and the three above: the value to sign.
     pub root: [u8; 32],
 }
 
@@ -30,7 +33,8 @@ pub struct ChunkHashError {
 }
 
 impl ContributionCommitment {
-    /// Puts the commitment together from its parts; the share hashes ([`share_hash`]) are in seat order.
+    /// Puts the commitment together from its parts; the share hashes ([`share_hash`]) are in seat order,
+    /// `linear_hash` is the digest of the linear hash.
     #[must_use]
     pub fn new(
         params: &Params,
@@ -38,12 +42,33 @@ impl ContributionCommitment {
         participant: u32,
         chunks_root: [u8; 32],
         share_hashes: &[[u8; 32]],
+        linear_hash: &[u8; 32],
     ) -> Self {
         let count = share_hashes.len() as u64;
         let shares_hash = hash(
             "sealed shares",
             &[&count.to_le_bytes(), share_hashes.as_flattened()],
         );
+        Self::from_hashes(
+            params,
+            context,
+            participant,
+            chunks_root,
+            shares_hash,
+            *linear_hash,
+        )
+    }
+
+    /// [`ContributionCommitment::new`] for those to whom the single shares do not matter.
+    #[must_use]
+    pub fn from_hashes(
+        params: &Params,
+        context: &RoundContext,
+        participant: u32,
+        chunks_root: [u8; 32],
+        shares_hash: [u8; 32],
+        linear_hash: [u8; 32],
+    ) -> Self {
         let root = hash(
             "contribution",
             &[
@@ -52,11 +77,13 @@ impl ContributionCommitment {
                 &(params.parameters() as u64).to_le_bytes(),
                 &chunks_root,
                 &shares_hash,
+                &linear_hash,
             ],
         );
         Self {
             chunks_root,
             shares_hash,
+            linear_hash,
             root,
         }
     }
@@ -81,6 +108,8 @@ pub fn commitment(
 ) -> Result<ContributionCommitment, ChunkHashError> {
     let mut chunks = ChunkHasher::new(params);
     chunks.update(ciphertext);
+    let mut linear = LinearHasher::new(params);
+    linear.update(ciphertext);
     let hashes: Vec<_> = sealed_shares
         .iter()
         .map(|sealed| share_hash(sealed))
@@ -91,6 +120,7 @@ pub fn commitment(
         participant,
         chunks.finish()?,
         &hashes,
+        &linear.finish()?.digest(),
     ))
 }
 

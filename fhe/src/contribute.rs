@@ -1,12 +1,13 @@
 //! A participant's one message of the round.
 
 use crate::{
-    commit::{ContributionCommitment, commitment},
+    commit::{ChunkHasher, ContributionCommitment, share_hash},
     committee::Committee,
     context::RoundContext,
     encode::Encoded,
     encrypt::encrypt,
     key::{ContributionSeed, Entropy, OneTimeKey},
+    linear_hash::{LinearHash, LinearHasher},
     params::{N, Params},
     seal::{SealSeeds, Slot, seal},
     share,
@@ -42,6 +43,8 @@ pub struct Contribution {
     pub ciphertext: Vec<u8>,
     /// The sealed share of each seat, in seat order.
     pub sealed_shares: Vec<Vec<u8>>,
+    /// The ciphertext's linear hash, sent with it.
+    pub linear_hash: LinearHash,
     /// What the participant signs.
     pub commitment: ContributionCommitment,
     /// With one of these a participant can show one disputed share later; nodes do not keep them yet, as appeals are
@@ -107,11 +110,27 @@ pub fn contribute(
             .ok_or(ContributeError::Seal { seat })?;
         sealed_shares.push(sealed);
     }
-    let commitment = commitment(params, context, participant, &ciphertext, &sealed_shares)
-        .expect("encrypt returns params.chunks() chunks, checked above");
+    let (mut chunks, mut linear) = (ChunkHasher::new(params), LinearHasher::new(params));
+    chunks.update(&ciphertext);
+    linear.update(&ciphertext);
+    let whole = "encrypt returns params.chunks() chunks, checked above";
+    let (chunks_root, linear_hash) = (chunks.finish().expect(whole), linear.finish().expect(whole));
+    let share_hashes: Vec<_> = sealed_shares
+        .iter()
+        .map(|sealed| share_hash(sealed))
+        .collect();
+    let commitment = ContributionCommitment::new(
+        params,
+        context,
+        participant,
+        chunks_root,
+        &share_hashes,
+        &linear_hash.digest(),
+    );
     Ok(Contribution {
         ciphertext,
         sealed_shares,
+        linear_hash,
         commitment,
         seal_seeds,
     })

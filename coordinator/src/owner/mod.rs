@@ -32,6 +32,8 @@ pub(crate) struct Snapshot {
     pub(crate) phase: &'static str,
     /// Companies that wait for approval: name, admission entry, approvals so far.
     pub(crate) applicants: Vec<(String, Entry, usize)>,
+    /// Voids that owners are signing: canonical entry, signatures so far.
+    pub(crate) owners_voids: Vec<(Vec<u8>, usize)>,
 }
 
 /// A company that wants to join, with everything it sent.
@@ -52,6 +54,8 @@ pub(crate) enum Command {
     Commit(SignedEntry, Reply<SignedReceipt>),
     /// A company joins; answered with its certificate, DER.
     Join(JoinApplication, Reply<Vec<u8>>),
+    /// A participant's cosignature of the checkpoint of so many entries.
+    Cosign(u64, String, Reply<()>),
     /// A page of the log.
     Entries(u64, Reply<EntriesReply>),
     /// The receipt of a contribution with this root, if it is on the ledger.
@@ -97,6 +101,11 @@ impl Owner {
     /// Handles a join.
     pub(crate) async fn join(&self, application: JoinApplication) -> Result<Vec<u8>, Rejected> {
         self.ask(|reply| Command::Join(application, reply)).await
+    }
+
+    /// Keeps a participant's cosignature.
+    pub(crate) async fn cosign(&self, size: u64, line: String) -> Result<(), Rejected> {
+        self.ask(|reply| Command::Cosign(size, line, reply)).await
     }
 
     /// Reads a page of the log from entry `from` on.

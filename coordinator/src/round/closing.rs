@@ -32,7 +32,7 @@ impl Closing {
     }
 
     pub(super) fn announce(&self) -> Vec<Effect> {
-        vec![Effect::Announce(step::Kind::Closing(v1::Closing {
+        vec![Effect::announce(step::Kind::Closing(v1::Closing {
             round: self.round,
         }))]
     }

@@ -200,7 +200,7 @@ impl Seating {
             .filter(|participant| asked_owners.contains(&participant.owner))
             .map(|participant| participant.id.0)
             .collect();
-        vec![Effect::Announce(step::Kind::Seating(v1::Seating {
+        vec![Effect::announce(step::Kind::Seating(v1::Seating {
             round: self.draw.round,
             model: ledger
                 .model()

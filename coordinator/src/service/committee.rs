@@ -194,6 +194,9 @@ fn share_of(
     let chunks_root = store
         .chunks_root(round, participant)
         .map_err(|error| missing(&error))?;
+    let linear_hash = store
+        .linear_hash(round, participant)
+        .map_err(|error| missing(&error))?;
     Ok(SealedShare {
         participant,
         sealed,
@@ -203,5 +206,6 @@ fn share_of(
             .iter()
             .map(|sealed| share_hash(sealed).to_vec())
             .collect(),
+        linear_hash: linear_hash.digest().to_vec(),
     })
 }

@@ -9,3 +9,4 @@ mod federation;
 mod opening;
 mod secrecy;
 mod vectors;
+mod verifiable_sum;

@@ -3,9 +3,10 @@
 use crate::federation::{CONTEXT, params};
 use serde_json::Value;
 use unsilo_fhe::{
-    CHUNK_BYTES, ChunkHasher, Committee, Dealing, Entropy, N, Opening, RoundContext, RoundKeyPair,
-    RoundPublicKey, check_ciphertext, combine, commitment, contribute, encode,
-    gaussian::ErrorSampler, open_key_sum, open_share, ring::PublicPolynomials, xof::Xof,
+    CHUNK_BYTES, ChunkHasher, Committee, Dealing, DigitSumReader, Entropy, LinearHash,
+    LinearHasher, N, Opening, RoundContext, RoundKeyPair, RoundPublicKey, check_ciphertext,
+    combine, combine_hashes, commitment, contribute, encode, gaussian::ErrorSampler, open_key_sum,
+    open_share, ring::PublicPolynomials, weighted_digit_sum, xof::Xof,
 };
 
 macro_rules! vectors {
@@ -163,6 +164,7 @@ fn a_contribution_is_the_known_one_to_the_bit() {
         contribution.commitment.chunks_root,
         array(&vector["chunks_root"])
     );
+    assert_linear_hash(&contribution.linear_hash, &vector["linear_hash"]);
     let mut answers = vec![];
     for (seat, (keys, expected)) in (1..).zip(keys.iter().zip(list(&vector["shares"]))) {
         let sealed = &contribution.sealed_shares[usize::from(seat) - 1];
@@ -198,6 +200,7 @@ fn commitments_are_the_known_ones() {
         let made = commitment(&params, &context, participant, &ciphertext, &sealed).unwrap();
         assert_eq!(made.chunks_root, array(&case["chunks_root"]));
         assert_eq!(made.shares_hash, array(&case["shares_hash"]));
+        assert_eq!(made.linear_hash, array(&case["linear_hash"]));
         assert_eq!(made.root, array(&case["root"]));
         let other = commitment(&params, &CONTEXT, participant, &ciphertext, &sealed).unwrap();
         assert_ne!(made.root, other.root);
@@ -207,6 +210,63 @@ fn commitments_are_the_known_ones() {
             pieces.update(piece);
         }
         assert_eq!(pieces.finish(), Ok(made.chunks_root));
+    }
+}
+
+fn assert_linear_hash(hash: &LinearHash, expected: &Value) {
+    let bytes_of = hash.to_bytes();
+    assert_eq!(sha256(&bytes_of), bytes(&expected["sha256"]));
+    let first = bytes_of.first_chunk().copied().map(u64::from_le_bytes);
+    let first = first.map(|word| word & ((1 << 50) - 1));
+    assert_eq!(first, expected["first"][0].as_u64());
+}
+
+#[test]
+fn digit_sums_and_their_linear_hashes_are_the_known_ones() {
+    let params = params(2048);
+    for case in list(&vectors!("digit_sum.json")) {
+        let weights: Vec<_> = list(&case["weights"])
+            .iter()
+            .map(|weight| number(weight) as u16)
+            .collect();
+        let ciphertexts: Vec<Vec<u8>> = (0..weights.len() as u64)
+            .map(|j| {
+                let mut bytes = vec![0; params.ciphertext_bytes()];
+                Xof::new("digit sum vector", &[&j.to_le_bytes()]).fill(&mut bytes);
+                bytes
+            })
+            .collect();
+        let hashes: Vec<_> = ciphertexts
+            .iter()
+            .zip(list(&case["linear_hashes"]))
+            .map(|(ciphertext, expected)| {
+                let mut hasher = LinearHasher::new(&params);
+                for piece in ciphertext.chunks(5000) {
+                    hasher.update(piece);
+                }
+                let hash = hasher.finish().unwrap();
+                assert_linear_hash(&hash, expected);
+                hash
+            })
+            .collect();
+        let weighted: Vec<_> = weights.iter().copied().zip(&hashes).collect();
+        let combined = combine_hashes(&weighted);
+        assert_linear_hash(&combined, &case["combined"]);
+        assert_eq!(combined.digest(), array(&case["digest"]));
+
+        let slices = ciphertexts.iter().map(Vec::as_slice);
+        let weighted: Vec<_> = slices.zip(weights.iter().copied()).collect();
+        let sum = weighted_digit_sum(params.chunks(), &weighted).unwrap();
+        assert_eq!(sum.as_bytes().len() as u64, number(&case["wire_bytes"]));
+        assert_eq!(sha256(sum.as_bytes()), bytes(&case["wire_sha256"]));
+        let mut reader = DigitSumReader::new(&params, sum.total_weight()).unwrap();
+        for piece in sum.as_bytes().chunks(7001) {
+            reader.update(piece).unwrap();
+        }
+        let read = reader.finish().unwrap();
+        assert_eq!(sha256(&read.ciphertext), bytes(&case["ciphertext_sha256"]));
+        assert_eq!(read.linear_hash, combined);
+        assert_eq!(sum.to_ciphertext(), read.ciphertext);
     }
 }
 
@@ -296,7 +356,7 @@ fn openings_decode_to_the_known_keys_and_name_the_known_liars() {
 fn what_must_be_refused_is_refused_with_the_reason() {
     let vectors = vectors!("refused.json");
     type Decode = fn(&[u8]) -> String;
-    let decoders: [(&str, Decode); 4] = [
+    let decoders: [(&str, Decode); 6] = [
         ("polynomial", |bytes| {
             let key_sum = unsilo_fhe::KeySum::from_bytes(bytes).err();
             let opening = Opening::from_bytes(bytes).err();
@@ -305,6 +365,16 @@ fn what_must_be_refused_is_refused_with_the_reason() {
         }),
         ("ciphertext", |bytes| {
             let error = check_ciphertext(&params(1), bytes).err();
+            error.map(|error| error.to_string()).unwrap_or_default()
+        }),
+        ("linear_hash", |bytes| {
+            let error = LinearHash::from_bytes(bytes).err();
+            error.map(|error| error.to_string()).unwrap_or_default()
+        }),
+        ("digit_sum", |bytes| {
+            // Zeros, 3 chunks of 3 bytes a digit.
+            let mut reader = DigitSumReader::new(&params(1), 16).unwrap();
+            let error = reader.update(bytes).err().or_else(|| reader.finish().err());
             error.map(|error| error.to_string()).unwrap_or_default()
         }),
         ("public_key", |bytes| {

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 HERE = Path(__file__).parent
 N, Q, DELTA, SIGMA = 2048, 281474976546817, 1024, 1160
+P = 1125899904679937
 CHUNK = 6 * N
 
 
@@ -52,6 +53,15 @@ class Xof:
                 numbers.append(word)
         return numbers
 
+    def residues(self):
+        """N numbers mod p from the low 50 bits of 64-bit words, those that are too large left out."""
+        numbers = []
+        while len(numbers) < N:
+            word = int.from_bytes(self.take(8), "little") & (2**50 - 1)
+            if word < P:
+                numbers.append(word)
+        return numbers
+
     def errors(self):
         """N rounded Gaussians: radii from the first half of the stream, angles from the second."""
         words = struct.unpack(f"<{N}Q", self.take(8 * N))
@@ -69,13 +79,13 @@ def pack(numbers):
     return b"".join(number.to_bytes(6, "little") for number in numbers)
 
 
-def multiply(a, b):
-    """Product in Z_q[X]/(X^N + 1), by one product of large integers."""
+def multiply(a, b, modulus=Q):
+    """Product in Z_modulus[X]/(X^N + 1), by one product of large integers."""
     size = 14
     join = lambda poly: int.from_bytes(b"".join(c.to_bytes(size, "little") for c in poly), "little")
     product = (join(a) * join(b)).to_bytes(2 * N * size, "little")
     full = [int.from_bytes(product[i * size :][:size], "little") for i in range(2 * N)]
-    return [(full[i] - full[N + i]) % Q for i in range(N)]
+    return [(full[i] - full[N + i]) % modulus for i in range(N)]
 
 
 def lagrange_at(points, at):
@@ -208,6 +218,7 @@ def contribution_vectors():
             "steps_sha256": sha256(packed_steps).hex(),
             "ciphertext_sha256": sha256(ciphertext).hex(),
             "chunks_root": merkle(ciphertext).hex(),
+            "linear_hash": linear_hash_json(linear_hash(digits_of(ciphertext))),
             "key": polynomial_json(key),
             "shares": [polynomial_json(share) for share in shares],
             "seal_seeds": [seal_seeds.take(32).hex() for _ in range(seats)],
@@ -227,6 +238,57 @@ def merkle(ciphertext):
     return tree([domain_hash("chunk leaf", ciphertext[i : i + CHUNK]) for i in range(0, len(ciphertext), CHUNK)])
 
 
+def linear_hash(digits):
+    """Of chunks of 3·N digits, the three of a coefficient side by side."""
+    total = [0] * N
+    for k in range(len(digits) // (3 * N)):
+        stream = Xof("linear hash", struct.pack("<Q", k))
+        for b in range(3):
+            product = multiply(stream.residues(), digits[3 * N * k + b : 3 * N * (k + 1) : 3], P)
+            total = [(t + x) % P for t, x in zip(total, product)]
+    return total
+
+
+def digits_of(ciphertext):
+    return list(struct.unpack(f"<{len(ciphertext) // 2}H", ciphertext))
+
+
+def pack_linear_hash(hash):
+    return sum(c << (50 * i) for i, c in enumerate(hash)).to_bytes(50 * N // 8, "little")
+
+
+def linear_hash_json(hash):
+    return {"first": hash[:4], "sha256": sha256(pack_linear_hash(hash)).hex()}
+
+
+def digit_sum_vectors():
+    """Weighted digit sums of the ciphertexts Xof("digit sum vector", j), words as they come."""
+    cases = []
+    for weights in ([1], [16, 256, 100], [255] * 5):
+        chunks = 3
+        ciphertexts = [Xof("digit sum vector", struct.pack("<Q", j)).take(chunks * CHUNK) for j in range(len(weights))]
+        digits = [digits_of(ciphertext) for ciphertext in ciphertexts]
+        sums = [sum(w * d for w, d in zip(weights, column)) for column in zip(*digits)]
+        hashes = [linear_hash(d) for d in digits]
+        combined = [sum(w * c for w, c in zip(weights, column)) % P for column in zip(*hashes)]
+        assert combined == linear_hash(sums)
+        width = 3 if sum(weights) <= 256 else 4
+        wire = b"".join(value.to_bytes(width, "little") for value in sums)
+        words = [sums[i] + (sums[i + 1] << 16) + (sums[i + 2] << 32) for i in range(0, len(sums), 3)]
+        cases.append(
+            {
+                "weights": weights,
+                "linear_hashes": [linear_hash_json(hash) for hash in hashes],
+                "combined": linear_hash_json(combined),
+                "digest": domain_hash("linear hash digest", pack_linear_hash(combined)).hex(),
+                "wire_bytes": len(wire),
+                "wire_sha256": sha256(wire).hex(),
+                "ciphertext_sha256": sha256(pack(word % Q for word in words)).hex(),
+            }
+        )
+    write("digit_sum.json", cases)
+
+
 def commitment_vectors():
     cases = []
     for parameters in (1, 2048, 2049, 9 * 2048):
@@ -235,12 +297,14 @@ def commitment_vectors():
         sealed = [b"", b"one", bytes(1000)]
         share_hashes = [domain_hash("sealed share", share) for share in sealed]
         shares_hash = domain_hash("sealed shares", struct.pack("<Q", len(sealed)), *share_hashes)
+        digest = domain_hash("linear hash digest", pack_linear_hash(linear_hash(digits_of(ciphertext))))
         root = domain_hash(
             "contribution",
             context_bytes(CONTEXT),
             struct.pack("<IQ", 9, parameters),
             merkle(ciphertext),
             shares_hash,
+            digest,
         )
         cases.append(
             {
@@ -249,6 +313,7 @@ def commitment_vectors():
                 "sealed_shares": [share.hex() for share in sealed],
                 "chunks_root": merkle(ciphertext).hex(),
                 "shares_hash": shares_hash.hex(),
+                "linear_hash": digest.hex(),
                 "root": root.hex(),
             }
         )
@@ -384,6 +449,47 @@ def refused_vectors():
                     "error": f"coefficient 100 of chunk 2 is {Q}, not below the modulus {Q}",
                 },
             ],
+            "linear_hash": [
+                {"why": "empty", "length": 0, "error": "a linear hash has 12800 bytes, not 0"},
+                {"why": "truncated", "length": 12799, "error": "a linear hash has 12800 bytes, not 12799"},
+                {"why": "oversized", "length": 12825, "error": "a linear hash has 12800 bytes, not 12825"},
+                {
+                    "why": "coefficient p",
+                    "length": 12800,
+                    "patch": [25, P.to_bytes(7, "little").hex()],
+                    "error": f"coefficient 4 of the linear hash is {P}, not below the modulus {P}",
+                },
+                {
+                    "why": "last coefficient 2^50 - 1",
+                    "length": 12800,
+                    "patch": [12793, "c0" + "ff" * 6],
+                    "error": f"coefficient 2047 of the linear hash is {2**50 - 1}, not below the modulus {P}",
+                },
+            ],
+            "digit_sum": [
+                {
+                    "why": "empty",
+                    "length": 0,
+                    "error": "a digit sum for these parameters and weights has 55296 bytes, not 0",
+                },
+                {
+                    "why": "truncated",
+                    "length": 55295,
+                    "error": "a digit sum for these parameters and weights has 55296 bytes, not 55295",
+                },
+                {
+                    "why": "oversized",
+                    "length": 55297,
+                    "error": "a digit sum for these parameters and weights has 55296 bytes, not 55297",
+                },
+                {
+                    "why": "a digit above the sum of the weights",
+                    "length": 55296,
+                    "patch": [2 * 18432 + 9 * 100 + 3, (16 * 65535 + 1).to_bytes(3, "little").hex()],
+                    "error": f"digit 1 of coefficient 100 of chunk 2 is {16 * 65535 + 1}: "
+                    f"with these weights it is at most {16 * 65535}",
+                },
+            ],
             "public_key": [
                 {"why": "truncated", "length": 1215, "error": "a round public key has 1216 bytes, not 1215"},
                 {"why": "oversized", "length": 1217, "error": "a round public key has 1216 bytes, not 1217"},
@@ -406,6 +512,7 @@ if __name__ == "__main__":
     xof_vectors()
     error_vectors()
     contribution_vectors()
+    digit_sum_vectors()
     commitment_vectors()
     sealed_share_vectors()
     opening_vectors()

@@ -259,7 +259,9 @@ fn is_committed(
 ) -> bool {
     let hash = |bytes: &Vec<u8>| <[u8; 32]>::try_from(bytes.as_slice()).ok();
     let hashes: Option<Vec<[u8; 32]>> = share.share_hashes.iter().map(hash).collect();
-    let (Some(chunks_root), Some(hashes)) = (hash(&share.chunks_root), hashes) else {
+    let (Some(chunks_root), Some(hashes), Some(linear_hash)) =
+        (hash(&share.chunks_root), hashes, hash(&share.linear_hash))
+    else {
         return false;
     };
     let mine = hashes.get(usize::from(job.seat).wrapping_sub(1));
@@ -269,6 +271,7 @@ fn is_committed(
         share.participant,
         chunks_root,
         &hashes,
+        &linear_hash,
     );
     hashes.len() == job.round_keys.len()
         && mine == Some(&share_hash(&share.sealed))

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
-use unsilo_fhe::{ContributionCommitment, Params, RoundContext};
+use unsilo_fhe::{ContributionCommitment, LinearHash, Params, RoundContext};
 
 use super::{MARKER, Prepared, ServedKey};
 use crate::{directory::Directory, error::NodeError, keystore, session::ContributionJob};
@@ -42,7 +42,14 @@ pub(super) fn prepare(
         round: job.round,
         model: job.model,
     };
-    let commitment = ContributionCommitment::new(params, &context, job.participant.0, content, &[]);
+    let commitment = ContributionCommitment::new(
+        params,
+        &context,
+        job.participant.0,
+        content,
+        &[],
+        &LinearHash::zero().digest(),
+    );
     Prepared {
         bytes,
         sealed_shares: Vec::new(),
