@@ -162,6 +162,12 @@ impl Outbox {
         Ok((file, length))
     }
 
+    /// The whole ciphertext of the contribution to `round`.
+    pub(crate) fn read_ciphertext(&self, round: u64) -> Result<Vec<u8>, NodeError> {
+        let path = self.path(round, CIPHERTEXT);
+        fs::read(&path).map_err(NodeError::io("read", &path))
+    }
+
     /// Erases all that is kept for a round that is over.
     pub(crate) fn forget(&self, round: u64) -> Result<(), NodeError> {
         for secret in [SEAL_SEEDS, ANSWERS, DIRECTIONS] {

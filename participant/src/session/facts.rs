@@ -137,10 +137,12 @@ pub struct JudgedFacts {
     pub answers: Vec<(u16, Hash)>,
     /// Hash of the table of projections that it was made from.
     pub projections: Hash,
-    /// Contributions that may be summed, ascending.
-    pub accepted: Vec<ParticipantId>,
+    /// Contributions that may be summed, ascending, each with the exponent of its norm.
+    pub accepted: Vec<(ParticipantId, u16)>,
     /// Contributions that may not, ascending, and why.
     pub rejected: Vec<(ParticipantId, RejectionReason)>,
+    /// Seats whose answers were set aside, ascending.
+    pub erased: Vec<u16>,
 }
 
 /// A filled seat.
@@ -165,6 +167,8 @@ pub struct ContributionFacts {
     pub owner: OwnerId,
     /// The root the participant signed.
     pub root: Hash,
+    /// Which contribution of the round it is, from 0, in the order of the log.
+    pub position: u32,
 }
 
 /// A published model and what it was computed from.
@@ -184,6 +188,8 @@ pub struct PublishedFacts {
     pub model: Hash,
     /// Sum of the weights.
     pub total_weight: u64,
+    /// This participant, if it contributed to the round.
+    pub own: Option<ParticipantId>,
     /// What the sum is verified with.
     pub proof: Arc<SumFacts>,
 }

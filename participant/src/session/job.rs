@@ -59,16 +59,18 @@ pub struct ReceiveJob {
     pub round: u64,
     /// The model it started from.
     pub model: Hash,
+    /// The challenge seed.
+    pub challenge: Hash,
     /// Who asked.
     pub participant: ParticipantId,
     /// Members that must have answered.
     pub threshold: usize,
-    /// Identities in seat order.
-    pub members: Vec<PublicKey>,
+    /// Seats whose answers count, ascending, each with its member's identity and the root of its sheet.
+    pub seats: Vec<(u16, PublicKey, Hash)>,
     /// Hashes of the directions, as committed.
     pub directions: Vec<Hash>,
-    /// Contributions of other owners: participant, root as on the ledger; ascending.
-    pub set: Vec<(ParticipantId, Hash)>,
+    /// Accepted contributions of other owners: participant, root as on the ledger, exponent of its norm; ascending.
+    pub set: Vec<(ParticipantId, Hash, u16)>,
 }
 
 /// A seat in a round.
@@ -108,8 +110,8 @@ pub struct JudgingJob {
     pub at: Sitting,
     /// The challenge seed.
     pub challenge: Hash,
-    /// Every closed contribution: participant, root as on the ledger; ascending.
-    pub set: Vec<(ParticipantId, Hash)>,
+    /// Every closed contribution: participant, root as on the ledger, position in the log; ascending by participant.
+    pub set: Vec<(ParticipantId, Hash, u32)>,
     /// Seats whose answers are judged, ascending, each with its member's identity.
     pub seats: Vec<(u16, PublicKey)>,
     /// Hash of the answers that this node sent, if it did: its own sheet is among them.

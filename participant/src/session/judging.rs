@@ -83,7 +83,7 @@ impl Session {
             set: round
                 .contributions
                 .iter()
-                .map(|made| (made.participant, made.root))
+                .map(|made| (made.participant, made.root, made.position))
                 .collect(),
             seats,
             sent: self.guards.answered.get(&round.round).map(|given| given.sent),
@@ -117,7 +117,7 @@ impl Session {
         self.judgement = Some(Made {
             round,
             seats: judgement.answers.iter().map(|(seat, _)| *seat).collect(),
-            entry: judgement.into_entry(round),
+            entry: entry(round, judgement),
             evidence,
         });
         // The signature follows in `advance`, if it is still asked for.
@@ -145,5 +145,24 @@ impl Session {
             );
         }
         self.judgement = Some(made);
+    }
+}
+
+/// The judgement as an entry.
+fn entry(round: u64, judgement: Judgement) -> Entry {
+    let Judgement {
+        answers,
+        projections,
+        accepted,
+        rejected,
+        erased,
+    } = judgement;
+    Entry::ContributionsJudged {
+        round,
+        answers,
+        projections,
+        accepted,
+        rejected,
+        erased,
     }
 }

@@ -156,7 +156,8 @@ fn check_set(closed: &RoundFacts) -> Result<(), String> {
         let made = closed
             .contribution_of(*id)
             .ok_or_else(|| format!("participant {id} is weighed but was not closed"))?;
-        if judged.accepted.binary_search(id).is_err() {
+        let accepted = |(accepted, _): &(_, _)| *accepted;
+        if judged.accepted.binary_search_by_key(id, accepted).is_err() {
             return Err(format!("participant {id} is weighed but was not accepted"));
         }
         owners.insert(made.owner);

@@ -80,6 +80,7 @@ impl Session {
                 key_sum,
                 model,
                 total_weight,
+                own: closed.root_of(me.id).map(|_| me.id),
                 proof: Arc::new(proof),
             };
             let judged = closed

@@ -127,19 +127,32 @@ impl Session {
         if mine.directions != kept.directions {
             return;
         }
+        let (Some(found), Some(challenge)) = (&judged.judged, judged.challenge) else {
+            return;
+        };
+        let seats = found
+            .answers
+            .iter()
+            .filter(|(seat, _)| !found.erased.contains(seat))
+            .filter_map(|(seat, root)| Some((*seat, judged.key_of(*seat)?, *root)))
+            .collect();
+        let of_others = |id| {
+            let made = judged.contribution_of(id)?;
+            (made.owner != me.owner).then_some(made.root)
+        };
         self.start(
             Effect::ReceiveAnswers(ReceiveJob {
                 round,
                 model: judged.model,
+                challenge,
                 participant: me.id,
                 threshold: judged.threshold,
-                members: judged.seats.iter().map(|seat| seat.key).collect(),
+                seats,
                 directions: kept.directions.clone(),
-                set: judged
-                    .contributions
+                set: found
+                    .accepted
                     .iter()
-                    .filter(|made| made.owner != me.owner)
-                    .map(|made| (made.participant, made.root))
+                    .filter_map(|(id, exponent)| Some((*id, of_others(*id)?, *exponent)))
                     .collect(),
             }),
             out,
