@@ -19,6 +19,9 @@ pub enum Alarm {
         ours: String,
         /// What the coordinator sent.
         theirs: String,
+        /// The proof that convicts the coordinator by itself, if the two make one: canonical bytes of the ledger crate's
+        /// `ForkProof`.
+        proof: Option<Vec<u8>>,
     },
     /// The ledger on the coordinator is that of another federation. The node stops.
     #[error(
@@ -298,7 +301,14 @@ impl Alarm {
             self.name(),
             data_encoding::HEXLOWER.encode(&digest[..6])
         );
-        keystore::write(&directory.join(file), text.as_bytes())
+        let path = directory.join(file);
+        if let Self::Fork {
+            proof: Some(proof), ..
+        } = self
+        {
+            keystore::write(&path.with_extension("proof"), proof)?;
+        }
+        keystore::write(&path, text.as_bytes())
     }
 
     /// The evidence of a fork, if one was ever seen in `directory`.
@@ -307,8 +317,9 @@ impl Alarm {
             .ok()?
             .filter_map(|file| Some(file.ok()?.path()))
             .find(|path| {
-                path.file_name()
-                    .is_some_and(|name| name.to_string_lossy().starts_with("fork-"))
+                let text = path.extension().is_some_and(|extension| extension == "txt");
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                text && name.starts_with("fork-")
             })
     }
 }
@@ -334,9 +345,12 @@ mod tests {
             detail: "two logs".into(),
             ours: "ours\n".into(),
             theirs: "theirs\n".into(),
+            proof: Some(vec![1, 2, 3]),
         };
         fork.keep(&alarms).unwrap();
-        let kept = fs::read_to_string(Alarm::kept_fork(&alarms).unwrap()).unwrap();
+        let path = Alarm::kept_fork(&alarms).unwrap();
+        assert_eq!(fs::read(path.with_extension("proof")).unwrap(), [1, 2, 3]);
+        let kept = fs::read_to_string(path).unwrap();
         assert!(kept.contains("ours\n") && kept.contains("theirs\n"));
         assert!(fork.stops() && !skipped.stops());
     }

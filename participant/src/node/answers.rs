@@ -5,10 +5,11 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use rayon::prelude::*;
 use tonic::transport::Channel;
 use unsilo_fhe::{
-    AnswerSheet, DirectionKey, Entropy, KeyShare, ProjectionAnswers, ProjectionKeys, Projections,
-    RoundContext, answer_projections, direction_hash, share::ShareError,
+    AnswerSheet, DirectionAnswers, DirectionKey, Entropy, KeyShare, ProjectionAnswers,
+    ProjectionKeys, Projections, Question, RoundContext, RoundPublicKey, answer_projections,
+    direction_hash, share::ShareError,
 };
-use unsilo_ledger::{AnswerStatement, Hash, ParticipantId};
+use unsilo_ledger::{AnswerStatement, Hash};
 use unsilo_proto::{
     SealedHashes, limits,
     v1::{
@@ -103,7 +104,7 @@ fn compute(
     let (sheet, sealed) = seal_sheet(&seat, job.at.seat, &opened, &keys, *entropy)?;
     let directions = asked
         .par_iter()
-        .map(|(rater, asked)| seal_directions(&seat, job, rater, asked, &opened))
+        .map(|(rater, asked)| seal_directions(&seat, job, &projections, (rater, asked), &opened))
         .collect::<Result<_, _>>()?;
     let kept = KeptAnswers {
         seat: job.at.seat,
@@ -176,6 +177,39 @@ pub(super) fn seal_sheet(
         Entropy::from_bytes(entropy),
     )
     .map_err(|error| ShareFailure::Unable(error.to_string()))
+}
+
+/// The answers on one rater's directions, for every contribution of another owner that this member has a share of, sealed
+/// to the rater.
+fn seal_directions(
+    seat: &Seat,
+    job: &AnswerJob,
+    projections: &Projections,
+    (rater, asked): (&RaterFacts, &[DirectionKey]),
+    opened: &[(u32, Result<KeyShare, ShareError>)],
+) -> Result<(u32, Vec<u8>), ShareFailure> {
+    let question = Question {
+        projections,
+        validator: rater.participant.0,
+        directions: &rater.directions,
+    };
+    let shares: Vec<&KeyShare> = job
+        .set
+        .iter()
+        .zip(opened)
+        .filter(|((_, owner, _), _)| *owner != rater.owner)
+        .filter_map(|(_, (_, share))| share.as_ref().ok())
+        .collect();
+    let unable = |error: &dyn std::fmt::Display| ShareFailure::Unable(error.to_string());
+    let to = RoundPublicKey::from_bytes(&rater.round_key).map_err(|error| unable(&error))?;
+    let answers =
+        DirectionAnswers::new(&question, asked, &shares).map_err(|error| unable(&error))?;
+    let entropy =
+        Entropy::from_os().map_err(|error| ShareFailure::Broken(no_randomness(error)))?;
+    let sealed = answers
+        .seal(&question, &to, &entropy)
+        .map_err(|error| unable(&error))?;
+    Ok((rater.participant.0, sealed))
 }
 
 /// What a benchmark's member answers: nothing is encrypted, so nothing is asked.

@@ -73,9 +73,19 @@ impl Judging {
         (*of == round).then(|| verdict.clone())
     }
 
-    /// Wipes everything: the round is over.
-    pub(super) fn forget(&self) {
-        *self.kept() = Kept::default();
+    /// Wipes what is kept of a round that is over.
+    pub(super) fn forget(&self, round: u64) {
+        let mut kept = self.kept();
+        let of = |projections: &Projections| projections.context().round;
+        if kept.keys.as_ref().is_some_and(|keys| of(keys.projections()) <= round) {
+            kept.keys = None;
+        }
+        if kept.own_sheet.as_ref().is_some_and(|sheet| of(sheet.projections()) <= round) {
+            kept.own_sheet = None;
+        }
+        if kept.verdict.as_ref().is_some_and(|(of, _)| *of <= round) {
+            kept.verdict = None;
+        }
     }
 }
 
@@ -230,7 +240,7 @@ fn state(
     let mut rejected: Vec<(ParticipantId, RejectionReason)> = found
         .rejected
         .iter()
-        .map(|(id, reason)| (ParticipantId(*id), reason_of(*reason)))
+        .map(|(id, reason)| (ParticipantId(*id), reason_of(found, *id, *reason)))
         .collect();
     rejected.extend(copies.iter().map(|(id, of)| {
         let of = ParticipantId(*of);
@@ -249,9 +259,17 @@ fn state(
     }
 }
 
-fn reason_of(reason: Reason) -> RejectionReason {
+/// The reason in the ledger's terms; a bad pair with the lowest seat that counts.
+fn reason_of(found: &unsilo_fhe::Judgement, id: u32, reason: Reason) -> RejectionReason {
+    let pairs = found.bad_pairs.iter().filter(|(of, _)| *of == id);
+    let seat = pairs
+        .map(|(_, seat)| *seat)
+        .find(|seat| !found.erased.contains(seat));
     match reason {
-        Reason::BadPair => RejectionReason::BadPair,
+        Reason::BadPair => match seat {
+            Some(seat) => RejectionReason::BadPair { seat },
+            None => RejectionReason::Undecodable,
+        },
         Reason::Undecodable => RejectionReason::Undecodable,
         Reason::OutOfRange => RejectionReason::OutOfRange,
         Reason::TooLong => RejectionReason::TooLong,

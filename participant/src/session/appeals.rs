@@ -1,7 +1,7 @@
 //! A contribution that is left out because one seat's answers do not fit the others: its dealer shows that one share, and
 //! everybody sees whether dealer or member is to blame. One share at most, ever: `t` of them are the key.
 
-use unsilo_ledger::{Entry, RejectionReason};
+use unsilo_ledger::{Entry, ParticipantId, RejectionReason};
 
 use super::{
     AppealJob, AppealsJob, Call, Effect, Facts, Me, RoundFacts, Session, Task,
@@ -9,18 +9,21 @@ use super::{
 use crate::guard::Record;
 
 impl Session {
-    /// Appeals, if the own contribution is left out for a bad share.
+    /// Appeals, if the own contribution is left out for a bad share: shows the share that the ledger names.
     pub(super) fn appeal(&mut self, facts: &Facts, me: Me, out: &mut Vec<Effect>) {
-        let Some(round) = facts.round.as_ref().filter(|round| disputes(round, me)) else {
+        let Some(round) = &facts.round else {
+            return;
+        };
+        let Some(seat) = disputed_seat(round, me.id) else {
             return;
         };
         let number = round.round;
-        if self.guards.sits_out(number) || !self.guards.contributions.contains_key(&number) {
+        if self.guards.sits_out(number)
+            || !self.guards.contributions.contains_key(&number)
+            || !self.record(Record::Appealed { round: number, seat }, out)
+        {
             return;
         }
-        let Some(seat) = self.guards.appealed.get(&number).copied() else {
-            return self.start(Effect::FindDispute { round: number }, out);
-        };
         self.start(
             Effect::Appeal(AppealJob {
                 round: number,
@@ -32,24 +35,6 @@ impl Session {
             }),
             out,
         );
-    }
-
-    /// The first disputed seat is the one whose share is shown.
-    pub(super) fn dispute_found(&mut self, round: u64, seats: &[u16], out: &mut Vec<Effect>) {
-        self.done(Task::FindDispute(round));
-        let still = match &self.facts {
-            Some(facts) => match (&facts.round, facts.me) {
-                (Some(current), Some((id, owner))) => {
-                    current.round == round && disputes(current, Me { id, owner })
-                }
-                _ => false,
-            },
-            None => false,
-        };
-        if let Some(seat) = seats.first().filter(|_| still) {
-            // Showing it follows in `advance`.
-            self.record(Record::Appealed { round, seat: *seat }, out);
-        }
     }
 
     /// A member looks at the appeals of a judged round: again at each of its steps, since they come when they come.
@@ -66,26 +51,20 @@ impl Session {
         let disputed: Vec<_> = judged
             .rejected
             .iter()
-            .filter(|(id, reason)| *reason == RejectionReason::BadPair && *id != me.id)
-            .filter_map(|(id, _)| Some((*id, round.root_of(*id)?)))
+            .filter(|(id, _)| *id != me.id)
+            .filter_map(|(id, _)| Some((*id, round.root_of(*id)?, disputed_seat(round, *id)?)))
             .collect();
-        let (Some(challenge), false) = (round.challenge, disputed.is_empty()) else {
+        if disputed.is_empty() {
             return;
-        };
-        let answers = judged
+        }
+        let seats: Vec<u32> = judged
             .answers
             .iter()
-            .filter_map(|(seat, root)| Some((*seat, round.key_of(*seat)?, *root)))
+            .map(|(seat, _)| u32::from(*seat))
             .collect();
-        self.start(
-            Effect::CheckAppeals(AppealsJob {
-                at: round.sitting(seat),
-                challenge,
-                disputed,
-                answers,
-            }),
-            out,
-        );
+        if let Some(judging) = self.judging_job(round, seat, &seats) {
+            self.start(Effect::CheckAppeals(AppealsJob { judging, disputed }), out);
+        }
     }
 
     /// Signs what every member finds alike.
@@ -111,10 +90,11 @@ impl Session {
     }
 }
 
-fn disputes(round: &RoundFacts, me: Me) -> bool {
-    round.judged.as_ref().is_some_and(|judged| {
-        judged
-            .rejected
-            .contains(&(me.id, RejectionReason::BadPair))
+/// The seat whose share of this participant's contribution does not fit the others, as judged.
+fn disputed_seat(round: &RoundFacts, id: ParticipantId) -> Option<u16> {
+    let judged = round.judged.as_ref()?;
+    judged.rejected.iter().find_map(|(of, reason)| match reason {
+        RejectionReason::BadPair { seat } if *of == id => Some(*seat),
+        _ => None,
     })
 }

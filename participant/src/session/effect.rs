@@ -78,6 +78,8 @@ pub enum Effect {
     CommitDirections {
         /// The round.
         round: u64,
+        /// The model it starts from.
+        model: Hash,
         /// The signed ledger entry.
         entry: Vec<u8>,
     },
@@ -99,11 +101,6 @@ pub enum Effect {
     },
     /// Fetch every seat's answers and judge every contribution.
     Judge(JudgingJob),
-    /// Find out which of the own shares is disputed.
-    FindDispute {
-        /// The round.
-        round: u64,
-    },
     /// Show one share of the own contribution.
     Appeal(AppealJob),
     /// Fetch the appeals of the round and find out who is to blame in each.
@@ -221,7 +218,6 @@ pub enum Task {
     Judge(u64),
     SignJudgement(u64),
     SignRatingStep(u64, bool),
-    FindDispute(u64),
     Appeal(u64),
     CheckAppeals(u64),
     SignViolation(u64, usize),
@@ -288,9 +284,8 @@ impl Effect {
             Self::Answer(job) => Task::Answer(job.at.round),
             Self::SendAnswers { round, .. } => Task::SendAnswers(*round),
             Self::Judge(job) => Task::Judge(job.at.round),
-            Self::FindDispute { round } => Task::FindDispute(*round),
             Self::Appeal(job) => Task::Appeal(job.round),
-            Self::CheckAppeals(job) => Task::CheckAppeals(job.at.round),
+            Self::CheckAppeals(job) => Task::CheckAppeals(job.judging.at.round),
             Self::OpenShares(job) => Task::OpenShares(job.at.round),
             Self::Evaluate { round, .. } => Task::Evaluate(*round),
             Self::Record(_)

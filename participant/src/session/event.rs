@@ -87,13 +87,6 @@ pub enum Event {
         /// Evidence for rejections.
         evidence: Vec<Vec<u8>>,
     },
-    /// Which seats hold a disputed share of the own contribution.
-    Dispute {
-        /// The round.
-        round: u64,
-        /// The seats, ascending.
-        seats: Vec<u16>,
-    },
     /// Who is to blame in the appeals of the round.
     AppealsChecked {
         /// The round.

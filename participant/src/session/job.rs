@@ -138,14 +138,10 @@ pub struct AppealJob {
 /// What is needed to find out who is to blame in an appeal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AppealsJob {
-    /// Where.
-    pub at: Sitting,
-    /// The challenge seed.
-    pub challenge: Hash,
-    /// Contributions rejected for a bad share: participant, root as on the ledger; ascending.
-    pub disputed: Vec<(ParticipantId, Hash)>,
-    /// Seats whose answers were judged, ascending, each with its member's identity and the root of its sheet.
-    pub answers: Vec<(u16, PublicKey, Hash)>,
+    /// What was judged.
+    pub judging: JudgingJob,
+    /// Contributions rejected for a bad share: participant, root as on the ledger, disputed seat; ascending.
+    pub disputed: Vec<(ParticipantId, Hash, u16)>,
 }
 
 /// What is needed to make the one answer of a round.

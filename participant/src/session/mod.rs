@@ -207,7 +207,6 @@ impl Session {
                 judgement,
                 evidence,
             } => self.judged(round, judgement, evidence, out),
-            Event::Dispute { round, seats } => self.dispute_found(round, &seats, out),
             Event::AppealsChecked { round, violations } => {
                 self.appeals_checked(round, violations, out);
             }

@@ -99,6 +99,7 @@ impl Session {
         self.start(
             Effect::CommitDirections {
                 round: open.round,
+                model: open.model,
                 entry: signed.encode(),
             },
             out,

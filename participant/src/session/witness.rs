@@ -162,6 +162,7 @@ impl Session {
                     ),
                     ours: own.note().to_owned(),
                     theirs: step.checkpoint.clone(),
+                    proof: None,
                 },
                 out,
             );
