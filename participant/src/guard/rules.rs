@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use unsilo_fhe::{MAX_OPENED, PROJECTIONS};
+use unsilo_fhe::{PROJECTIONS, direction::MAX_OPENED};
 
 use super::{AnswerRecord, GuardConflict, Guards, OpeningRecord, Record};
 

@@ -254,6 +254,7 @@ fn draft(ca_fingerprint: [u8; 32]) -> Draft {
         unit_log2: -14,
         min_cohort: 0,
         grant: 1,
+        incentive: Default::default(),
         created_ms: 0,
         nonce: [2; 32],
         founders: ["Aster", "Birch", "Cedar"].map(String::from).to_vec(),

@@ -104,7 +104,7 @@ fn compute(
     let (sheet, sealed) = seal_sheet(&seat, job.at.seat, &opened, &keys, *entropy)?;
     let directions = asked
         .par_iter()
-        .map(|(rater, asked)| seal_directions(&seat, job, &projections, (rater, asked), &opened))
+        .map(|(rater, asked)| seal_directions(job, &projections, (rater, asked), &opened))
         .collect::<Result<_, _>>()?;
     let kept = KeptAnswers {
         seat: job.at.seat,
@@ -180,9 +180,8 @@ pub(super) fn seal_sheet(
 }
 
 /// The answers on one rater's directions, for every contribution of another owner that this member has a share of, sealed
-/// to the rater.
+/// to the rater. A rater that committed to a key which cannot be sealed to gets nothing; that is no reason to answer nobody.
 fn seal_directions(
-    seat: &Seat,
     job: &AnswerJob,
     projections: &Projections,
     (rater, asked): (&RaterFacts, &[DirectionKey]),
@@ -200,16 +199,14 @@ fn seal_directions(
         .filter(|((_, owner, _), _)| *owner != rater.owner)
         .filter_map(|(_, (_, share))| share.as_ref().ok())
         .collect();
-    let unable = |error: &dyn std::fmt::Display| ShareFailure::Unable(error.to_string());
-    let to = RoundPublicKey::from_bytes(&rater.round_key).map_err(|error| unable(&error))?;
-    let answers =
-        DirectionAnswers::new(&question, asked, &shares).map_err(|error| unable(&error))?;
+    let answers = DirectionAnswers::new(&question, asked, &shares)
+        .map_err(|error| ShareFailure::Unable(error.to_string()))?;
     let entropy =
         Entropy::from_os().map_err(|error| ShareFailure::Broken(no_randomness(error)))?;
-    let sealed = answers
-        .seal(&question, &to, &entropy)
-        .map_err(|error| unable(&error))?;
-    Ok((rater.participant.0, sealed))
+    let sealed = RoundPublicKey::from_bytes(&rater.round_key)
+        .ok()
+        .and_then(|to| answers.seal(&question, &to, &entropy).ok());
+    Ok((rater.participant.0, sealed.unwrap_or_default()))
 }
 
 /// What a benchmark's member answers: nothing is encrypted, so nothing is asked.

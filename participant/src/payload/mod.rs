@@ -167,7 +167,7 @@ pub(crate) enum SumReader {
 /// A sum that was read to its end.
 pub(crate) enum ReadSum {
     /// The ciphertext, and the linear hash of its digits.
-    Encrypted(unsilo_fhe::ReadSum),
+    Encrypted(unsilo_fhe::digit_sum::ReadSum),
     /// As it is.
     #[cfg(feature = "plaintext-bench")]
     Plain(Vec<u8>),

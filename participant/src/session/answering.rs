@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use unsilo_fhe::{MAX_OPENED, PROJECTIONS, direction::PARAMETERS_PER_OPENED};
+use unsilo_fhe::{
+    PROJECTIONS,
+    direction::{MAX_OPENED, PARAMETERS_PER_OPENED},
+};
 use unsilo_ledger::Hash;
 
 use super::{AnswerJob, Effect, Facts, Me, Phase, RoundFacts, Session, Task, contributing::under_way};

@@ -136,6 +136,7 @@ impl Session {
             && self.cosigners(&step, &own, ended, out) >= Some(ended.threshold)
         {
             self.confirmed_before = self.confirmed_before.max(round + 1);
+            self.forget_finished(facts.next_round.min(self.confirmed_before), out);
         }
         self.last_round = last;
     }

@@ -12,7 +12,10 @@ use unsilo_ledger::{
     Activation, Entry, Feature, FederationId, Member, ModelKind, ModelSpec, Optimiser, Schema,
     SigningIdentity, TrainingPlan,
 };
-use unsilo_proto::v1::ledger_log_server::{LedgerLog, LedgerLogServer};
+use unsilo_proto::v1::{
+    Acknowledgement, CosignRequest,
+    ledger_log_server::{LedgerLog, LedgerLogServer},
+};
 
 use super::*;
 
@@ -51,6 +54,7 @@ fn draft() -> Draft {
         unit_log2: -14,
         min_cohort: 0,
         grant: 1,
+        incentive: Default::default(),
         created_ms: 0,
         nonce: [0; 32],
         founders: ["A", "B", "C"].map(String::from).to_vec(),
@@ -135,6 +139,13 @@ impl LedgerLog for FakeLog {
             size: entries.len() as u64,
             checkpoint: note,
         }))
+    }
+
+    async fn cosign(
+        &self,
+        _: Request<CosignRequest>,
+    ) -> Result<Response<Acknowledgement>, Status> {
+        Ok(Response::new(Acknowledgement {}))
     }
 }
 
