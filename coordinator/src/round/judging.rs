@@ -103,16 +103,17 @@ impl Judging {
         Ok(self.judge_if_enough(now_ms, ledger))
     }
 
-    /// Parses a judgement of the answers that were handed out; another one could never be agreed on.
+    /// Parses a judgement of answers that were handed out (a sheet that does not open may be left out); another one could
+    /// never be agreed on.
     fn judgement(&self, bytes: &[u8]) -> Result<Entry, Rejected> {
         let entry = Entry::from_bytes(bytes)
             .map_err(|error| Rejected::new(Code::Malformed, format!("entry: {error}")))?;
         let ours = matches!(
             &entry,
-            Entry::ContributionsJudged { round, judgement }
+            Entry::ContributionsJudged { round, answers, projections, .. }
                 if *round == self.round
-                    && judgement.answers == self.seats
-                    && judgement.projections == self.projections
+                    && answers.iter().all(|answer| self.seats.contains(answer))
+                    && *projections == self.projections
         );
         if ours {
             Ok(entry)

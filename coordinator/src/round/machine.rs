@@ -253,7 +253,7 @@ impl Machine {
                 due => already(round, due.rank() > JUDGING, ledger, "judgements"),
             },
             Event::Rated(entry) => match &mut self.due {
-                Due::Rating(rating) => rating.rated(*entry, ledger),
+                Due::Rating(rating) => rating.rated(*entry),
                 _ => Err(not_due("ratings")),
             },
             Event::RatingStepSigned {

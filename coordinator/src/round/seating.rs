@@ -103,6 +103,7 @@ impl Seating {
             model,
             round_key: seat.round_key.clone(),
             nonce_commitment: seat.nonce_commitment,
+            guard: seat.guard,
         };
         if !offer.verify(&participant.key, &seat.signature) {
             return Err(Rejected::new(
