@@ -128,6 +128,41 @@ impl Direction {
         })
     }
 
+    /// Rounds a float vector, in model order, to entries that [`Self::new`] accepts: as long as [`max_squared_norm`]
+    /// allows after rounding to nearest, entries saturated at ±127.
+    ///
+    /// # Errors
+    /// [`DirectionError`] if the length is wrong, an entry is not finite, or every entry rounds to zero.
+    pub fn quantise(params: &Params, values: &[f32]) -> Result<Vec<i8>, DirectionError> {
+        if values.len() != params.parameters() {
+            return Err(DirectionError::Length {
+                expected: params.parameters(),
+                actual: values.len(),
+            });
+        }
+        if let Some(index) = values.iter().position(|value| !value.is_finite()) {
+            return Err(DirectionError::NotFinite { index });
+        }
+        let squared: f64 = values.iter().map(|&value| f64::from(value).powi(2)).sum();
+        if squared == 0.0 {
+            return Err(DirectionError::Zero);
+        }
+        let mut scale = (max_squared_norm(params) as f64 / squared).sqrt();
+        loop {
+            let rounded: Vec<i8> = values
+                .iter()
+                .map(|&value| (f64::from(value) * scale).round().clamp(-127.0, 127.0) as i8)
+                .collect();
+            match check_norm(params, &rounded) {
+                // Rounding made it longer. Each turn takes off at least a thousandth, until every entry rounds to zero.
+                Err(DirectionError::TooLong { squared, limit }) => {
+                    scale *= (limit as f64 / squared as f64).sqrt().min(0.999);
+                }
+                result => return result.map(|()| rounded),
+            }
+        }
+    }
+
     /// The parameters it was made for.
     #[must_use]
     pub fn params(&self) -> &Params {
@@ -142,12 +177,31 @@ impl Direction {
                 && self.chunk(chunk).iter().any(|&entry| entry != 0)
     }
 
-    /// `A_v` in one round: what the validator posts.
+    /// `A_v` in one round: what the validator posts. Spread over the threads of the caller's rayon pool.
     #[must_use]
     pub fn key(&self, context: &RoundContext) -> DirectionKey {
         let vectors = [self];
         let mut keys = transposed(context, &Vectors::Directions(&self.params, &vectors));
         DirectionKey::new(keys.pop().unwrap_or_else(Poly::zero))
+    }
+
+    /// L2 norm, blinding included.
+    pub(crate) fn norm(&self) -> f64 {
+        let squared: f64 = self
+            .entries
+            .iter()
+            .map(|&entry| f64::from(entry).powi(2))
+            .sum();
+        squared.sqrt()
+    }
+
+    /// Any entries at all, blinding included, for tests beyond the norm bound.
+    #[cfg(test)]
+    pub(crate) fn of_entries(params: &Params, entries: Vec<i8>) -> Self {
+        Self {
+            params: *params,
+            entries: Zeroizing::new(entries),
+        }
     }
 
     /// The entries of one chunk.

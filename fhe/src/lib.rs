@@ -22,6 +22,7 @@ mod decode;
 pub mod decrypt;
 pub mod digit_sum;
 pub mod direction;
+pub mod direction_answers;
 pub mod encode;
 pub mod encrypt;
 pub mod gaussian;
@@ -41,6 +42,7 @@ pub mod projection;
 pub mod query;
 mod reed_solomon;
 pub mod ring;
+pub mod score;
 pub mod seal;
 pub mod share;
 mod simd;
@@ -64,6 +66,7 @@ pub use digit_sum::{
     DigitAccumulator, DigitSum, DigitSumReader, digit_sum_bytes, weighted_digit_sum,
 };
 pub use direction::{Direction, DirectionKey, direction_hash, max_directions, max_opened};
+pub use direction_answers::{DirectionAnswers, Question};
 pub use encode::{Encoded, encode, encode_permuted};
 pub use hash_ring::HASH_MODULUS;
 pub use key::Entropy;
@@ -79,6 +82,7 @@ pub use params::{
 pub use permute::Permutation;
 pub use projection::{PROJECTIONS, Projections};
 pub use query::{Queries, project};
+pub use score::{Products, products};
 pub use seal::{RoundKeyPair, RoundPublicKey, SealSeeds};
 pub use share::{KeyShare, open_share};
 pub use verify::{SumError, Summand, verify_sum};

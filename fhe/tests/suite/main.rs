@@ -4,6 +4,7 @@ mod algebra;
 mod check;
 mod checking;
 mod decoding;
+mod directions;
 mod fedavg;
 mod federation;
 mod opening;

@@ -1,0 +1,145 @@
+//! What a validator learns: the product of its directions with each accepted update.
+
+use crate::{
+    decode::{Decoded, Interpolation},
+    direction::Direction,
+    direction_answers::DirectionAnswers,
+    modular::{centre, subtract},
+    params::{DELTA, SIGMA},
+};
+use std::collections::BTreeMap;
+use thiserror::Error;
+
+/// The products of one validator's directions with one update. For the validator only.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Products {
+    /// Whose update.
+    pub participant: u32,
+    /// `Delta·<v, m> + <v, e>` for each direction: divided by [`DELTA`], the product with the update in steps.
+    pub scaled: Vec<i64>,
+    /// Seats whose answers on this contribution do not fit the others, ascending.
+    pub wrong: Vec<u16>,
+}
+
+/// Why products were not decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum ScoreError {
+    /// One seat answered twice.
+    #[error("there are two answers of seat {seat}")]
+    Twice {
+        /// The seat.
+        seat: u16,
+    },
+    /// Seats are numbered from 1, and so are thresholds.
+    #[error("seat and threshold are at least 1")]
+    OutOfRange,
+    /// Rows with another number of words than there are directions.
+    #[error("the numbers on participant {participant} are not for {directions} directions")]
+    Directions {
+        /// Whose contribution.
+        participant: u32,
+        /// Directions asked.
+        directions: usize,
+    },
+}
+
+/// Decodes the answers to a validator and takes them off its queries.
+///
+/// `answers` are those of the seats that the judgement did not erase; `queried` the numbers of [`crate::Queries`] for the
+/// ciphertexts; `accepted` the judgement's participants and norm exponents. Contributions that are not in all three, or whose
+/// answers contradict each other in too many places, have no products.
+///
+/// With one answer beyond the threshold a contradiction is resolved only if leaving out exactly one seat gives products
+/// that an update of the judged norm can have.
+///
+/// # Errors
+/// [`ScoreError`] if the inputs do not belong together.
+pub fn products(
+    threshold: usize,
+    directions: &[&Direction],
+    answers: &[DirectionAnswers],
+    queried: &[(u32, Vec<u64>)],
+    accepted: &[(u32, u16)],
+) -> Result<Vec<Products>, ScoreError> {
+    let exponents: BTreeMap<u32, u16> = accepted.iter().copied().collect();
+    let by_seat = by_seat(directions.len(), answers)?;
+    if threshold == 0 {
+        return Err(ScoreError::OutOfRange);
+    }
+    let mut found = Vec::new();
+    for (participant, queried) in queried {
+        let participant = *participant;
+        let Some(&exponent) = exponents.get(&participant) else {
+            continue;
+        };
+        check_length(directions.len(), participant, queried)?;
+        let (seats, rows): (Vec<u16>, Vec<&[u64]>) = by_seat
+            .iter()
+            .filter_map(|(&seat, rows)| Some((seat, *rows.get(&participant)?)))
+            .unzip();
+        let points: Vec<u64> = seats.iter().map(|&seat| seat.into()).collect();
+        let Some(interpolation) = Interpolation::new(&points, threshold) else {
+            continue;
+        };
+        let scaled = |hidden: &[u64]| -> Vec<i64> {
+            let pairs = queried.iter().zip(hidden);
+            pairs
+                .map(|(&all, &hidden)| centre(subtract(all, hidden)))
+                .collect()
+        };
+        let plausible = |hidden: &[u64]| {
+            let pairs = scaled(hidden).into_iter().zip(directions);
+            pairs
+                .into_iter()
+                .all(|(x, v)| x.unsigned_abs() as f64 <= largest(v, exponent))
+        };
+        if let Decoded::Found(hidden, wrong) = interpolation.decode(&rows, plausible) {
+            found.push(Products {
+                participant,
+                scaled: scaled(&hidden),
+                wrong: wrong.into_iter().map(|index| seats[index]).collect(),
+            });
+        }
+    }
+    Ok(found)
+}
+
+/// Answers by seat, then by participant.
+fn by_seat(
+    directions: usize,
+    answers: &[DirectionAnswers],
+) -> Result<BTreeMap<u16, BTreeMap<u32, &[u64]>>, ScoreError> {
+    let mut by_seat = BTreeMap::new();
+    for answers in answers {
+        let seat = answers.seat();
+        let mut rows = BTreeMap::new();
+        for (participant, words) in answers.rows() {
+            check_length(directions, *participant, words)?;
+            rows.insert(*participant, &words[..]);
+        }
+        if seat == 0 {
+            return Err(ScoreError::OutOfRange);
+        }
+        if by_seat.insert(seat, rows).is_some() {
+            return Err(ScoreError::Twice { seat });
+        }
+    }
+    Ok(by_seat)
+}
+
+fn check_length(directions: usize, participant: u32, words: &[u64]) -> Result<(), ScoreError> {
+    match words.len() == directions {
+        true => Ok(()),
+        false => Err(ScoreError::Directions {
+            participant,
+            directions,
+        }),
+    }
+}
+
+/// The largest product with an update of twice the estimated norm, noise included (8 sigma). The validator's own
+/// judgement: nobody else has to come to the same.
+fn largest(direction: &Direction, exponent: u16) -> f64 {
+    let norm = (f64::from(exponent) / 8.0).exp2();
+    (2.0 * DELTA as f64 * norm + 8.0 * SIGMA) * direction.norm()
+}
