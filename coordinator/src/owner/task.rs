@@ -6,10 +6,9 @@ mod log;
 
 use std::{
     collections::BTreeMap,
-    panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     thread,
@@ -18,7 +17,7 @@ use std::{
 
 use tokio::sync::{mpsc, oneshot, watch};
 use unsilo_ledger::{
-    Draft, FederationId, Hash, ParticipantId, SignedEntry, SigningIdentity, store::LedgerStore,
+    Draft, FederationId, Hash, ParticipantId, SigningIdentity, store::LedgerStore,
 };
 use unsilo_proto::{Code, Rejected, v1::Step};
 

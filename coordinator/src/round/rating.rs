@@ -67,12 +67,7 @@ impl Rating {
     }
 
     /// The ledger moved: a row came in, or the next half began.
-    pub(super) fn advanced(
-        &mut self,
-        now_ms: u64,
-        timing: Timing,
-        ledger: &State,
-    ) -> Vec<Effect> {
+    pub(super) fn advanced(&mut self, now_ms: u64, timing: Timing, ledger: &State) -> Vec<Effect> {
         if let Phase::Rating(half) = ledger.phase()
             && half != self.half
         {
@@ -101,7 +96,10 @@ impl Rating {
     fn all_in(&self, ledger: &State) -> bool {
         ledger.round().is_some_and(|round| match self.half {
             RatingStep::Commit => round.ratings.len() >= round.directions.len(),
-            RatingStep::Reveal => round.ratings.values().all(|record| record.revealed.is_some()),
+            RatingStep::Reveal => round
+                .ratings
+                .values()
+                .all(|record| record.revealed.is_some()),
         })
     }
 
@@ -109,7 +107,11 @@ impl Rating {
     /// opening, and not before raters had a third of a step's time, also of a coordinator that was down.
     fn deadline_ms(&self, timing: Timing, ledger: &State) -> u64 {
         let planned = ledger.round().map_or(0, |round| {
-            let third = round.opening.open_by_ms.saturating_sub(round.opening.close_by_ms) / 3;
+            let third = round
+                .opening
+                .open_by_ms
+                .saturating_sub(round.opening.close_by_ms)
+                / 3;
             let thirds = match self.half {
                 RatingStep::Commit => third,
                 RatingStep::Reveal => third.saturating_mul(2),

@@ -22,7 +22,6 @@ use std::{
 use borsh::BorshDeserialize;
 
 pub(crate) use answers::SeatAnswer;
-pub(crate) use notes::Notes;
 
 use crate::{
     durable::{self, Readers},
@@ -180,7 +179,9 @@ fn files(directory: &Path) -> Result<Vec<PathBuf>, CoordinatorError> {
     };
     let mut files = Vec::new();
     for file in found {
-        let path = file.map_err(CoordinatorError::io("read", directory))?.path();
+        let path = file
+            .map_err(CoordinatorError::io("read", directory))?
+            .path();
         if path.extension().is_none() {
             files.push(path);
         }

@@ -65,7 +65,10 @@ impl Services {
             .ok_or_else(|| {
                 Rejected::new(
                     Code::WrongStep,
-                    format!("round {} takes no answers now: follow the step stream", request.round),
+                    format!(
+                        "round {} takes no answers now: follow the step stream",
+                        request.round
+                    ),
                 )
             })?;
         let seat = seat_field(request.seat)?;
@@ -99,13 +102,18 @@ impl Services {
             at_most("a key in sheet_keys", key, limits::SHEET_KEY_BYTES)?;
         }
         for answer in &request.directions {
-            at_most("a sealed direction answer", &answer.sealed, limits::DIRECTION_ANSWER_BYTES)?;
+            at_most(
+                "a sealed direction answer",
+                &answer.sealed,
+                limits::DIRECTION_ANSWER_BYTES,
+            )?;
         }
         let asked = closed.directions.keys().map(|rater| rater.0);
         let answered = request.directions.iter().map(|answer| answer.rater);
         if self.payload.is_opened_by_members() && !answered.eq(asked) {
             return Err(malformed(
-                "directions must hold one answer for each rater that committed any, ascending".into(),
+                "directions must hold one answer for each rater that committed any, ascending"
+                    .into(),
             ));
         }
         let answer = SeatAnswer {
@@ -156,7 +164,9 @@ impl Services {
         Ok(each(parts, move |seat| {
             let part = match seat {
                 None => answers_part::Part::Projections(projections(&contributions, round)?),
-                Some(seat) => answers_part::Part::Seat(seat_answers(&scalars, round, seat, reader)?),
+                Some(seat) => {
+                    answers_part::Part::Seat(seat_answers(&scalars, round, seat, reader)?)
+                }
             };
             Ok(AnswersPart { part: Some(part) })
         }))

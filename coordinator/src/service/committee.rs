@@ -278,7 +278,11 @@ fn share_of(
         participant,
         sealed,
         chunks_root: leaves.chunks_root.to_vec(),
-        share_hashes: leaves.share_hashes.iter().map(|hash| hash.to_vec()).collect(),
+        share_hashes: leaves
+            .share_hashes
+            .iter()
+            .map(|hash| hash.to_vec())
+            .collect(),
         linear_hash_hash: leaves.linear_hash_hash.to_vec(),
     })
 }

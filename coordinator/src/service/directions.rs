@@ -2,13 +2,14 @@
 
 use std::{fs::File, io::Seek};
 
-use unsilo_fhe::{
-    CHUNK_BYTES, DirectionKey, RoundContext, RoundPublicKey, direction_hash,
-};
+use unsilo_fhe::{CHUNK_BYTES, DirectionKey, RoundContext, RoundPublicKey, direction_hash};
 use unsilo_ledger::{CurrentRound, Entry, Participant, Phase, SignedEntry};
 use unsilo_proto::{
     Code, Rejected, limits,
-    v1::{BlobHeader, BlobPart, CiphertextRequest, CommitDirectionsRequest, DirectionKeys, RateRequest},
+    v1::{
+        BlobHeader, BlobPart, CiphertextRequest, CommitDirectionsRequest, DirectionKeys,
+        RateRequest,
+    },
 };
 
 use super::{
@@ -181,7 +182,10 @@ impl Services {
             .ok_or_else(|| {
                 Rejected::new(
                     Code::WrongRound,
-                    format!("round {} is not under way: follow the step stream", request.round),
+                    format!(
+                        "round {} is not under way: follow the step stream",
+                        request.round
+                    ),
                 )
             })?;
         let record = current.ratings.get(&rater.id);

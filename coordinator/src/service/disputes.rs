@@ -30,14 +30,16 @@ impl Services {
         at_most("appeal", &request.appeal, limits::APPEAL_BYTES)?;
         let (scalars, round, id) = (self.scalars.clone(), request.round, dealer.id.0);
         let seat = 1;
-        blocking(move || match scalars.keep_appeal(round, id, seat, &request.appeal) {
-            Ok(Written::Kept) => Ok(()),
-            Ok(Written::Differs) => Err(Rejected::new(
-                Code::AnswerDiffers,
-                "you already appealed on this share with another one",
-            )),
-            Err(error) => Err(unstorable("your appeal", &error)),
-        })
+        blocking(
+            move || match scalars.keep_appeal(round, id, seat, &request.appeal) {
+                Ok(Written::Kept) => Ok(()),
+                Ok(Written::Differs) => Err(Rejected::new(
+                    Code::AnswerDiffers,
+                    "you already appealed on this share with another one",
+                )),
+                Err(error) => Err(unstorable("your appeal", &error)),
+            },
+        )
         .await
     }
 

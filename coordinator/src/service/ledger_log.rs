@@ -4,8 +4,7 @@ use tonic::{Request, Response, Status, async_trait};
 use unsilo_proto::{
     limits,
     v1::{
-        Acknowledgement, CosignRequest, EntriesReply, EntriesRequest,
-        ledger_log_server::LedgerLog,
+        Acknowledgement, CosignRequest, EntriesReply, EntriesRequest, ledger_log_server::LedgerLog,
     },
 };
 
@@ -29,7 +28,11 @@ impl LedgerLog for Services {
     ) -> Result<Response<Acknowledgement>, Status> {
         self.participant(&request)?;
         let CosignRequest { size, cosignature } = request.into_inner();
-        at_most("cosignature", cosignature.as_bytes(), limits::COSIGNATURE_BYTES)?;
+        at_most(
+            "cosignature",
+            cosignature.as_bytes(),
+            limits::COSIGNATURE_BYTES,
+        )?;
         self.owner.cosign(size, cosignature).await?;
         Ok(Response::new(Acknowledgement {}))
     }

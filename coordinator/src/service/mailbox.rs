@@ -68,7 +68,10 @@ impl Services {
         if current != Some(of.round) {
             return Err(Rejected::new(
                 Code::WrongRound,
-                format!("round {} is not under way: its receipts are of no use any more", of.round),
+                format!(
+                    "round {} is not under way: its receipts are of no use any more",
+                    of.round
+                ),
             ));
         }
         if !receipt.verify(&self.draft.coordinator) {

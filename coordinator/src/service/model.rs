@@ -43,7 +43,10 @@ impl Models for Services {
         Ok(Response::new(stream_file(sum, key_sum)?))
     }
 
-    async fn model(&self, request: Request<ModelRequest>) -> Result<Response<Parts<BlobPart>>, Status> {
+    async fn model(
+        &self,
+        request: Request<ModelRequest>,
+    ) -> Result<Response<Parts<BlobPart>>, Status> {
         self.participant(&request)?;
         let hash = hash_field("model", &request.into_inner().model)?;
         let path: PathBuf = self.models.path(&hash);
@@ -66,7 +69,9 @@ impl Models for Services {
         let missing = |_| {
             Rejected::new(
                 Code::NotFound,
-                format!("there is nothing here (any more) that shows what round {round} was summed from"),
+                format!(
+                    "there is nothing here (any more) that shows what round {round} was summed from"
+                ),
             )
         };
         let closed: Vec<u32> = ProjectionTable::from_bytes(&table)
@@ -89,7 +94,11 @@ impl Models for Services {
                     sum_proof_part::Part::Contribution(ContributionLeaves {
                         participant,
                         chunks_root: leaves.chunks_root.to_vec(),
-                        share_hashes: leaves.share_hashes.iter().map(|hash| hash.to_vec()).collect(),
+                        share_hashes: leaves
+                            .share_hashes
+                            .iter()
+                            .map(|hash| hash.to_vec())
+                            .collect(),
                         linear_hash: leaves.linear_hash,
                     })
                 }

@@ -199,11 +199,14 @@ impl Rounds for Services {
         }
         let snapshot = self.owner.now();
         let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
-        let voids = snapshot.owners_voids.iter().map(|(entry, signatures)| OwnersVoid {
-            entry: entry.clone(),
-            signatures: count(*signatures),
-            signatures_needed: count(snapshot.state.majority()),
-        });
+        let voids = snapshot
+            .owners_voids
+            .iter()
+            .map(|(entry, signatures)| OwnersVoid {
+                entry: entry.clone(),
+                signatures: count(*signatures),
+                signatures_needed: count(snapshot.state.majority()),
+            });
         Ok(Response::new(OwnersVoidsReply {
             voids: voids.collect(),
         }))
