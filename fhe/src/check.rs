@@ -4,14 +4,20 @@
 //! `x_jk = X_jk - y_jk = Delta·<r_k, m_j> + <r_k, e_j>`. A contribution that does not match its shares, wraps around or is too long
 //! gives garbage or a long sketch, and is rejected: no zero-knowledge proof is needed.
 
+mod appeal;
 mod bounds;
+mod evidence;
 mod sheet;
+mod shown;
 mod sketch;
 mod table;
 
+pub use appeal::{Appeal, AppealError, Blame, Dispute};
+pub use evidence::{Evidence, EvidenceError, Recorded};
 pub use sheet::{
     AnswerSheet, ReceivedSheet, SEALED_SHEET_KEY_BYTES, SealedSheet, SheetError, sealed_sheet_bytes,
 };
+pub use shown::{ShownAnswers, ShownError};
 pub use sketch::{EqualityError, Verdict, verify_projections_of_sum};
 pub use table::{ProjectionTable, TableError};
 
@@ -19,6 +25,7 @@ use crate::{
     committee::MAX_MEMBERS,
     decode::{Decoded, Interpolation},
     modular::{centre, subtract},
+    params::Params,
     projection::{PROJECTIONS, Projections},
 };
 use bounds::Bounds;
@@ -90,6 +97,18 @@ pub struct Judgement {
     pub erased: Vec<u16>,
     /// Participant and seat that do not fit, ascending; those of erased seats included.
     pub bad_pairs: Vec<(u32, u16)>,
+}
+
+/// The rule for the projections of one update, centred: `|x| <= 6·Delta·C/sqrt 2 + 8·sigma·sqrt(D/2)` for each, and
+/// `2·sum_k x_k^2 <= 132·(Delta·C)^2`. Gives the norm exponent `e`: the norm is estimated at `2^(e/8)` steps, rounded up.
+///
+/// # Errors
+/// [`RejectionReason::OutOfRange`] or [`RejectionReason::TooLong`].
+pub fn acceptance(
+    params: &Params,
+    projections: &[i64; PROJECTIONS],
+) -> Result<u16, RejectionReason> {
+    Bounds::new(params).accept(projections)
 }
 
 /// Why no judgement was reached.
