@@ -210,7 +210,7 @@ impl Task {
                     answer(reply, result);
                 }
                 Command::Commit(entry, reply) => {
-                    let result = self.commit(entry);
+                    let result = self.commit(*entry);
                     answer(reply, result);
                 }
                 Command::Join(application, reply) => {

@@ -99,11 +99,11 @@ fn old_rounds_leave_their_evidence_as_long_as_it_is_of_use() {
         scalars.keep_directions(round, 5, &[vec![1]]).expect("kept");
         scalars.keep_evidence(round, 5, b"shown").expect("kept");
         assert_eq!(
-            scalars.keep_appeal(round, 5, 2, b"share").expect("kept"),
+            scalars.keep_appeal(round, 5, b"share").expect("kept"),
             Written::Kept
         );
         assert_eq!(
-            scalars.keep_appeal(round, 5, 2, b"other").expect("kept"),
+            scalars.keep_appeal(round, 5, b"other").expect("kept"),
             Written::Differs
         );
     }

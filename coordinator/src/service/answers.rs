@@ -259,7 +259,7 @@ impl Services {
             .into());
         }
         let signature = signature_field(member.key, &signature)?;
-        self.keep_evidence(member, round, evidence).await?;
+        self.keep_evidence(member, round, &entry, evidence).await?;
         self.owner
             .event(Event::JudgementSigned {
                 round,

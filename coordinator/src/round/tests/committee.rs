@@ -115,7 +115,7 @@ impl Federation {
         let judged = verdict.judgement();
         let reason = |reason: &check::RejectionReason| match reason {
             check::RejectionReason::BadPair => RejectionReason::BadPair,
-            check::RejectionReason::Undecodable => RejectionReason::Undecided,
+            check::RejectionReason::Undecodable => RejectionReason::Undecodable,
             check::RejectionReason::OutOfRange => RejectionReason::OutOfRange,
             check::RejectionReason::TooLong => RejectionReason::TooLong,
         };
@@ -155,7 +155,7 @@ impl Federation {
             } = &mut entry
             && let Some((id, _)) = accepted.pop()
         {
-            rejected.push((id, RejectionReason::Undecided));
+            rejected.push((id, RejectionReason::Undecodable));
             rejected.sort_unstable_by_key(|(id, _)| *id);
         }
         Some(self.signed_judgement(node, participant, step.round, entry))

@@ -368,7 +368,9 @@ impl Federation {
             return;
         }
         let event = match self.jobs.remove(0) {
-            Job::Project { round } if self.sums_fail => Event::ProjectFailed { round },
+            Job::Project { round } if self.sums_fail || !self.can_project(round) => {
+                Event::ProjectFailed { round }
+            }
             Job::Project { round } => Event::Projected {
                 round,
                 table: self.project(round).hash(),
@@ -407,6 +409,16 @@ impl Federation {
             }
         };
         self.feed(event).expect("the outcome of a job is taken");
+    }
+
+    /// Whether a round's ciphertexts are there to be projected: a job may run when its round is over.
+    fn can_project(&self, round: u64) -> bool {
+        let current = self
+            .ledger
+            .round()
+            .filter(|_| self.ledger.phase() != Phase::Open);
+        self.tables.contains_key(&round)
+            || current.is_some_and(|current| current.opening.round == round)
     }
 
     /// What a service does before it tells the machine: the first answer of a seat is kept.

@@ -6,6 +6,7 @@ mod company;
 mod federation;
 mod invariants;
 mod mathematics;
+mod owners;
 mod random;
 mod scalars;
 
@@ -48,10 +49,13 @@ fn until(federation: &mut Federation, phase: &str) {
     panic!("{phase} does not come: {}", federation.machine.phase());
 }
 
-/// In the middle of round 1: judged, to be opened.
+/// In the middle of round 1: judged, to be opened; all have cosigned the checkpoint.
 fn opening() -> Federation {
     let mut federation = closing();
     until(&mut federation, "opening");
+    for node in 0..FOUNDERS.len() {
+        federation.cosign(node);
+    }
     federation
 }
 
@@ -372,6 +376,7 @@ fn a_late_or_copied_seat_is_refused_and_never_just_forgotten() {
         model: federation.ledger.model().expect("founded"),
         round_key: copied.round_key.clone(),
         nonce_commitment: copied.nonce_commitment,
+        guard: copied.guard,
     };
     copied.signature = offer.sign(&federation.nodes[1].identity);
     let event = Event::SeatOffered {
