@@ -2,7 +2,7 @@
 //!
 //! Only `A_v` of the *extended* direction is ever posted. `A_v` is a function of `v`: for up to 2048 parameters `v` could be read
 //! off it, and at any size a guess could be confirmed. So `v` is extended on the two chunks that encrypt zero by `rho`,
-//! uniform in {-8..8}, fresh for each direction and round: `A_v` is then hiding under RLWE (155 bits), and the answer the same.
+//! uniform in {-8..8}, fresh for each direction and round: `A_v` is then hiding under RLWE (154 bits, `params/estimate.py`), and the answer the same.
 
 use crate::{
     context::RoundContext,
