@@ -243,17 +243,40 @@ fn rule_all(
     table: &ProjectionTable,
     sheets: &[&AnswerSheet],
 ) -> Vec<Ruling> {
-    let seats: Vec<u16> = sheets.iter().map(|sheet| sheet.seat()).collect();
-    let interpolation = interpolation(&seats, threshold);
-    let rows = table.rows().par_iter().enumerate().with_min_len(16);
-    rows.map(|(index, (_, row))| {
-        let answers: Vec<(u16, Option<&[u64; PROJECTIONS]>)> = sheets
+    let answers_on = |index: usize| -> Vec<Answer<'_>> {
+        sheets
             .iter()
             .map(|sheet| (sheet.seat(), sheet.entries()[index].words.as_ref()))
-            .collect();
-        rule(bounds, threshold, interpolation.as_ref(), row, &answers)
+            .collect()
+    };
+    // Few sets of seats occur: all of them, and those without one that complains.
+    let mut interpolations = BTreeMap::new();
+    for index in 0..table.rows().len() {
+        interpolations
+            .entry(answering(&answers_on(index)))
+            .or_insert_with_key(|seats| interpolation(seats, threshold));
+    }
+    let rows = table.rows().par_iter().enumerate().with_min_len(16);
+    rows.map(|(index, (_, row))| {
+        let answers = answers_on(index);
+        let interpolation = interpolations.get(&answering(&answers));
+        rule(
+            bounds,
+            interpolation.and_then(Option::as_ref),
+            row,
+            &answers,
+        )
     })
     .collect()
+}
+
+/// One seat's answers on one contribution, `None` if its share is unusable.
+type Answer<'a> = (u16, Option<&'a [u64; PROJECTIONS]>);
+
+/// The seats that have a usable share.
+fn answering(answers: &[Answer<'_>]) -> Vec<u16> {
+    let usable = answers.iter().filter(|(_, words)| words.is_some());
+    usable.map(|&(seat, _)| seat).collect()
 }
 
 fn interpolation(seats: &[u16], threshold: usize) -> Option<Interpolation> {
@@ -262,28 +285,20 @@ fn interpolation(seats: &[u16], threshold: usize) -> Option<Interpolation> {
 }
 
 /// The rule for one contribution: a function of its projections and of the answers on it, and of nothing else.
+/// `interpolation` is over the seats that have a usable share; there is none if they are too few.
 fn rule(
     bounds: &Bounds,
-    threshold: usize,
-    all: Option<&Interpolation>,
+    interpolation: Option<&Interpolation>,
     row: &[u64; PROJECTIONS],
-    answers: &[(u16, Option<&[u64; PROJECTIONS]>)],
+    answers: &[Answer<'_>],
 ) -> Ruling {
-    let (seats, words): (Vec<u16>, Vec<&[u64]>) = answers
+    let seats = answering(answers);
+    let words: Vec<&[u64]> = answers
         .iter()
-        .filter_map(|&(seat, words)| Some((seat, &words?[..])))
-        .unzip();
-    let mut bad: Vec<u16> = answers
-        .iter()
-        .filter(|(_, words)| words.is_none())
-        .map(|&(seat, _)| seat)
+        .filter_map(|(_, words)| Some(&words.as_ref()?[..]))
         .collect();
-    let fewer = if bad.is_empty() {
-        None
-    } else {
-        interpolation(&seats, threshold)
-    };
-    let interpolation = if bad.is_empty() { all } else { fewer.as_ref() };
+    let complaints = answers.iter().filter(|(_, words)| words.is_none());
+    let mut bad: Vec<u16> = complaints.map(|&(seat, _)| seat).collect();
     let decoded = interpolation.map_or(Decoded::Undecodable, |interpolation| {
         interpolation.decode(&words, |hidden| {
             bounds.in_range(&projections_of(row, hidden))

@@ -1,7 +1,7 @@
 //! Why a contribution was rejected, for third parties.
 
 use super::{
-    AnswerSheet, RejectionReason, Verdict,
+    AnswerSheet, RejectionReason, Verdict, answering,
     bounds::Bounds,
     interpolation, rule,
     shown::{ShownAnswers, ShownError},
@@ -143,16 +143,9 @@ impl Evidence {
             .iter()
             .map(|shown| (shown.seat, shown.words.as_ref()))
             .collect();
-        let seats: Vec<u16> = answers.iter().map(|&(seat, _)| seat).collect();
         let bounds = Bounds::new(recorded.projections.params());
-        let interpolation = interpolation(&seats, recorded.threshold);
-        let ruling = rule(
-            &bounds,
-            recorded.threshold,
-            interpolation.as_ref(),
-            projected,
-            &answers,
-        );
+        let interpolation = interpolation(&answering(&answers), recorded.threshold);
+        let ruling = rule(&bounds, interpolation.as_ref(), projected, &answers);
         Ok(ruling.outcome.err())
     }
 
