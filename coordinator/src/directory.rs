@@ -9,6 +9,7 @@
 //! | `invitations/`, `members/`, `approvals` | who was invited, who joined, who is being admitted |
 //! | `ledger.redb` | the log |
 //! | `contributions/`, `models/` | bulk data |
+//! | `scalars/` | members' answers, raters' directions, evidence and appeals |
 //! | `lock` | held while a coordinator serves from here |
 
 use std::{
@@ -22,7 +23,7 @@ use std::{
 use tokio::sync::{Semaphore, mpsc, watch};
 use tonic::service::Routes;
 use unsilo_ledger::{
-    Draft, SigningIdentity,
+    Draft, Incentive, SigningIdentity,
     store::{FILE_NAME, LedgerStore, StoreError},
 };
 use unsilo_proto::Invite;
@@ -42,7 +43,8 @@ use crate::{
     owner::{self, OwnerParts, OwnerThread},
     payload::Payload,
     round::Timing,
-    service::Services,
+    scalars::Scalars,
+    service::{Mailbox, Services},
 };
 
 /// Every owner's equal grant of stake. A round number of small parts: only ratios matter.
@@ -120,6 +122,7 @@ pub fn init(path: &Path, options: &InitOptions) -> Result<Initialised, Coordinat
         unit_log2: UNIT_LOG2,
         min_cohort: 0,
         grant: GRANT,
+        incentive: Incentive::default(),
         created_ms: owner::now_ms(),
         nonce,
         founders: options.founders.clone(),
@@ -306,6 +309,7 @@ impl Directory {
         })?;
         let members = Members::open(self.path.join("members"))?;
         let contributions = Contributions::open(self.path.join("contributions"))?;
+        let scalars = Scalars::open(self.path.join("scalars"))?;
         let models = Models::open(self.path.join("models"), self.draft.model.clone())?;
         let (served, serving) = watch::channel(None);
         let (owner, thread) = owner::start(OwnerParts {
@@ -321,6 +325,7 @@ impl Directory {
             invitations: Invitations::open(self.path.join("invitations"))?,
             authority: self.authority.clone(),
             contributions: contributions.clone(),
+            scalars: scalars.clone(),
             models: models.clone(),
             payload: self.payload,
             served,
@@ -339,6 +344,8 @@ impl Directory {
             owner,
             members,
             contributions,
+            scalars,
+            mailbox: Mailbox::default(),
             models,
             payload: self.payload,
             draft: self.draft,

@@ -13,7 +13,7 @@ use crate::{
     query::Vectors,
     ring::{Poly, scalar_product},
     share::KeyShare,
-    transpose::{row, transposed},
+    transpose::rows,
 };
 use thiserror::Error;
 use zeroize::Zeroize;
@@ -28,10 +28,9 @@ impl ProjectionKeys {
     /// Expands the public polynomials and the projections once, over the threads of the caller's rayon pool.
     #[must_use]
     pub fn new(projections: &Projections) -> Self {
-        let keys = transposed(projections.context(), &Vectors::Projections(projections));
         Self {
             projections: *projections,
-            rows: keys.iter().map(row).collect(),
+            rows: rows(projections.context(), &Vectors::Projections(projections)),
         }
     }
 

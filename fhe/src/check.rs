@@ -4,14 +4,20 @@
 //! `x_jk = X_jk - y_jk = Delta·<r_k, m_j> + <r_k, e_j>`. A contribution that does not match its shares, wraps around or is too long
 //! gives garbage or a long sketch, and is rejected: no zero-knowledge proof is needed.
 
+mod appeal;
 mod bounds;
+mod evidence;
 mod sheet;
+mod shown;
 mod sketch;
 mod table;
 
+pub use appeal::{Appeal, AppealError, Blame, Dispute};
+pub use evidence::{Evidence, EvidenceError, Recorded};
 pub use sheet::{
     AnswerSheet, ReceivedSheet, SEALED_SHEET_KEY_BYTES, SealedSheet, SheetError, sealed_sheet_bytes,
 };
+pub use shown::{ShownAnswers, ShownError};
 pub use sketch::{EqualityError, Verdict, verify_projections_of_sum};
 pub use table::{ProjectionTable, TableError};
 
@@ -19,6 +25,7 @@ use crate::{
     committee::MAX_MEMBERS,
     decode::{Decoded, Interpolation},
     modular::{centre, subtract},
+    params::Params,
     projection::{PROJECTIONS, Projections},
 };
 use bounds::Bounds;
@@ -90,6 +97,18 @@ pub struct Judgement {
     pub erased: Vec<u16>,
     /// Participant and seat that do not fit, ascending; those of erased seats included.
     pub bad_pairs: Vec<(u32, u16)>,
+}
+
+/// The rule for the projections of one update, centred: `|x| <= 6·Delta·C/sqrt 2 + 8·sigma·sqrt(D/2)` for each, and
+/// `2·sum_k x_k^2 <= 132·(Delta·C)^2`. Gives the norm exponent `e`: the norm is estimated at `2^(e/8)` steps, rounded up.
+///
+/// # Errors
+/// [`RejectionReason::OutOfRange`] or [`RejectionReason::TooLong`].
+pub fn acceptance(
+    params: &Params,
+    projections: &[i64; PROJECTIONS],
+) -> Result<u16, RejectionReason> {
+    Bounds::new(params).accept(projections)
 }
 
 /// Why no judgement was reached.
@@ -224,17 +243,40 @@ fn rule_all(
     table: &ProjectionTable,
     sheets: &[&AnswerSheet],
 ) -> Vec<Ruling> {
-    let seats: Vec<u16> = sheets.iter().map(|sheet| sheet.seat()).collect();
-    let interpolation = interpolation(&seats, threshold);
-    let rows = table.rows().par_iter().enumerate().with_min_len(16);
-    rows.map(|(index, (_, row))| {
-        let answers: Vec<(u16, Option<&[u64; PROJECTIONS]>)> = sheets
+    let answers_on = |index: usize| -> Vec<Answer<'_>> {
+        sheets
             .iter()
             .map(|sheet| (sheet.seat(), sheet.entries()[index].words.as_ref()))
-            .collect();
-        rule(bounds, threshold, interpolation.as_ref(), row, &answers)
+            .collect()
+    };
+    // Few sets of seats occur: all of them, and those without one that complains.
+    let mut interpolations = BTreeMap::new();
+    for index in 0..table.rows().len() {
+        interpolations
+            .entry(answering(&answers_on(index)))
+            .or_insert_with_key(|seats| interpolation(seats, threshold));
+    }
+    let rows = table.rows().par_iter().enumerate().with_min_len(16);
+    rows.map(|(index, (_, row))| {
+        let answers = answers_on(index);
+        let interpolation = interpolations.get(&answering(&answers));
+        rule(
+            bounds,
+            interpolation.and_then(Option::as_ref),
+            row,
+            &answers,
+        )
     })
     .collect()
+}
+
+/// One seat's answers on one contribution, `None` if its share is unusable.
+type Answer<'a> = (u16, Option<&'a [u64; PROJECTIONS]>);
+
+/// The seats that have a usable share.
+fn answering(answers: &[Answer<'_>]) -> Vec<u16> {
+    let usable = answers.iter().filter(|(_, words)| words.is_some());
+    usable.map(|&(seat, _)| seat).collect()
 }
 
 fn interpolation(seats: &[u16], threshold: usize) -> Option<Interpolation> {
@@ -243,28 +285,20 @@ fn interpolation(seats: &[u16], threshold: usize) -> Option<Interpolation> {
 }
 
 /// The rule for one contribution: a function of its projections and of the answers on it, and of nothing else.
+/// `interpolation` is over the seats that have a usable share; there is none if they are too few.
 fn rule(
     bounds: &Bounds,
-    threshold: usize,
-    all: Option<&Interpolation>,
+    interpolation: Option<&Interpolation>,
     row: &[u64; PROJECTIONS],
-    answers: &[(u16, Option<&[u64; PROJECTIONS]>)],
+    answers: &[Answer<'_>],
 ) -> Ruling {
-    let (seats, words): (Vec<u16>, Vec<&[u64]>) = answers
+    let seats = answering(answers);
+    let words: Vec<&[u64]> = answers
         .iter()
-        .filter_map(|&(seat, words)| Some((seat, &words?[..])))
-        .unzip();
-    let mut bad: Vec<u16> = answers
-        .iter()
-        .filter(|(_, words)| words.is_none())
-        .map(|&(seat, _)| seat)
+        .filter_map(|(_, words)| Some(&words.as_ref()?[..]))
         .collect();
-    let fewer = if bad.is_empty() {
-        None
-    } else {
-        interpolation(&seats, threshold)
-    };
-    let interpolation = if bad.is_empty() { all } else { fewer.as_ref() };
+    let complaints = answers.iter().filter(|(_, words)| words.is_none());
+    let mut bad: Vec<u16> = complaints.map(|&(seat, _)| seat).collect();
     let decoded = interpolation.map_or(Decoded::Undecodable, |interpolation| {
         interpolation.decode(&words, |hidden| {
             bounds.in_range(&projections_of(row, hidden))

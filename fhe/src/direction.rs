@@ -2,7 +2,7 @@
 //!
 //! Only `A_v` of the *extended* direction is ever posted. `A_v` is a function of `v`: for up to 2048 parameters `v` could be read
 //! off it, and at any size a guess could be confirmed. So `v` is extended on the two chunks that encrypt zero by `rho`,
-//! uniform in {-8..8}, fresh for each direction and round: `A_v` is then hiding under RLWE (155 bits), and the answer the same.
+//! uniform in {-8..8}, fresh for each direction and round: `A_v` is then hiding under RLWE (154 bits, `params/estimate.py`), and the answer the same.
 
 use crate::{
     context::RoundContext,
@@ -13,9 +13,10 @@ use crate::{
     projection::PROJECTIONS,
     query::Vectors,
     ring::{Poly, PolynomialError},
-    transpose::{row, transposed},
+    transpose::{row, rows},
     xof::Xof,
 };
+use std::sync::Arc;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
@@ -181,8 +182,8 @@ impl Direction {
     #[must_use]
     pub fn key(&self, context: &RoundContext) -> DirectionKey {
         let vectors = [self];
-        let mut keys = transposed(context, &Vectors::Directions(&self.params, &vectors));
-        DirectionKey::new(keys.pop().unwrap_or_else(Poly::zero))
+        let mut rows = rows(context, &Vectors::Directions(&self.params, &vectors));
+        DirectionKey::of_row(rows.pop().unwrap_or_else(Poly::zero))
     }
 
     /// L2 norm, blinding included.
@@ -246,22 +247,19 @@ const _: () = assert!(BLINDING_CHUNKS == 2, "rho was estimated over two chunks")
 /// `A_v` of a blinded direction, 12,288 bytes: what members answer on, and all they learn of the direction.
 #[derive(Clone)]
 pub struct DirectionKey {
-    key: std::sync::Arc<Poly>,
-    row: std::sync::Arc<Poly>,
+    /// `row(A_v)`: public, shared between copies.
+    row: Arc<Poly>,
 }
 
 impl DirectionKey {
-    fn new(key: Poly) -> Self {
-        Self {
-            row: row(&key).into(),
-            key: key.into(),
-        }
+    fn of_row(row: Poly) -> Self {
+        Self { row: row.into() }
     }
 
     /// The packed polynomial.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        self.key.to_bytes()
+        row(&self.row).to_bytes()
     }
 
     /// Decodes a direction's key.
@@ -269,7 +267,7 @@ impl DirectionKey {
     /// # Errors
     /// [`PolynomialError`] if the length is wrong or a coefficient is not below q.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, PolynomialError> {
-        Poly::from_bytes(bytes).map(Self::new)
+        Poly::from_bytes(bytes).map(|key| Self::of_row(row(&key)))
     }
 
     /// The factors of the answer.

@@ -54,8 +54,8 @@ pub use aggregate::{Accumulator, weighted_sum};
 pub use answer::{ProjectionAnswers, ProjectionKeys, answer_direction, answer_projections};
 pub use apply::apply_mean;
 pub use check::{
-    AnswerSheet, Judgement, ProjectionTable, ReceivedSheet, RejectionReason, SealedSheet, Verdict,
-    judge, verify_projections_of_sum,
+    AnswerSheet, Appeal, Evidence, Judgement, ProjectionTable, ReceivedSheet, RejectionReason,
+    SealedSheet, Verdict, judge, verify_projections_of_sum,
 };
 pub use commit::{ChunkHasher, ContributionCommitment, commitment};
 pub use committee::{Committee, threshold_for};

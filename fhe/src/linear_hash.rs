@@ -3,8 +3,8 @@
 //! Digits `c = d_0 + 2^16·d_1 + 2^32·d_2` of every coefficient give three polynomials `D_{b,k}` a chunk, and
 //! `h = sum_{k,b} g_{k,b}·D_{b,k}` in `R_p`, `g` public and fixed. So `hash(sum_j w_j·D_j) = sum_j w_j·h_j`: whoever
 //! holds the signed hashes can check the coordinator's [sum of digits](crate::digit_sum) against them. To find other
-//! digits of the same size with the same hash is a short-integer-solution problem over `R_p`: 164 bits at 1000
-//! participants and a million parameters.
+//! digits of the same size with the same hash is a short-integer-solution problem over `R_p`: 173 bits at 1000
+//! participants and a million parameters, 146 at 1000 and 2^27 (`params/estimate.py`).
 
 use crate::{
     commit::ChunkHashError,

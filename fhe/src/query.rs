@@ -7,6 +7,7 @@ use crate::{
     pack::{self, CiphertextError},
     params::{CHUNK_BYTES, N, Params},
     projection::{PROJECTIONS, Projections},
+    simd::Level,
 };
 use kernel::{Digits, Sums};
 use rayon::prelude::*;
@@ -226,13 +227,13 @@ impl<'a> Queries<'a> {
         struct Scratch {
             sums: Vec<Sums>,
             entries: Zeroizing<Vec<[i8; N]>>,
-            digits: Box<Digits>,
+            digits: Digits,
         }
         let count = self.vectors.count();
         let scratch = || Scratch {
             sums: vec![Sums::default(); self.sums.len()],
             entries: Zeroizing::new(vec![[0; N]; count]),
-            digits: Box::default(),
+            digits: Digits::new(Level::best()),
         };
         let one_chunk = |mut scratch: Scratch, offset: usize| {
             let chunk = first + offset;

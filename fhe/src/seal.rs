@@ -262,6 +262,26 @@ pub(crate) fn open(
     open_bytes(keys, &slot.info(), &slot.associated_data(), sealed)
 }
 
+/// What [`seal`] sealed for this slot with this seed, for the one who sealed it: no recipient's key is needed.
+///
+/// The cipher adds a key stream, which sealing zeros shows; sealing the result again must then give the same bytes.
+pub(crate) fn reveal(
+    to: &RoundPublicKey,
+    slot: &Slot,
+    seed: &[u8; 32],
+    sealed: &[u8],
+) -> Result<Zeroizing<Vec<u8>>, HpkeFailed> {
+    let length = sealed.len().checked_sub(SEAL_OVERHEAD).ok_or(HpkeFailed)?;
+    let stream = Zeroizing::new(seal(to, slot, seed, &vec![0; length])?);
+    let content = ENCAPSULATED_KEY_BYTES..ENCAPSULATED_KEY_BYTES + length;
+    let pairs = sealed[content.clone()].iter().zip(&stream[content]);
+    let plaintext = Zeroizing::new(pairs.map(|(a, b)| a ^ b).collect::<Vec<u8>>());
+    match seal(to, slot, seed, &plaintext)? == sealed {
+        true => Ok(plaintext),
+        false => Err(HpkeFailed),
+    }
+}
+
 /// `encapsulated key (1120) || ciphertext and tag`, for any purpose that `info` names.
 pub(crate) fn seal_bytes(
     to: &RoundPublicKey,

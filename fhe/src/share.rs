@@ -177,14 +177,27 @@ pub fn open_share(
     let slot = dealing.slot(seat);
     let plaintext = seal::open(keys, &slot, sealed)
         .map_err(|_| ShareError::DoesNotOpen { participant, seat })?;
-    let value = if seat < committee.threshold() {
-        expand(&plaintext)
-    } else {
-        Poly::from_bytes(&plaintext).map_err(|source| ShareError::Malformed {
+    let value = share_of_plaintext(committee, seat, &plaintext).map_err(|source| {
+        ShareError::Malformed {
             participant,
             seat,
             source,
-        })?
-    };
+        }
+    })?;
     Ok(KeyShare { slot, value })
+}
+
+/// `f(i)` from what was sealed to `seat`: a seed or the polynomial itself.
+pub(crate) fn share_of_plaintext(
+    committee: &Committee,
+    seat: u16,
+    plaintext: &[u8],
+) -> Result<Poly, PolynomialError> {
+    if seat >= committee.threshold() {
+        return Poly::from_bytes(plaintext);
+    }
+    match plaintext.len() {
+        SHARE_SEED_BYTES => Ok(expand(plaintext)),
+        actual => Err(PolynomialError::Length { actual }),
+    }
 }

@@ -25,7 +25,8 @@ impl Level {
                 && std::is_x86_feature_detected!("avx512bw")
                 && std::is_x86_feature_detected!("avx512dq")
                 && std::is_x86_feature_detected!("avx512vl")
-                && std::is_x86_feature_detected!("avx512vbmi"))
+                && std::is_x86_feature_detected!("avx512vbmi")
+                && std::is_x86_feature_detected!("avx512vnni"))
             .then_some(Kind::Avx512),
             #[cfg(target_arch = "x86_64")]
             std::is_x86_feature_detected!("avx2").then_some(Kind::Avx2),
@@ -56,7 +57,7 @@ macro_rules! vectorised {
             fn generic($($arg: $ty),*) $(-> $ret)? $body
 
             #[cfg(target_arch = "x86_64")]
-            #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")]
+            #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vnni")]
             fn avx512($($arg: $ty),*) $(-> $ret)? {
                 generic($($arg),*)
             }

@@ -1,8 +1,8 @@
 //! What an epoch of each mechanism costs on one core: `cargo bench -p unsilo-ledger --bench mechanism --profile release`.
 
 use divan::Bencher;
-use unsilo_ledger::mechanism::median::{self, Memory};
-use unsilo_ledger::mechanism::{Epoch, Ratings, Row};
+use unsilo_ledger::mechanism::median::Median;
+use unsilo_ledger::mechanism::{Epoch, Mechanism, Ratings, Row, trust, yuma};
 
 fn main() {
     divan::main();
@@ -43,12 +43,28 @@ fn epoch<'a>(rows: &'a [Row<'a>]) -> Epoch<'a> {
     }
 }
 
-/// The second epoch: with averaging.
-#[divan::bench(args = [16, 500, 4_096], max_time = 10)]
-fn median(bencher: Bencher<'_, '_>, count: usize) {
+/// The second epoch of `count` rows: with averaging.
+fn second<M: Mechanism>(bencher: Bencher<'_, '_>, mechanism: &M, count: usize) {
     let weights = weights(count);
     let rows = rows(&weights);
     let epoch = epoch(&rows);
-    let (memory, _) = median::epoch(&Memory::new(), &epoch).expect("settled");
-    bencher.bench_local(|| median::epoch(&memory, &epoch).expect("settled"));
+    let (memory, _) = mechanism
+        .settle(&M::Memory::default(), &epoch)
+        .expect("settled");
+    bencher.bench_local(|| mechanism.settle(&memory, &epoch).expect("settled"));
+}
+
+#[divan::bench(args = [16, 500, 4_096], max_time = 10)]
+fn median(bencher: Bencher<'_, '_>, count: usize) {
+    second(bencher, &Median, count);
+}
+
+#[divan::bench(args = [16, 500], max_time = 5)]
+fn yuma_3(bencher: Bencher<'_, '_>, count: usize) {
+    second(bencher, &yuma::Parameters::default(), count);
+}
+
+#[divan::bench(args = [16, 500], max_time = 5)]
+fn trust(bencher: Bencher<'_, '_>, count: usize) {
+    second(bencher, &trust::Parameters::default(), count);
 }

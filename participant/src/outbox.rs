@@ -72,6 +72,7 @@ impl Drop for KeptDirections {
 const CIPHERTEXT: &str = "ciphertext";
 const BESIDE: &str = "shares";
 const SEAL_SEEDS: &str = "seeds";
+const APPEAL: &str = "appeal";
 const ANSWERS: &str = "answers";
 const DIRECTIONS: &str = "directions";
 
@@ -105,6 +106,22 @@ impl Outbox {
     /// The seeds that the shares of the contribution to `round` were sealed with. Secret.
     pub(crate) fn seal_seeds(&self, round: u64) -> Result<Zeroizing<Vec<u8>>, NodeError> {
         keystore::read(&self.path(round, SEAL_SEEDS))
+    }
+
+    /// Keeps the one appeal of the round; the seeds of all shares are erased, so that no other is ever made.
+    pub(crate) fn keep_appeal(&self, round: u64, appeal: &[u8]) -> Result<(), NodeError> {
+        keystore::write(&self.path(round, APPEAL), appeal)?;
+        keystore::erase(&self.path(round, SEAL_SEEDS))
+    }
+
+    /// The appeal that was made.
+    pub(crate) fn appeal(&self, round: u64) -> Result<Option<Vec<u8>>, NodeError> {
+        let path = self.path(round, APPEAL);
+        match fs::read(&path) {
+            Ok(appeal) => Ok(Some(appeal)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(NodeError::io("read", &path)(error)),
+        }
     }
 
     /// Keeps a member's answers; durable when it returns. Returns their hash.
@@ -170,7 +187,7 @@ impl Outbox {
 
     /// Erases all that is kept for a round that is over.
     pub(crate) fn forget(&self, round: u64) -> Result<(), NodeError> {
-        for secret in [SEAL_SEEDS, ANSWERS, DIRECTIONS] {
+        for secret in [SEAL_SEEDS, APPEAL, ANSWERS, DIRECTIONS] {
             keystore::erase(&self.path(round, secret))?;
         }
         for path in [self.path(round, CIPHERTEXT), self.path(round, BESIDE)] {

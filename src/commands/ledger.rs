@@ -1,4 +1,6 @@
-//! `unsilo ledger show|verify`.
+//! `unsilo ledger show|verify|simulate`.
+
+mod simulate;
 
 use std::path::{Path, PathBuf};
 
@@ -10,13 +12,14 @@ use unsilo_ledger::store::{FILE_NAME, read, verify};
 use super::Global;
 use crate::{exit::CommandError, output};
 
-/// Commands on a coordinator's or participant's copy of the log.
+/// Commands on a coordinator's or participant's copy of the log, and on its rules.
 #[derive(Subcommand)]
 pub(crate) enum Command {
     /// Print what was recorded, a line an entry: what, and who signed it.
     Show(Show),
     /// Replay the log and check every signature, hash and rule, and the signed checkpoint.
     Verify(Verify),
+    Simulate(simulate::Arguments),
 }
 
 #[derive(Args)]
@@ -41,6 +44,7 @@ pub(crate) fn run(global: &Global, command: Command) -> anyhow::Result<()> {
     match command {
         Command::Show(arguments) => show(global, &arguments),
         Command::Verify(arguments) => check(global, &arguments),
+        Command::Simulate(arguments) => simulate::run(global, &arguments),
     }
 }
 

@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf};
 
 use crate::support::{repository, run, unsilo};
 
-const COMMANDS: [&[&str]; 14] = [
+const COMMANDS: [&[&str]; 15] = [
     &[],
     &["demo"],
     &["coordinator"],
@@ -19,6 +19,7 @@ const COMMANDS: [&[&str]; 14] = [
     &["ledger"],
     &["ledger", "show"],
     &["ledger", "verify"],
+    &["ledger", "simulate"],
 ];
 
 /// The words of a command and the file that holds its help.

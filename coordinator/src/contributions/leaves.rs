@@ -56,7 +56,8 @@ impl Contributions {
         let check = check_file(payload, &mut self.ciphertext(round, participant)?)
             .map_err(CoordinatorError::io("read", path))?;
         Ok(check.finish().is_ok_and(|checked| {
-            checked.chunks_root == leaves.chunks_root && checked.linear_hash.to_bytes() == leaves.linear_hash
+            checked.chunks_root == leaves.chunks_root
+                && checked.linear_hash.to_bytes() == leaves.linear_hash
         }))
     }
 }

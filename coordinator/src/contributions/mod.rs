@@ -145,7 +145,9 @@ impl Contributions {
             }
             for file in fs::read_dir(&directory).into_iter().flatten().flatten() {
                 let path = file.path();
-                let of = path.file_stem().and_then(|stem| stem.to_str()?.parse().ok());
+                let of = path
+                    .file_stem()
+                    .and_then(|stem| stem.to_str()?.parse().ok());
                 let goes = match path.extension().and_then(|extension| extension.to_str()) {
                     Some("ciphertext") => !of.is_some_and(|of| disputed(number, of)),
                     Some("header" | "part" | "new") => true,

@@ -58,9 +58,13 @@ pub(crate) fn project_round(
                     ))
             })?;
         let ranges: Vec<&[u8]> = buffers.iter().map(Vec::as_slice).collect();
-        queries.add(first, &ranges).map_err(|error| damaged(participants, &error))?;
+        queries
+            .add(first, &ranges)
+            .map_err(|error| damaged(participants, &error))?;
     }
-    let rows = queries.finish().map_err(|error| damaged(participants, &error))?;
+    let rows = queries
+        .finish()
+        .map_err(|error| damaged(participants, &error))?;
     let rows = participants
         .iter()
         .zip(rows)

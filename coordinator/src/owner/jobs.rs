@@ -73,7 +73,13 @@ impl Jobs {
         let stopping = || self.stopping.load(Ordering::Relaxed);
         let vectors = self.payload.projections(&context, job.challenge);
         let table = vectors.map_or(Ok(Hash::default()), |vectors| {
-            project_round(&self.contributions, &vectors, round, &job.participants, stopping)
+            project_round(
+                &self.contributions,
+                &vectors,
+                round,
+                &job.participants,
+                stopping,
+            )
         });
         match table {
             Ok(table) => Event::Projected { round, table },
@@ -167,7 +173,10 @@ impl Jobs {
     /// Logs which stored contributions are not what they were when they came in.
     fn name_damaged(&self, job: &DecodeJob) {
         for (participant, _) in job.weights.iter().filter(|(_, weight)| *weight > 0) {
-            match self.contributions.is_intact(self.payload, job.round, participant.0) {
+            match self
+                .contributions
+                .is_intact(self.payload, job.round, participant.0)
+            {
                 Ok(true) => {}
                 Ok(false) => tracing::error!(
                     round = job.round,

@@ -51,7 +51,7 @@ pub(crate) enum Command {
     /// An event of the round whose sender waits only for "taken" or "refused".
     Event(Event, Reply<()>),
     /// A stored contribution; answered with its receipt.
-    Commit(SignedEntry, Reply<SignedReceipt>),
+    Commit(Box<SignedEntry>, Reply<SignedReceipt>),
     /// A company joins; answered with its certificate, DER.
     Join(JoinApplication, Reply<Vec<u8>>),
     /// A participant's cosignature of the checkpoint of so many entries.
@@ -84,7 +84,8 @@ impl Owner {
 
     /// Puts a stored contribution on the ledger.
     pub(crate) async fn commit(&self, entry: SignedEntry) -> Result<SignedReceipt, Rejected> {
-        self.ask(|reply| Command::Commit(entry, reply)).await
+        self.ask(|reply| Command::Commit(Box::new(entry), reply))
+            .await
     }
 
     /// The receipt of a contribution, if it is on the ledger.

@@ -6,10 +6,9 @@ mod log;
 
 use std::{
     collections::BTreeMap,
-    panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     thread,
@@ -18,7 +17,7 @@ use std::{
 
 use tokio::sync::{mpsc, oneshot, watch};
 use unsilo_ledger::{
-    Draft, FederationId, Hash, ParticipantId, SignedEntry, SigningIdentity, store::LedgerStore,
+    Draft, FederationId, Hash, ParticipantId, SigningIdentity, store::LedgerStore,
 };
 use unsilo_proto::{Code, Rejected, v1::Step};
 
@@ -211,7 +210,7 @@ impl Task {
                     answer(reply, result);
                 }
                 Command::Commit(entry, reply) => {
-                    let result = self.commit(entry);
+                    let result = self.commit(*entry);
                     answer(reply, result);
                 }
                 Command::Join(application, reply) => {

@@ -3,8 +3,8 @@
 use std::io::Read;
 
 use unsilo_fhe::{
-    CHUNK_BYTES, ChunkHasher, DigitAccumulator, DigitSumReader, KeySum, LinearHasher,
-    LinearHash, Opening as Answered, Params, apply_mean, combine_hashes,
+    CHUNK_BYTES, ChunkHasher, DigitAccumulator, DigitSumReader, KeySum, LinearHash, LinearHasher,
+    Opening as Answered, Params, apply_mean, combine_hashes,
     decrypt::is_plausible,
     decrypt_permuted,
     digit_sum::ReadSum,
@@ -157,7 +157,10 @@ fn check_sum(linear_hashes: &[(u16, Vec<u8>)], sum: &ReadSum) -> Result<(), Open
         .map(|(weight, bytes)| Ok((*weight, LinearHash::from_bytes(bytes)?)))
         .collect::<Result<Vec<_>, LinearHashError>>()
         .map_err(|error| OpenError::Sum(error.to_string()))?;
-    let weighted: Vec<_> = hashes.iter().map(|(weight, hash)| (*weight, hash)).collect();
+    let weighted: Vec<_> = hashes
+        .iter()
+        .map(|(weight, hash)| (*weight, hash))
+        .collect();
     if combine_hashes(&weighted) == sum.linear_hash {
         Ok(())
     } else {

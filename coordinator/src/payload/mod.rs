@@ -14,8 +14,8 @@ mod tests;
 use std::{io::Read, path::Path};
 
 use unsilo_fhe::{
-    LinearHash, Params, ParamsLiteral, Permutation, Projections, RoundContext, aggregate::AggregateError,
-    pack::CiphertextError,
+    LinearHash, Params, ParamsLiteral, Permutation, Projections, RoundContext,
+    aggregate::AggregateError, pack::CiphertextError,
 };
 
 use crate::{error::CoordinatorError, round::Answer};
@@ -141,7 +141,11 @@ impl Payload {
     }
 
     /// The vectors that a closed round's ciphertexts are projected with; `None` where there is nothing to check.
-    pub(crate) fn projections(&self, context: &RoundContext, challenge: [u8; 32]) -> Option<Projections> {
+    pub(crate) fn projections(
+        &self,
+        context: &RoundContext,
+        challenge: [u8; 32],
+    ) -> Option<Projections> {
         match self {
             Self::Encrypted(params) => Some(Projections::new(params, context, challenge)),
             #[cfg(feature = "plaintext-bench")]

@@ -45,11 +45,11 @@ impl Machine {
                     effects
                 }
             },
-            Phase::Judged => match &mut self.due {
-                Due::Rating(rating) => rating.advanced(now_ms, ledger),
+            Phase::Rating(half) => match &mut self.due {
+                Due::Rating(rating) => rating.advanced(now_ms, self.timing, ledger),
                 Due::Voiding(_) => Vec::new(),
                 _ => {
-                    let (rating, effects) = Rating::start(now_ms, ledger);
+                    let (rating, effects) = Rating::start(half, now_ms, ledger);
                     self.due = Due::Rating(rating);
                     effects
                 }
@@ -102,7 +102,7 @@ impl Machine {
         let (opening, effects) = Opening::start(self.payload, ledger);
         let round = opening.round();
         self.due = Due::Opening(opening);
-        match must_not_open(ledger) {
+        match ledger.void_due() {
             Some(reason) => vec![Effect::Note {
                 round,
                 note: Note::Void(reason),
@@ -134,7 +134,7 @@ impl Machine {
             Due::Answering(answering) => answering.tick(now_ms, self.timing, ledger),
             Due::Judging(judging) => judging.tick(now_ms, self.timing, ledger),
             Due::Rating(rating) => rating.tick(now_ms, self.timing, ledger),
-            Due::Opening(opening) => match must_not_open(ledger) {
+            Due::Opening(opening) => match ledger.void_due() {
                 Some(reason) => vec![Effect::Note {
                     round: opening.round(),
                     note: Note::Void(reason),

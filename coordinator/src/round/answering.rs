@@ -174,6 +174,12 @@ impl Answering {
     /// The next step, once it is fixed whose answers are judged and the projections are on disk.
     pub(super) fn judging(&self, now_ms: u64) -> Option<Judging> {
         let (seats, projections) = (self.fixed.clone()?, self.projections?);
-        Some(Judging::start(self.round, seats, projections, self.cosigned, now_ms))
+        Some(Judging::start(
+            self.round,
+            seats,
+            projections,
+            self.cosigned,
+            now_ms,
+        ))
     }
 }

@@ -53,7 +53,11 @@ impl Judging {
         Effect::Announce {
             kind: step::Kind::Judging(v1::Judging {
                 round: self.round,
-                seats: self.seats.iter().map(|(seat, _)| u32::from(*seat)).collect(),
+                seats: self
+                    .seats
+                    .iter()
+                    .map(|(seat, _)| u32::from(*seat))
+                    .collect(),
             }),
             cosigned: self.cosigned,
         }
@@ -80,9 +84,9 @@ impl Judging {
         same_round(round, self.round)?;
         let closed = ledger.round().ok_or_else(|| not_due("judgements"))?;
         seated(&signature.signer, ledger)?;
-        let seat = closed
-            .seat_of(participant)
-            .ok_or_else(|| Rejected::new(Code::NoSeat, "you hold no seat in this round's committee"))?;
+        let seat = closed.seat_of(participant).ok_or_else(|| {
+            Rejected::new(Code::NoSeat, "you hold no seat in this round's committee")
+        })?;
         let entry = self.judgement(entry)?;
         verify_signature(federation, &entry, &signature)?;
         match self.signed.get(&seat) {
@@ -103,16 +107,17 @@ impl Judging {
         Ok(self.judge_if_enough(now_ms, ledger))
     }
 
-    /// Parses a judgement of the answers that were handed out; another one could never be agreed on.
+    /// Parses a judgement of answers that were handed out (a sheet that does not open may be left out); another one could
+    /// never be agreed on.
     fn judgement(&self, bytes: &[u8]) -> Result<Entry, Rejected> {
         let entry = Entry::from_bytes(bytes)
             .map_err(|error| Rejected::new(Code::Malformed, format!("entry: {error}")))?;
         let ours = matches!(
             &entry,
-            Entry::ContributionsJudged { round, judgement }
+            Entry::ContributionsJudged { round, answers, projections, .. }
                 if *round == self.round
-                    && judgement.answers == self.seats
-                    && judgement.projections == self.projections
+                    && answers.iter().all(|answer| self.seats.contains(answer))
+                    && *projections == self.projections
         );
         if ours {
             Ok(entry)
@@ -127,7 +132,10 @@ impl Judging {
     /// The signatures under the judgement that most members signed.
     fn largest(&self) -> Vec<&(Entry, EntrySignature)> {
         let group = |of: &Entry| -> Vec<_> {
-            self.signed.values().filter(|(entry, _)| entry == of).collect()
+            self.signed
+                .values()
+                .filter(|(entry, _)| entry == of)
+                .collect()
         };
         self.signed
             .values()
@@ -147,7 +155,10 @@ impl Judging {
         if !enough || !(all || self.grace.is_over(now_ms)) {
             return Vec::new();
         }
-        let signatures = group.iter().map(|(_, signature)| signature.clone()).collect();
+        let signatures = group
+            .iter()
+            .map(|(_, signature)| signature.clone())
+            .collect();
         let judged = group.first().map(|(entry, _)| entry.clone());
         judged
             .map(|entry| Effect::Append(SignedEntry::new(entry, signatures)))

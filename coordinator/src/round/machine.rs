@@ -1,8 +1,6 @@
 //! The machine: where each event goes. Which step is due is in `advance`.
 
-use unsilo_ledger::{
-    Draft, Entry, EntrySignature, FederationId, PublicKey, Seat, SignedEntry, State,
-};
+use unsilo_ledger::{Draft, Entry, EntrySignature, FederationId, PublicKey, Seat, State};
 use unsilo_proto::{Code, Rejected};
 
 use super::{
@@ -253,7 +251,7 @@ impl Machine {
                 due => already(round, due.rank() > JUDGING, ledger, "judgements"),
             },
             Event::Rated(entry) => match &mut self.due {
-                Due::Rating(rating) => rating.rated(*entry, ledger),
+                Due::Rating(rating) => rating.rated(*entry),
                 _ => Err(not_due("ratings")),
             },
             Event::RatingStepSigned {
@@ -264,7 +262,12 @@ impl Machine {
                 Due::Rating(rating) => {
                     rating.signed(&self.federation, round, &entry, signature, ledger)
                 }
-                due => already(round, due.rank() > RATING, ledger, "signatures under a step"),
+                due => already(
+                    round,
+                    due.rank() > RATING,
+                    ledger,
+                    "signatures under a step",
+                ),
             },
             event => self.take_after_weighing(event, now_ms, ledger),
         }

@@ -20,22 +20,28 @@ pub(super) struct OwnersVoids(BTreeMap<Vec<u8>, (Entry, BTreeMap<OwnerId, EntryS
 impl OwnersVoids {
     /// Every void that is being signed, and by how many owners.
     pub(super) fn standing(&self) -> impl Iterator<Item = (&Entry, usize)> {
-        self.0.values().map(|(entry, signatures)| (entry, signatures.len()))
+        self.0
+            .values()
+            .map(|(entry, signatures)| (entry, signatures.len()))
     }
 
     /// Everything that was signed: kept over a restart, for people sign once.
     pub(super) fn signatures(&self) -> impl Iterator<Item = (Vec<u8>, EntrySignature)> {
         self.0.iter().flat_map(|(bytes, (_, signatures))| {
-            signatures.values().map(|signature| (bytes.clone(), signature.clone()))
+            signatures
+                .values()
+                .map(|signature| (bytes.clone(), signature.clone()))
         })
     }
 
     /// Forgets the voids of rounds that are over.
     pub(super) fn refresh(&mut self, ledger: &State) {
-        self.0.retain(|_, (entry, _)| matches!(
-            entry,
-            Entry::RoundVoided { round, .. } if *round == round_to_void(ledger)
-        ));
+        self.0.retain(|_, (entry, _)| {
+            matches!(
+                entry,
+                Entry::RoundVoided { round, .. } if *round == round_to_void(ledger)
+            )
+        });
     }
 
     /// Takes an owner's signature; the one that makes more than half voids the round.
@@ -63,7 +69,9 @@ impl OwnersVoids {
         if ledger.phase() == Phase::Unfounded || round != expected {
             return Err(Rejected::new(
                 Code::WrongRound,
-                format!("round {expected} is the one that owners can void now, this is for round {round}"),
+                format!(
+                    "round {expected} is the one that owners can void now, this is for round {round}"
+                ),
             ));
         }
         // One form only: otherwise signatures under the same word would not add up.
@@ -78,9 +86,14 @@ impl OwnersVoids {
             ));
         }
         verify_signature(federation, &entry, &signature)?;
-        let signer = ledger.participant_by_key(&signature.signer).ok_or_else(|| {
-            Rejected::new(Code::NotAParticipant, "only owners void a round in this way")
-        })?;
+        let signer = ledger
+            .participant_by_key(&signature.signer)
+            .ok_or_else(|| {
+                Rejected::new(
+                    Code::NotAParticipant,
+                    "only owners void a round in this way",
+                )
+            })?;
         let (_, signatures) = self
             .0
             .entry(bytes.to_vec())
@@ -91,7 +104,10 @@ impl OwnersVoids {
 
     /// Voids once more than half have signed; asked again on every tick, so a failed append is repeated.
     pub(super) fn void_if_enough(&self, ledger: &State) -> Vec<Effect> {
-        let signed = self.0.values().find(|(_, signatures)| signatures.len() >= ledger.majority());
+        let signed = self
+            .0
+            .values()
+            .find(|(_, signatures)| signatures.len() >= ledger.majority());
         match signed {
             Some((entry, signatures)) => {
                 let signatures = signatures.values().cloned().collect();
@@ -115,5 +131,10 @@ fn passed_ms_of(ledger: &State) -> u64 {
     ledger
         .round()
         .filter(|round| round.closing.is_some())
-        .map_or(0, |round| round.opening.open_by_ms.saturating_add(OWNERS_VOID_DELAY_MS))
+        .map_or(0, |round| {
+            round
+                .opening
+                .open_by_ms
+                .saturating_add(OWNERS_VOID_DELAY_MS)
+        })
 }

@@ -95,7 +95,9 @@ fn words(reason: VoidReason) -> &'static str {
         VoidReason::TooFewAccepted => {
             "fewer contributions were accepted than may be summed without exposing one of them"
         }
-        VoidReason::Brake => "the raters' consensus excludes too many contributions to change the model by the rest",
+        VoidReason::Brake => {
+            "the raters' consensus excludes too many contributions to change the model by the rest"
+        }
         _ => "it cannot be completed",
     }
 }

@@ -17,11 +17,16 @@ impl Scalars {
 
     /// Whether there is evidence against a participant's contribution.
     pub(crate) fn has_evidence(&self, round: u64, participant: u32) -> bool {
-        self.file(round, "evidence", &participant.to_string()).exists()
+        self.file(round, "evidence", &participant.to_string())
+            .exists()
     }
 
     /// The evidence against a participant's contribution.
-    pub(crate) fn evidence(&self, round: u64, participant: u32) -> Result<Vec<u8>, CoordinatorError> {
+    pub(crate) fn evidence(
+        &self,
+        round: u64,
+        participant: u32,
+    ) -> Result<Vec<u8>, CoordinatorError> {
         read(&self.file(round, "evidence", &participant.to_string()))
     }
 }

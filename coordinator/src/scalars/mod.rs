@@ -3,7 +3,8 @@
 //!
 //! One directory a round: `answers/SEAT` (a member's answers), `answers/SEAT.second` (a second, different one: both
 //! are signed, so together they are evidence), `directions/P` (the direction keys of rater P), `evidence/P` (why P's
-//! contribution was rejected), `appeals/P-SEAT`, and `notes` (what the round machine decided). Everything is written
+//! contribution was rejected), `appeals/P` (the share that dealer P
+//! shows), and `notes` (what the round machine decided). Everything is written
 //! once, durably, before it is acknowledged.
 
 mod answers;
@@ -22,7 +23,6 @@ use std::{
 use borsh::BorshDeserialize;
 
 pub(crate) use answers::SeatAnswer;
-pub(crate) use notes::Notes;
 
 use crate::{
     durable::{self, Readers},
@@ -78,16 +78,14 @@ impl Scalars {
         decode(&path, &read(&path)?)
     }
 
-    /// Keeps an appeal on the share of `seat`.
+    /// Keeps a dealer's appeal: one a round, for two shown shares would be two shares less that protect its key.
     pub(crate) fn keep_appeal(
         &self,
         round: u64,
-        participant: u32,
-        seat: u16,
+        dealer: u32,
         appeal: &[u8],
     ) -> Result<Written, CoordinatorError> {
-        let path = self.file(round, "appeals", &format!("{participant}-{seat}"));
-        self.write_once(&path, appeal)
+        self.write_once(&self.file(round, "appeals", &dealer.to_string()), appeal)
     }
 
     /// The appeals of a round, in no particular order.
@@ -180,7 +178,9 @@ fn files(directory: &Path) -> Result<Vec<PathBuf>, CoordinatorError> {
     };
     let mut files = Vec::new();
     for file in found {
-        let path = file.map_err(CoordinatorError::io("read", directory))?.path();
+        let path = file
+            .map_err(CoordinatorError::io("read", directory))?
+            .path();
         if path.extension().is_none() {
             files.push(path);
         }

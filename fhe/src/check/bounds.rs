@@ -200,4 +200,29 @@ mod tests {
             );
         }
     }
+
+    #[test]
+    fn the_limits_are_those_of_the_independent_budgets() {
+        let budgets = include_str!("../../params/budgets.json");
+        let budgets: serde_json::Value = serde_json::from_str(budgets).expect("JSON");
+        let models = budgets["models"].as_array().expect("a list");
+        assert!(models.len() >= 5);
+        for model in models {
+            let number = |what: &str| model[what].as_u64().expect("a number");
+            let large = |what: &str| -> u128 {
+                let text = model[what].as_str().expect("more than 64 bits, so text");
+                text.parse().expect("a number")
+            };
+            let params = Params::new(&crate::ParamsLiteral {
+                profile: "default".into(),
+                parameters: number("parameters"),
+            })
+            .expect("valid");
+            let bounds = Bounds::new(&params);
+            assert_eq!(bounds.double_square, large("2·largest |x|^2"));
+            assert_eq!(bounds.double_sum, large("largest 2·sum x^2"));
+            let largest = number("largest |x|") as i64;
+            assert!(bounds.in_range(&[largest]) && !bounds.in_range(&[largest + 1]));
+        }
+    }
 }

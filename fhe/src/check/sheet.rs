@@ -4,7 +4,10 @@
 //! must hash to the root. Each contribution has a leaf of its own with a salt of its own, so the answers on one
 //! rejected contribution can be shown later without a word about the others.
 
-use super::table::{WORDS_BYTES, check_words, read_words, write_words};
+use super::{
+    shown::ShownAnswers,
+    table::{WORDS_BYTES, check_words, read_words, write_words},
+};
 use crate::{
     answer::ProjectionAnswers,
     committee::Committee,
@@ -29,7 +32,7 @@ pub const SEALED_SHEET_KEY_BYTES: usize = SEAL_OVERHEAD + 32;
 const ENTRY_BYTES: usize = 4 + 1 + WORDS_BYTES;
 const SALT_SEED_BYTES: usize = 32;
 const TAG_BYTES: usize = 16;
-const NODE: &str = "answer node";
+pub(super) const NODE: &str = "answer node";
 const INFO: &[u8] = b"unsilo/v1/answer sheet key\0";
 
 /// Bytes of the encrypted sheet of a round with so many contributions.
@@ -46,6 +49,7 @@ pub struct AnswerSheet {
     seat: u16,
     salt_seed: Zeroizing<[u8; SALT_SEED_BYTES]>,
     entries: Vec<Entry>,
+    leaves: Vec<[u8; 32]>,
     root: [u8; 32],
 }
 
@@ -265,6 +269,7 @@ impl AnswerSheet {
             seat,
             salt_seed,
             entries,
+            leaves,
             root,
         })
     }
@@ -289,6 +294,22 @@ impl AnswerSheet {
 
     pub(super) fn entries(&self) -> &[Entry] {
         &self.entries
+    }
+
+    /// The answers on one contribution, with what proves them to those who have only the root. Shows nothing of the others.
+    ///
+    /// With those of `t - 1` other seats it shows the sketch of that update: see [`Evidence`](super::Evidence) for when that is
+    /// right, and [`Appeal`](super::Appeal) for what one seat's answers are shown for.
+    #[must_use]
+    pub fn show(&self, participant: u32) -> Option<ShownAnswers> {
+        let place = |entry: &Entry| entry.participant.cmp(&participant);
+        let index = self.entries.binary_search_by(place).ok()?;
+        Some(ShownAnswers {
+            seat: self.seat,
+            salt: salt(&self.salt_seed, participant),
+            words: self.entries[index].words,
+            path: merkle::path(NODE, &self.leaves, index),
+        })
     }
 
     /// `salt seed (32)`, then for each contribution `participant (4) || answered (1) || 48 words of 6 bytes`.

@@ -5,6 +5,7 @@ mod check;
 mod checking;
 mod decoding;
 mod directions;
+mod disputes;
 mod fedavg;
 mod federation;
 mod opening;

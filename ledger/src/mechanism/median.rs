@@ -20,6 +20,7 @@ pub use agreement::Agreement;
 pub use memory::Memory;
 pub use payment::Payment;
 
+use super::Mechanism;
 use super::epoch::{Epoch, EpochError};
 use super::power::capped_power;
 use super::q32::{self, ONE};
@@ -63,6 +64,23 @@ pub struct Outcome {
     pub reputation: Vec<u64>,
     /// Step 10; `None` if there was no consensus and so nothing to pay.
     pub payment: Option<Payment>,
+}
+
+/// The mechanism without parameters: they are part of the rule.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Median;
+
+impl Mechanism for Median {
+    type Memory = Memory;
+    type Outcome = Outcome;
+
+    fn settle(&self, memory: &Memory, epoch: &Epoch<'_>) -> Result<(Memory, Outcome), EpochError> {
+        self::epoch(memory, epoch)
+    }
+
+    fn payout(outcome: &Outcome) -> (&[u64], u64) {
+        (&outcome.payout, outcome.withheld)
+    }
 }
 
 /// Settles an epoch.

@@ -49,7 +49,9 @@ pub enum GuardConflict {
     #[error("round {0}: another judgement was already signed")]
     Judged(u64),
     /// Another share of the same contribution was shown.
-    #[error("round {0}: another share was already shown: one at most, or the key could be put together")]
+    #[error(
+        "round {0}: another share was already shown: one at most, or the key could be put together"
+    )]
     Appealed(u64),
     /// Other directions were committed.
     #[error("round {0}: other directions were already committed")]

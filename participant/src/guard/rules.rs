@@ -176,7 +176,9 @@ impl Guards {
         self.not_void(round)?;
         // Its shares are erased: an answer now could only be an invented one.
         self.not_over(round, GuardConflict::Answered)?;
-        let ascending = answer.directions.is_sorted_by(|before, after| before < after);
+        let ascending = answer
+            .directions
+            .is_sorted_by(|before, after| before < after);
         let opened = PROJECTIONS + answer.directions.len();
         if !ascending || opened > usize::from(answer.limit).min(MAX_OPENED) {
             return Err(GuardConflict::TooManyDirections(round));
@@ -203,7 +205,11 @@ impl Guards {
         Ok(())
     }
 
-    fn not_over(&self, round: u64, conflict: fn(u64) -> GuardConflict) -> Result<(), GuardConflict> {
+    fn not_over(
+        &self,
+        round: u64,
+        conflict: fn(u64) -> GuardConflict,
+    ) -> Result<(), GuardConflict> {
         if self.finished.contains(&round) {
             return Err(conflict(round));
         }

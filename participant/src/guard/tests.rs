@@ -50,7 +50,11 @@ fn what_may_happen_once_happens_once() {
     assert_eq!(guards.admit(&opening(1, 1)), Ok(false));
     refused(&mut guards, &opening(1, 2), GuardConflict::Opened(1));
     guards.admit(&Record::Genesis([1; 32])).unwrap();
-    refused(&mut guards, &Record::Genesis([2; 32]), GuardConflict::Genesis);
+    refused(
+        &mut guards,
+        &Record::Genesis([2; 32]),
+        GuardConflict::Genesis,
+    );
     let cosigned = |contributions| Record::Cosigned {
         round: 3,
         contributions,
@@ -271,7 +275,11 @@ fn records_survive_and_contradictions_are_refused_after_reopening() {
     let before = store.guards().clone();
     drop(store);
     let reopened = GuardStore::open(&path).unwrap();
-    assert_eq!(*reopened.guards(), before, "the chain too, without the answer");
+    assert_eq!(
+        *reopened.guards(),
+        before,
+        "the chain too, without the answer"
+    );
 }
 
 #[test]

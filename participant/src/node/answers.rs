@@ -13,8 +13,7 @@ use unsilo_ledger::{AnswerStatement, Hash};
 use unsilo_proto::{
     SealedHashes, limits,
     v1::{
-        AnswerRequest, DirectionsRequest, SealedDirectionAnswer,
-        committee_client::CommitteeClient,
+        AnswerRequest, DirectionsRequest, SealedDirectionAnswer, committee_client::CommitteeClient,
     },
 };
 use zeroize::Zeroizing;
@@ -201,8 +200,7 @@ fn seal_directions(
         .collect();
     let answers = DirectionAnswers::new(&question, asked, &shares)
         .map_err(|error| ShareFailure::Unable(error.to_string()))?;
-    let entropy =
-        Entropy::from_os().map_err(|error| ShareFailure::Broken(no_randomness(error)))?;
+    let entropy = Entropy::from_os().map_err(|error| ShareFailure::Broken(no_randomness(error)))?;
     let sealed = RoundPublicKey::from_bytes(&rater.round_key)
         .ok()
         .and_then(|to| answers.seal(&question, &to, &entropy).ok());

@@ -3,10 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tonic::transport::Channel;
-use unsilo_fhe::{
-    Appeal, Blame, ContributionCommitment, Dealing, Dispute, RoundContext, SealSeeds,
-};
-use unsilo_ledger::Hash;
+use unsilo_fhe::{Appeal, Dealing, RoundContext, SealSeeds, check::Dispute};
 use unsilo_proto::{
     limits,
     v1::{AppealRequest, AppealsRequest, committee_client::CommitteeClient},
@@ -170,7 +167,10 @@ fn decide(
         shown: &shown,
     });
     match blame {
-        Ok(blame) => violation(job, appeal, blame),
+        Ok(blame) => {
+            tracing::warn!(participant, seat, ?blame, "an appeal is decided");
+            None
+        }
         Err(error) => {
             tracing::warn!(participant, seat, %error, "an appeal cannot be decided");
             None

@@ -61,7 +61,11 @@ mod tests {
         let mut near = sketch(1, 1_000);
         near[0] += 500;
         assert_eq!(
-            copies(&[(1, 5, sketch(1, 1_000)), (2, 4, near), (3, 0, sketch(2, 1_000))]),
+            copies(&[
+                (1, 5, sketch(1, 1_000)),
+                (2, 4, near),
+                (3, 0, sketch(2, 1_000))
+            ]),
             [(1, 2)]
         );
     }

@@ -99,11 +99,7 @@ pub(super) async fn commit(
     })
     .await??;
     let request = CommitDirectionsRequest { entry, keys };
-    within(
-        wait,
-        RoundsClient::new(channel).commit_directions(request),
-    )
-    .await?;
+    within(wait, RoundsClient::new(channel).commit_directions(request)).await?;
     Ok(Event::Accepted(Task::CommitDirections(round)))
 }
 
@@ -326,5 +322,7 @@ fn is_signed(
         sealed: hashes.digest(),
     };
     let mine = (job.participant.0, sealed_hash(&answer.sealed));
-    answer.sheet_root == root && statement.verify(key, &signature) && hashes.directions.contains(&mine)
+    answer.sheet_root == root
+        && statement.verify(key, &signature)
+        && hashes.directions.contains(&mine)
 }

@@ -9,15 +9,13 @@ use std::{
 use rayon::prelude::*;
 use tonic::transport::Channel;
 use unsilo_fhe::{
-    AnswerSheet, KeySum, ProjectionKeys, ProjectionTable, Projections, ReceivedSheet,
-    RejectionReason as Reason, Verdict, judge,
+    AnswerSheet, Evidence, KeySum, ProjectionKeys, ProjectionTable, Projections, ReceivedSheet,
+    RejectionReason as Reason, Verdict, check::ShownAnswers, judge,
 };
 use unsilo_ledger::{AnswerStatement, Hash, Judgement, ParticipantId, PublicKey, RejectionReason};
 use unsilo_proto::{
     SealedHashes, limits, sealed_hash,
-    v1::{
-        AnswersRequest, SeatAnswers, answers_part::Part, committee_client::CommitteeClient,
-    },
+    v1::{AnswersRequest, SeatAnswers, answers_part::Part, committee_client::CommitteeClient},
 };
 
 use super::{
@@ -38,6 +36,8 @@ struct Kept {
     keys: Option<Arc<ProjectionKeys>>,
     own_sheet: Option<Arc<AnswerSheet>>,
     verdict: Option<(u64, Arc<Verdict>)>,
+    /// The sheets that the verdict was made from.
+    sheets: Vec<Arc<AnswerSheet>>,
 }
 
 impl Judging {
@@ -77,15 +77,31 @@ impl Judging {
     pub(super) fn forget(&self, round: u64) {
         let mut kept = self.kept();
         let of = |projections: &Projections| projections.context().round;
-        if kept.keys.as_ref().is_some_and(|keys| of(keys.projections()) <= round) {
+        if kept
+            .keys
+            .as_ref()
+            .is_some_and(|keys| of(keys.projections()) <= round)
+        {
             kept.keys = None;
         }
-        if kept.own_sheet.as_ref().is_some_and(|sheet| of(sheet.projections()) <= round) {
+        if kept
+            .own_sheet
+            .as_ref()
+            .is_some_and(|sheet| of(sheet.projections()) <= round)
+        {
             kept.own_sheet = None;
         }
         if kept.verdict.as_ref().is_some_and(|(of, _)| *of <= round) {
             kept.verdict = None;
+            kept.sheets.clear();
         }
+    }
+
+    /// The root of a seat's sheet, and what it answers on one contribution.
+    pub(super) fn show(&self, seat: u16, participant: u32) -> Option<(Hash, ShownAnswers)> {
+        let kept = self.kept();
+        let sheet = kept.sheets.iter().find(|sheet| sheet.seat() == seat)?;
+        Some((*sheet.root(), sheet.show(participant)?))
     }
 }
 
@@ -206,14 +222,35 @@ fn make(
             "the coordinator's projections are not of the closed contributions",
         ));
     }
-    let (sheets, unread) = open_sheets(shared, job, fetched, &projections)?;
-    let sheets: Vec<&AnswerSheet> = sheets.iter().map(|sheet| &**sheet).collect();
+    let (opened, unread) = open_sheets(shared, job, fetched, &projections)?;
+    let sheets: Vec<&AnswerSheet> = opened.iter().map(|sheet| &**sheet).collect();
     let verdict =
         judge(&projections, job.at.threshold, &table, &sheets).map_err(Trouble::unable)?;
     let judgement = state(job, roots, &table, &verdict, unread);
-    let evidence = Vec::new();
-    shared.judging.kept().verdict = Some((job.at.round, Arc::new(verdict)));
+    let evidence = evidence(&verdict, &sheets);
+    let mut kept = shared.judging.kept();
+    kept.verdict = Some((job.at.round, Arc::new(verdict)));
+    kept.sheets = opened;
     Ok((judgement, evidence))
+}
+
+/// Evidence for whatever the dealer alone can have caused, as much as the coordinator takes from one member.
+fn evidence(verdict: &Verdict, sheets: &[&AnswerSheet]) -> Vec<Vec<u8>> {
+    let mut room = limits::JUDGEMENT_EVIDENCE_BYTES;
+    let rejected = verdict.judgement().rejected.iter();
+    rejected
+        .filter_map(|(id, _)| Some(Evidence::new(verdict, *id, sheets).ok()?.to_bytes()))
+        .take_while(|bytes| {
+            let fits = bytes.len() <= room;
+            room = room.saturating_sub(bytes.len());
+            fits
+        })
+        .collect()
+}
+
+/// Makes the verdict again, from answers that were fetched after a restart.
+pub(super) fn again(shared: &Shared, job: &JudgingJob, fetched: &Fetched) -> Result<(), Trouble> {
+    make(shared, job, fetched).map(|_| ())
 }
 
 /// The judgement in the ledger's terms.
@@ -225,12 +262,10 @@ fn state(
     unread: Vec<u16>,
 ) -> Judgement {
     let found = verdict.judgement();
-    let copies = copies::find(
-        found.accepted.iter().filter_map(|(id, _)| {
-            let position = job.set.iter().find(|(of, ..)| of.0 == *id)?.2;
-            Some((*id, position, verdict.sketch(*id)?))
-        }),
-    );
+    let copies = copies::find(found.accepted.iter().filter_map(|(id, _)| {
+        let position = job.set.iter().find(|(of, ..)| of.0 == *id)?.2;
+        Some((*id, position, verdict.sketch(*id)?))
+    }));
     let accepted = found
         .accepted
         .iter()

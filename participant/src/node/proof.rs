@@ -5,15 +5,13 @@ use std::{collections::BTreeMap, time::Duration};
 
 use tonic::transport::Channel;
 use unsilo_fhe::{
-    ContributionCommitment, KeySum, LinearHash, ProjectionTable, Projections, RoundContext, Summand,
-    project, verify_projections_of_sum, verify_sum,
+    ContributionCommitment, KeySum, LinearHash, ProjectionTable, Projections, RoundContext,
+    Summand, project, verify_projections_of_sum, verify_sum,
 };
 use unsilo_ledger::Hash;
 use unsilo_proto::{
     key_sum_hash, limits,
-    v1::{
-        ContributionLeaves, SumProofRequest, models_client::ModelsClient, sum_proof_part::Part,
-    },
+    v1::{ContributionLeaves, SumProofRequest, models_client::ModelsClient, sum_proof_part::Part},
 };
 
 use super::{

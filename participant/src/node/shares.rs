@@ -8,15 +8,13 @@ use std::{
 use rayon::prelude::*;
 use tonic::transport::Channel;
 use unsilo_fhe::{
-    Committee, ContributionCommitment, Dealing, KeyShare, LinearHash, RoundContext, RoundKeyPair, combine,
-    commit::share_hash, open_share, share::ShareError,
+    Committee, ContributionCommitment, Dealing, KeyShare, LinearHash, RoundContext, RoundKeyPair,
+    combine, commit::share_hash, open_share, share::ShareError,
 };
 use unsilo_ledger::{Hash, ParticipantId};
 use unsilo_proto::{
     limits,
-    v1::{
-        ContributionLeaves, SealedShare, SharesRequest, committee_client::CommitteeClient,
-    },
+    v1::{ContributionLeaves, SealedShare, SharesRequest, committee_client::CommitteeClient},
 };
 
 use super::{
@@ -180,16 +178,28 @@ impl Leaves {
         )
     }
 
-    pub(super) fn parse(chunks_root: &[u8], shares: &[Vec<u8>], linear_hash: &[u8]) -> Option<Self> {
+    pub(super) fn parse(
+        chunks_root: &[u8],
+        shares: &[Vec<u8>],
+        linear_hash: &[u8],
+    ) -> Option<Self> {
         let hash = |bytes: &[u8]| <Hash>::try_from(bytes).ok();
         Some(Self {
             chunks_root: hash(chunks_root)?,
-            shares: shares.iter().map(|bytes| hash(bytes)).collect::<Option<_>>()?,
+            shares: shares
+                .iter()
+                .map(|bytes| hash(bytes))
+                .collect::<Option<_>>()?,
             linear_hash: hash(linear_hash)?,
         })
     }
 
-    pub(super) fn root(&self, shared: &Shared, context: &RoundContext, participant: u32) -> Hash {
+    pub(super) fn commitment(
+        &self,
+        shared: &Shared,
+        context: &RoundContext,
+        participant: u32,
+    ) -> ContributionCommitment {
         ContributionCommitment::new(
             &shared.params,
             context,
@@ -198,7 +208,10 @@ impl Leaves {
             &self.shares,
             &self.linear_hash,
         )
-        .root
+    }
+
+    pub(super) fn root(&self, shared: &Shared, context: &RoundContext, participant: u32) -> Hash {
+        self.commitment(shared, context, participant).root
     }
 }
 

@@ -8,7 +8,9 @@ use unsilo_fhe::{
 };
 use unsilo_ledger::Hash;
 
-use super::{AnswerJob, Effect, Facts, Me, Phase, RoundFacts, Session, Task, contributing::under_way};
+use super::{
+    AnswerJob, Effect, Facts, Me, Phase, RoundFacts, Session, Task, contributing::under_way,
+};
 use crate::{
     alarm::Alarm,
     guard::{AnswerRecord, Duty, Record},
@@ -36,7 +38,14 @@ impl Session {
         let directions = committed(closed);
         let opened = PROJECTIONS + directions.len();
         if opened > usize::from(limit) {
-            return self.raise(Alarm::TooManyDirections { round, opened, limit }, out);
+            return self.raise(
+                Alarm::TooManyDirections {
+                    round,
+                    opened,
+                    limit,
+                },
+                out,
+            );
         }
         if !self.confirmed(facts, closed, me, Duty::Answering, now_ms, out) {
             return;

@@ -3,9 +3,7 @@
 
 use unsilo_ledger::{Entry, ParticipantId, RejectionReason};
 
-use super::{
-    AppealJob, AppealsJob, Call, Effect, Facts, Me, RoundFacts, Session, Task,
-};
+use super::{AppealJob, AppealsJob, Call, Effect, Facts, Me, RoundFacts, Session, Task};
 use crate::guard::Record;
 
 impl Session {
@@ -20,7 +18,13 @@ impl Session {
         let number = round.round;
         if self.guards.sits_out(number)
             || !self.guards.contributions.contains_key(&number)
-            || !self.record(Record::Appealed { round: number, seat }, out)
+            || !self.record(
+                Record::Appealed {
+                    round: number,
+                    seat,
+                },
+                out,
+            )
         {
             return;
         }
@@ -38,13 +42,7 @@ impl Session {
     }
 
     /// A member looks at the appeals of a judged round: again at each of its steps, since they come when they come.
-    pub(super) fn dispute(
-        &mut self,
-        round: &RoundFacts,
-        me: Me,
-        seat: u16,
-        out: &mut Vec<Effect>,
-    ) {
+    pub(super) fn dispute(&mut self, round: &RoundFacts, me: Me, seat: u16, out: &mut Vec<Effect>) {
         let Some(judged) = &round.judged else {
             return;
         };
@@ -93,8 +91,11 @@ impl Session {
 /// The seat whose share of this participant's contribution does not fit the others, as judged.
 fn disputed_seat(round: &RoundFacts, id: ParticipantId) -> Option<u16> {
     let judged = round.judged.as_ref()?;
-    judged.rejected.iter().find_map(|(of, reason)| match reason {
-        RejectionReason::BadPair { seat } if *of == id => Some(*seat),
-        _ => None,
-    })
+    judged
+        .rejected
+        .iter()
+        .find_map(|(of, reason)| match reason {
+            RejectionReason::BadPair { seat } if *of == id => Some(*seat),
+            _ => None,
+        })
 }

@@ -86,7 +86,11 @@ impl Session {
                 .map(|made| (made.participant, made.root, made.position))
                 .collect(),
             seats,
-            sent: self.guards.answered.get(&round.round).map(|given| given.sent),
+            sent: self
+                .guards
+                .answered
+                .get(&round.round)
+                .map(|given| given.sent),
         })
     }
 

@@ -30,12 +30,7 @@ impl Session {
         false
     }
 
-    pub(super) fn read_mailbox(
-        &mut self,
-        round: u64,
-        receipts: &[Vec<u8>],
-        out: &mut Vec<Effect>,
-    ) {
+    pub(super) fn read_mailbox(&mut self, round: u64, receipts: &[Vec<u8>], out: &mut Vec<Effect>) {
         // Asked again for another set.
         self.tasks.remove(&Task::FetchMailbox(round));
         let Some(facts) = self.facts.take() else {

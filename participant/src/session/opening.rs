@@ -43,7 +43,10 @@ impl Session {
         // From then on the owners may have voided the round, and an answer would be to a second sum on its model.
         let owners_may_void = weighed.open_by_ms.saturating_add(OWNERS_VOID_DELAY_MS);
         if is_past(owners_may_void, now_ms) {
-            return self.wait("a day after its deadline the sum is not opened any more", out);
+            return self.wait(
+                "a day after its deadline the sum is not opened any more",
+                out,
+            );
         }
         if !self.confirmed(facts, weighed, me, Duty::Opening, now_ms, out) {
             return;

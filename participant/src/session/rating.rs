@@ -86,7 +86,11 @@ impl Session {
         let Some(made) = self.guards.directions.get(&open.round) else {
             return;
         };
-        if open.directions.iter().any(|rater| rater.participant == me.id) {
+        if open
+            .directions
+            .iter()
+            .any(|rater| rater.participant == me.id)
+        {
             return;
         }
         let entry = Entry::DirectionsCommitted {

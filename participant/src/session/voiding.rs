@@ -97,7 +97,9 @@ pub(super) fn words(reason: VoidReason) -> &'static str {
         VoidReason::BadSum => "the opened sum or the model failed a member's check",
         VoidReason::LostData => "the coordinator lost data that it cannot recover",
         VoidReason::TooFewAccepted => "too few contributions were found in order",
-        VoidReason::Brake => "too many contributions were weighed at nothing: the model stays as it is",
+        VoidReason::Brake => {
+            "too many contributions were weighed at nothing: the model stays as it is"
+        }
         VoidReason::NoVerdict => "the members came to no common judgement",
     }
 }

@@ -76,7 +76,8 @@ impl Session {
     pub(super) fn at_step(&self, facts: &Facts) -> Option<(Step, SignedCheckpoint)> {
         let step = self.step.clone()?;
         let own = facts.checkpoint.clone()?;
-        let fits = own.checkpoint().size == step.ledger_entries && facts.entries == step.ledger_entries;
+        let fits =
+            own.checkpoint().size == step.ledger_entries && facts.entries == step.ledger_entries;
         fits.then_some((step, own))
     }
 

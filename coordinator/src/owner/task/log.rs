@@ -1,8 +1,8 @@
 //! The log: what goes into it, what failed, the receipts it backs, and the pages that replicas read.
 
 use unsilo_ledger::{
-    AppendError, CosignatureError, Entry, Hash, Outcome, ParticipantId, Receipt, SignedEntry, SignedReceipt,
-    store::StoreError,
+    AppendError, CosignatureError, Entry, Hash, Outcome, ParticipantId, Receipt, SignedEntry,
+    SignedReceipt, store::StoreError,
 };
 use unsilo_proto::{Code, Rejected, limits, v1::EntriesReply};
 

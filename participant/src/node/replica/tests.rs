@@ -141,10 +141,7 @@ impl LedgerLog for FakeLog {
         }))
     }
 
-    async fn cosign(
-        &self,
-        _: Request<CosignRequest>,
-    ) -> Result<Response<Acknowledgement>, Status> {
+    async fn cosign(&self, _: Request<CosignRequest>) -> Result<Response<Acknowledgement>, Status> {
         Ok(Response::new(Acknowledgement {}))
     }
 }

@@ -61,7 +61,11 @@ fn killed_before_the_record_nothing_was_sent_and_new_answers_are_made() {
     world.ledger(facts.clone());
     world.step(answering());
     world.kill_after = Some(0);
-    assert!(world.feed(Event::Answered(answer_record(&facts))).is_empty());
+    assert!(
+        world
+            .feed(Event::Answered(answer_record(&facts)))
+            .is_empty()
+    );
     world.ledger(facts);
     let again = world.step(answering());
     assert!(matches!(again.as_slice(), [Effect::Answer(_)]));

@@ -76,10 +76,13 @@ fn a_restored_backup_sits_the_round_out_says_why_and_takes_part_in_the_next() {
     for word in ["backup", "until round 1 is over", "stop one of the two"] {
         assert!(text.contains(word), "{text}");
     }
-    let recorded = done.iter().position(|effect| {
-        matches!(effect, Effect::Record(Record::Behind { until: 1, .. }))
-    });
-    assert!(recorded.is_some(), "durable, so that it holds after a restart");
+    let recorded = done
+        .iter()
+        .position(|effect| matches!(effect, Effect::Record(Record::Behind { until: 1, .. })));
+    assert!(
+        recorded.is_some(),
+        "durable, so that it holds after a restart"
+    );
     for killed in [false, true] {
         if killed {
             world.restart();
@@ -159,7 +162,11 @@ fn a_node_whose_records_lead_to_the_ledgers_head_goes_on() {
     let done = world.ledger(with_head(facts.clone(), seated));
     assert!(alarms(&done).is_empty());
     assert_eq!(
-        calls(&world.close(&with_head(facts, seated)), Task::CosignClose(1)).len(),
+        calls(
+            &world.close(&with_head(facts, seated)),
+            Task::CosignClose(1)
+        )
+        .len(),
         1
     );
 }

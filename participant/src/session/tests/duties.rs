@@ -40,7 +40,11 @@ fn a_seat_is_kept_before_it_is_offered_and_offered_again_unchanged() {
         nonce_commitment: seat.nonce_commitment,
         guard: world.disk.head(),
     };
-    assert_eq!(seat.guard, world.disk.head(), "the seat's own record included");
+    assert_eq!(
+        seat.guard,
+        world.disk.head(),
+        "the seat's own record included"
+    );
     assert!(offer.verify(&identity(ME as u8).public(), &seat.signature));
 
     // Other records do not change the offer.
@@ -175,9 +179,13 @@ fn the_rounds_secrets_are_kept_until_members_confirm_a_ledger_on_which_it_is_ove
     let second = closed(with_contributions(next, root(1)));
     assert!(!forgets(&world.ledger(second)));
     world.step_on(StepKind::Answering { round: 2 }, String::new());
-    assert!(!forgets(&world.ledger(world.session.facts().unwrap().clone())));
+    assert!(!forgets(
+        &world.ledger(world.session.facts().unwrap().clone())
+    ));
     world.step(StepKind::Answering { round: 2 });
-    assert!(forgets(&world.ledger(world.session.facts().unwrap().clone())));
+    assert!(forgets(
+        &world.ledger(world.session.facts().unwrap().clone())
+    ));
 }
 
 #[test]

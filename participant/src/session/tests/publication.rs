@@ -62,13 +62,11 @@ fn a_model_is_signed_only_after_it_was_recomputed_here() {
     let facts = weighed(world.contributed(), [16; 4]);
     world.ledger(facts);
     let started = world.step(publishing(1, 1));
-    assert!(
-        matches!(
-            started.as_slice(),
-            [Effect::Recompute { published: of, judged: Some(job) }]
-                if of.base == model(0) && of.model == model(1) && job.seats.len() == 3
-        )
-    );
+    assert!(matches!(
+        started.as_slice(),
+        [Effect::Recompute { published: of, judged: Some(job) }]
+            if of.base == model(0) && of.model == model(1) && job.seats.len() == 3
+    ));
     let done = world.feed(Event::Recomputed {
         round: 1,
         model: model(1),

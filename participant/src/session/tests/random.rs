@@ -135,7 +135,9 @@ impl Chaos {
     /// A step with no checkpoint, one that too few members cosigned, or one that enough did.
     fn take_step(&mut self, round: u64, kind: u8, variant: u8) -> Vec<Effect> {
         if self.world.session.facts().is_none() {
-            return self.world.step_on(step(round, kind, variant), String::new());
+            return self
+                .world
+                .step_on(step(round, kind, variant), String::new());
         }
         let note = match variant {
             0 => self.world.note(&[0, 1, 2]),
@@ -233,7 +235,9 @@ impl Chaos {
                 round_key: vec![fresh],
                 directions: vec![[fresh; 32]],
             }),
-            Effect::CommitDirections { round, .. } => Event::Accepted(Task::CommitDirections(round)),
+            Effect::CommitDirections { round, .. } => {
+                Event::Accepted(Task::CommitDirections(round))
+            }
             Effect::ReceiveAnswers(job) => Event::Scores {
                 round: job.round,
                 scores: Vec::new(),
@@ -308,14 +312,20 @@ impl Chaos {
                 self.uploads.push((*round, made.model, *root));
             }
             Effect::SendAnswers { round, sent } => {
-                let record = disk.answered.get(round).expect("recorded before it is sent");
+                let record = disk
+                    .answered
+                    .get(round)
+                    .expect("recorded before it is sent");
                 assert_eq!(record.sent, *sent);
                 assert!(!disk.voided.contains(round), "void and answers of {round}");
                 let first = self.answered.entry(*round).or_insert(*sent);
                 assert_eq!(first, sent, "two different answers in round {round}");
             }
             Effect::Call(Call::SignJudgement { round, entry, .. }) => {
-                assert!(disk.judged.contains_key(round), "recorded before it is sent");
+                assert!(
+                    disk.judged.contains_key(round),
+                    "recorded before it is sent"
+                );
                 let first = self.judged.entry(*round).or_insert(entry.clone());
                 assert_eq!(first, entry, "two judgements of round {round}");
             }
@@ -325,7 +335,10 @@ impl Chaos {
                 },
             ) => {
                 let key = (*round, *duty);
-                let record = disk.witnessed.get(&key).expect("recorded before it is sent");
+                let record = disk
+                    .witnessed
+                    .get(&key)
+                    .expect("recorded before it is sent");
                 assert_eq!(record.size, *size);
                 once(&mut self.witnessed, key, call);
             }
@@ -383,11 +396,7 @@ impl Chaos {
 }
 
 /// Every call for the same thing has the same bytes.
-fn once<K: Ord + std::fmt::Debug + Copy>(
-    seen: &mut BTreeMap<K, Vec<Call>>,
-    key: K,
-    call: &Call,
-) {
+fn once<K: Ord + std::fmt::Debug + Copy>(seen: &mut BTreeMap<K, Vec<Call>>, key: K, call: &Call) {
     let before = seen.entry(key).or_default();
     assert!(
         before.iter().all(|other| other == call),

@@ -33,7 +33,10 @@ fn directions_are_kept_and_recorded_before_they_are_committed_and_committed_agai
     world.ledger(asked_in(1));
     let done = world.feed(directions(1, 2));
     assert!(matches!(done.as_slice(), [Effect::MakeDirections(job)] if job.values.0.len() == 2));
-    assert!(!format!("{done:?}").contains("-2"), "values are not printed");
+    assert!(
+        !format!("{done:?}").contains("-2"),
+        "values are not printed"
+    );
     let done = world.feed(made(1));
     assert!(matches!(
         done.as_slice(),
@@ -171,9 +174,7 @@ fn a_rater_fetches_what_the_committee_answered_about_contributions_of_others() {
     world.feed(made(1));
     let mut facts = rating(&mut world, [RowState::Missing; 2]);
     let round = facts.round.as_mut().unwrap();
-    round
-        .directions
-        .insert(1, rater(ME, &[[1; 32], [2; 32]]));
+    round.directions.insert(1, rater(ME, &[[1; 32], [2; 32]]));
     round.judged.as_mut().unwrap().erased = vec![3];
     world.ledger(facts);
     let done = world.step(StepKind::Rating {

@@ -294,7 +294,6 @@ pub(super) fn voiding(round: u64) -> StepKind {
     }
 }
 
-
 /// What the mailbox of round 1 holds: receipts of these participants for these roots.
 pub(super) fn mailbox(receipts: &[(u32, Hash)]) -> Event {
     Event::Mailbox {

@@ -140,7 +140,10 @@ fn two_ledgers_of_one_size_under_the_coordinators_name_stop_the_node() {
     assert_eq!(ours, facts.checkpoint.unwrap().note());
     assert!(theirs.starts_with(other.note()));
     assert_eq!(done.last(), Some(&Effect::Halt));
-    assert!(world.step(answering()).is_empty(), "nothing is done any more");
+    assert!(
+        world.step(answering()).is_empty(),
+        "nothing is done any more"
+    );
 }
 
 #[test]
