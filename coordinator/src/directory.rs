@@ -22,7 +22,7 @@ use std::{
 use tokio::sync::{Semaphore, mpsc, watch};
 use tonic::service::Routes;
 use unsilo_ledger::{
-    Draft, SigningIdentity,
+    Draft, Incentive, SigningIdentity,
     store::{FILE_NAME, LedgerStore, StoreError},
 };
 use unsilo_proto::Invite;
@@ -120,6 +120,7 @@ pub fn init(path: &Path, options: &InitOptions) -> Result<Initialised, Coordinat
         unit_log2: UNIT_LOG2,
         min_cohort: 0,
         grant: GRANT,
+        incentive: Incentive::default(),
         created_ms: owner::now_ms(),
         nonce,
         founders: options.founders.clone(),

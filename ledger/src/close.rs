@@ -1,6 +1,7 @@
 //! Closing a round: the set of contributions, its cosignatures and the challenge drawn from both.
 
 use crate::draft::FederationId;
+use crate::guard_head::GuardHead;
 use crate::hash::{Domain, DomainHasher, Hash};
 use crate::identity::{PublicKey, Signature, SigningIdentity};
 use crate::member::ParticipantId;
@@ -18,7 +19,7 @@ const VOID_SEED: Domain = Domain::new("seed after void");
 ///    [`crate::State::contributions_hash`] of its own replica with the announced one, and that no
 ///    contribution is missing for which someone holds a receipt.
 /// 2. It writes its guard record, then signs `CloseStatement { federation, round, contributions,
-///    nonce }` and sends the [`Cosignature`]. One per round, ever.
+///    nonce, guard }` and sends the [`Cosignature`]. One per round, ever.
 /// 3. With at least `threshold` of them the coordinator appends [`crate::Entry::RoundClosed`].
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct CloseStatement {
@@ -30,6 +31,8 @@ pub struct CloseStatement {
     pub contributions: Hash,
     /// The nonce committed to in the member's seat.
     pub nonce: Hash,
+    /// The member's guard records, that of this cosignature included.
+    pub guard: GuardHead,
 }
 
 impl CloseStatement {
@@ -45,6 +48,7 @@ impl CloseStatement {
         Cosignature {
             seat,
             nonce: self.nonce,
+            guard: self.guard,
             signature: member.sign(CLOSE, &self.message()),
         }
     }
@@ -62,24 +66,44 @@ pub struct Cosignature {
     pub seat: u16,
     /// The nonce that the seat committed to.
     pub nonce: Hash,
+    /// The member's guard records.
+    pub guard: GuardHead,
     /// The member's signature under the [`CloseStatement`].
     pub signature: Signature,
 }
 
-/// The hash of a round's contributions: the ordered list of who sent which root.
-pub fn contributions_hash(
+/// A rater's commitment to its directions, part of what a close is over.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct DirectionCommitment {
+    /// The key that answers about the directions are sealed to.
+    pub round_key: Vec<u8>,
+    /// The hashes of the directions, one or two.
+    pub directions: Vec<Hash>,
+}
+
+/// The hash of what a round was closed over: the ordered list of who sent which root, and that of who
+/// committed to which directions.
+pub fn contributions_hash<'a>(
     federation: &FederationId,
     round: u64,
     roots: impl ExactSizeIterator<Item = (ParticipantId, Hash)>,
+    directions: impl ExactSizeIterator<Item = (ParticipantId, &'a DirectionCommitment)>,
 ) -> Hash {
-    let count = u64::try_from(roots.len()).unwrap_or(u64::MAX);
+    let count = |length: usize| u64::try_from(length).unwrap_or(u64::MAX).to_le_bytes();
     let mut hasher = DomainHasher::new(CONTRIBUTIONS)
         .with(&federation.0)
         .with(&round.to_le_bytes())
-        .with(&count.to_le_bytes());
+        .with(&count(roots.len()));
     for (participant, root) in roots {
         hasher.update(&participant.0.to_le_bytes());
         hasher.update(&root);
+    }
+    hasher.update(&count(directions.len()));
+    for rater in directions {
+        let mut bytes = Vec::new();
+        // Writing to a Vec cannot fail.
+        let _ = rater.serialize(&mut bytes);
+        hasher.update(&bytes);
     }
     hasher.finish()
 }

@@ -6,6 +6,7 @@ use crate::hash::Hash;
 use crate::identity::PublicKey;
 use crate::member::ParticipantId;
 use crate::name::{MAX_NAME_CHARS, check_name};
+use crate::rating::RatingStep;
 use crate::state::State;
 use data_encoding::HEXLOWER;
 use std::collections::BTreeMap;
@@ -64,6 +65,56 @@ impl State {
                     self.name(*participant),
                     short(root)
                 )
+            }
+            Entry::DirectionsCommitted {
+                round,
+                participant,
+                directions,
+                ..
+            } => format!(
+                "round {round}: {} committed to {} directions",
+                self.name(*participant),
+                directions.len()
+            ),
+            Entry::ContributionsJudged {
+                round,
+                accepted,
+                rejected,
+                ..
+            } => {
+                let rejected_names = rejected
+                    .iter()
+                    .map(|(id, reason)| format!("{} ({})", self.name(*id), reason.in_words()));
+                format!(
+                    "round {round} judged: {} accepted, rejected: {}",
+                    accepted.len(),
+                    list(rejected_names)
+                )
+            }
+            Entry::RatingsCommitted {
+                round, participant, ..
+            } => {
+                format!(
+                    "round {round}: {} committed to ratings",
+                    self.name(*participant)
+                )
+            }
+            Entry::RatingsRevealed {
+                round,
+                participant,
+                scores,
+                ..
+            } => format!(
+                "round {round}: {} revealed ratings of {} contributions",
+                self.name(*participant),
+                scores.len()
+            ),
+            Entry::RatingStepEnded { round, step } => {
+                let over = match step {
+                    RatingStep::Commit => "commit to ratings",
+                    RatingStep::Reveal => "reveal ratings",
+                };
+                format!("round {round}: the time to {over} is over")
             }
             Entry::RoundClosed {
                 round,
@@ -145,6 +196,9 @@ impl VoidReason {
             Self::Dispute => "members dispute what was closed",
             Self::BadSum => "the sum failed a check",
             Self::LostData => "the coordinator lost data",
+            Self::NoVerdict => "the members came to no verdict",
+            Self::TooFewAccepted => "too few contributions are acceptable",
+            Self::Brake => "the raters support too few contributions",
         }
     }
 }

@@ -2,10 +2,12 @@
 
 use crate::hash::{Domain, DomainHasher, Hash};
 use crate::identity::PublicKey;
+use crate::incentive::{Incentive, IncentiveError};
 use crate::model::{ModelError, ModelSpec};
 use crate::name::{NameError, check_name, check_names};
 use crate::schema::{Schema, SchemaError};
 use crate::training::{TrainingPlan, TrainingPlanError};
+use crate::unit::{MAX_UNIT_LOG2, MIN_UNIT_LOG2};
 use borsh::{BorshDeserialize, BorshSerialize};
 use std::fmt;
 use thiserror::Error;
@@ -62,6 +64,8 @@ pub struct Draft {
     pub min_cohort: u32,
     /// The stake that every owner is given at admission; equal for all, by design.
     pub grant: u64,
+    /// What is paid, and what a violation costs.
+    pub incentive: Incentive,
     /// When the draft was written, in milliseconds since 1970. Informative: nothing reads a clock.
     pub created_ms: u64,
     /// Random, so that two federations with equal drafts differ.
@@ -85,6 +89,9 @@ pub enum DraftError {
     /// The training plan.
     #[error(transparent)]
     Training(#[from] TrainingPlanError),
+    /// The incentive.
+    #[error(transparent)]
+    Incentive(#[from] IncentiveError),
     /// The coordinator's key is no usable Ed25519 key.
     #[error("the coordinator's key is not a usable Ed25519 key: make a new one")]
     CoordinatorKey,
@@ -125,8 +132,11 @@ pub enum DraftError {
         /// How many founders there are.
         founders: usize,
     },
-    /// A unit outside -30..=10.
-    #[error("the unit is 2^{unit_log2}: give an exponent between -30 and 10 (-14 is the default)")]
+    /// A unit outside [`MIN_UNIT_LOG2`]..=[`MAX_UNIT_LOG2`].
+    #[error(
+        "the unit is 2^{unit_log2}: give an exponent between {MIN_UNIT_LOG2} and {MAX_UNIT_LOG2} \
+         (-14 is the default)"
+    )]
     Unit {
         /// The exponent.
         unit_log2: i8,
@@ -180,6 +190,7 @@ impl Draft {
         self.model.validate()?;
         self.schema.validate()?;
         self.training.validate()?;
+        self.incentive.validate()?;
         self.check_fit()?;
         let founders = self.founders.len();
         if !(MIN_FOUNDERS..=MAX_PARTICIPANTS).contains(&founders) {
@@ -192,7 +203,7 @@ impl Draft {
                 founders,
             });
         }
-        if !(-30..=10).contains(&self.unit_log2) {
+        if !(MIN_UNIT_LOG2..=MAX_UNIT_LOG2).contains(&self.unit_log2) {
             return Err(DraftError::Unit {
                 unit_log2: self.unit_log2,
             });

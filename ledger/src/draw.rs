@@ -11,7 +11,17 @@ const DRAW: Domain = Domain::new("committee draw");
 /// candidate, in the order given, at which the running sum of weights exceeds `u`. Candidates of
 /// weight 0 are never drawn, so fewer than `count` may come back.
 pub fn draw<T: Clone>(seed: &Hash, candidates: &[(T, u64)], count: usize) -> Vec<T> {
-    let mut xof = Xof::new(DRAW, seed);
+    draw_in(DRAW, seed, candidates, count)
+}
+
+/// [`draw`] for another purpose: with the same seed, another domain draws independently.
+pub(crate) fn draw_in<T: Clone>(
+    domain: Domain,
+    seed: &Hash,
+    candidates: &[(T, u64)],
+    count: usize,
+) -> Vec<T> {
+    let mut xof = Xof::new(domain, seed);
     let mut remaining: Vec<(&T, u128)> = candidates
         .iter()
         .map(|(candidate, weight)| (candidate, u128::from(*weight)))

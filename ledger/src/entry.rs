@@ -6,7 +6,11 @@
 //! | [`Entry::ParticipantAdmitted`] | one participant each of more than half of the owners; of an affiliate's owner too |
 //! | [`Entry::RoundOpened`] | the coordinator; each seat carries its member's own signature |
 //! | [`Entry::ContributionCommitted`] | the participant |
+//! | [`Entry::DirectionsCommitted`] | the participant |
 //! | [`Entry::RoundClosed`] | the coordinator; carries the cosignatures of at least `threshold` seats |
+//! | [`Entry::ContributionsJudged`] | at least `threshold` seated members |
+//! | [`Entry::RatingsCommitted`], [`Entry::RatingsRevealed`] | the participant |
+//! | [`Entry::RatingStepEnded`] | at least `threshold` seated members |
 //! | [`Entry::ModelPublished`] | the coordinator and at least `threshold` seated members |
 //! | [`Entry::RoundVoided`] | as [`VoidAuthority`] says |
 //!
@@ -19,7 +23,9 @@ use crate::close::Cosignature;
 use crate::draft::Draft;
 use crate::hash::Hash;
 use crate::identity::PublicKey;
+use crate::judgement::RejectionReason;
 use crate::member::{Member, OwnerId, ParticipantId};
+use crate::rating::RatingStep;
 use crate::seat::Seat;
 use borsh::{BorshDeserialize, BorshSerialize};
 
@@ -96,6 +102,69 @@ pub enum Entry {
         /// In ascending order of seats.
         cosignatures: Vec<Cosignature>,
     },
+    /// A rater's directions, committed before anything about the contributions is known. Signed by it
+    /// alone, while the round is open.
+    DirectionsCommitted {
+        /// The open round.
+        round: u64,
+        /// The signer; its owner is among [`crate::Opening::raters`], and no other participant of it rates.
+        participant: ParticipantId,
+        /// The key that answers about its directions are sealed to; at most
+        /// [`crate::seat::MAX_ROUND_KEY_BYTES`].
+        round_key: Vec<u8>,
+        /// The hashes of its directions, one or two.
+        directions: Vec<Hash>,
+    },
+    /// Which of the closed contributions are well-formed, and how long they are.
+    ///
+    /// # Signing
+    /// Every signing member decoded the answers of all that answered and came to the same verdicts, which
+    /// follow from them. The coordinator does not sign.
+    ContributionsJudged {
+        /// The closed round.
+        round: u64,
+        /// The seats that answered, ascending, at least `threshold` that are not erased, each with the
+        /// root of its sheet of answers.
+        answers: Vec<(u16, Hash)>,
+        /// The hash of the table of projected ciphertexts.
+        projections: Hash,
+        /// Ascending, with the exponent of the norm; with the rejected, exactly the closed set.
+        accepted: Vec<(ParticipantId, u16)>,
+        /// Ascending.
+        rejected: Vec<(ParticipantId, RejectionReason)>,
+        /// Seats that answered and whose answers are set aside, ascending.
+        erased: Vec<u16>,
+    },
+    /// A rater commits to its ratings. Signed by it alone.
+    RatingsCommitted {
+        /// The judged round.
+        round: u64,
+        /// The signer, who committed to directions.
+        participant: ParticipantId,
+        /// [`crate::commit_rating`].
+        commitment: Hash,
+    },
+    /// A rater reveals its ratings. Signed by it alone.
+    RatingsRevealed {
+        /// The round.
+        round: u64,
+        /// The signer, who committed.
+        participant: ParticipantId,
+        /// See [`crate::Ratings::scores`].
+        scores: Vec<i16>,
+        /// See [`crate::Ratings::rewards`].
+        rewards: Vec<u16>,
+        /// What it salted its commitment with.
+        salt: Hash,
+    },
+    /// No more ratings are committed to, or revealed: the members agree that the time is over. After the
+    /// reveals the ledger weighs the round.
+    RatingStepEnded {
+        /// The round.
+        round: u64,
+        /// Which of the two ends.
+        step: RatingStep,
+    },
     /// A new model. Every signing member recomputed it from the opened sum with [`Entry::sign`].
     ModelPublished {
         /// The closed round.
@@ -154,6 +223,12 @@ pub enum VoidReason {
     BadSum,
     /// The coordinator lost data it cannot recover.
     LostData,
+    /// The members came to no verdict about the contributions.
+    NoVerdict,
+    /// The ledger found that fewer owners' contributions have weight than the cohort needs.
+    TooFewAccepted,
+    /// The ledger found that fewer than three tenths of the accepted contributions have weight.
+    Brake,
 }
 
 /// How long after the last deadline owners wait before they void a closed round: 24 hours.

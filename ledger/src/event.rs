@@ -2,8 +2,11 @@
 
 use crate::committee_draw::CommitteeDraw;
 use crate::draft::FederationId;
+use crate::entry::VoidReason;
 use crate::hash::Hash;
 use crate::member::{OwnerId, ParticipantId};
+use crate::rating::RatingStep;
+use crate::weights::Derivation;
 
 /// A consequence of an accepted entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +45,13 @@ pub enum Event {
         /// Whose.
         participant: ParticipantId,
     },
+    /// A rater's directions count.
+    DirectionsCommitted {
+        /// The round.
+        round: u64,
+        /// Whose.
+        participant: ParticipantId,
+    },
     /// A round accepts no more contributions.
     RoundClosed {
         /// The round.
@@ -49,12 +59,41 @@ pub enum Event {
         /// Its challenge seed.
         challenge: Hash,
     },
+    /// The contributions of a round are judged.
+    ContributionsJudged {
+        /// The round.
+        round: u64,
+        /// How many were accepted.
+        accepted: usize,
+        /// How many were rejected.
+        rejected: usize,
+    },
+    /// A rater committed to its ratings or revealed them.
+    Rated {
+        /// The round.
+        round: u64,
+        /// Who.
+        participant: ParticipantId,
+        /// Which of the two.
+        step: RatingStep,
+    },
+    /// No more ratings are taken in this step.
+    RatingStepEnded {
+        /// The round.
+        round: u64,
+        /// The step that is over.
+        step: RatingStep,
+    },
     /// The weights by which the round's contributions are summed.
     RoundWeighed {
         /// The round.
         round: u64,
-        /// In ascending order of participants.
+        /// Of every closed contribution, in ascending order of participants.
         weights: Vec<(ParticipantId, u16)>,
+        /// Why the sum must not be opened, if so.
+        void_due: Option<VoidReason>,
+        /// How the weights came about.
+        derivation: Box<Derivation>,
     },
     /// There is a new current model.
     ModelPublished {

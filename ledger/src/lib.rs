@@ -69,16 +69,22 @@ pub mod draft;
 mod draw;
 pub mod entry;
 mod event;
+mod fixed;
 mod fork;
+mod guard_head;
 mod hash;
 mod identity;
+pub mod incentive;
 mod initial_weights;
+pub mod judgement;
 mod kept;
 pub mod mechanism;
 mod member;
 pub mod model;
 pub mod name;
 mod parallel;
+pub mod raters;
+mod rating;
 mod receipt;
 mod rejected;
 mod replica;
@@ -86,16 +92,19 @@ mod round;
 pub mod schema;
 pub mod seat;
 mod state;
+mod statement;
 pub mod store;
 pub mod training;
 mod tree;
+pub mod unit;
+pub mod weights;
 
 pub use checkpoint::{
     Checkpoint, CheckpointCosignature, CheckpointError, CosignatureAdded, CosignatureError,
     CosignedCheckpoint, CosignerEquivocation, EquivocationError, MalformedCosignature,
     SignedCheckpoint,
 };
-pub use close::{CloseStatement, Cosignature};
+pub use close::{CloseStatement, Cosignature, DirectionCommitment};
 pub use committee_draw::CommitteeDraw;
 pub use diverged::{AppendError, Diverged};
 pub use draft::{Draft, DraftError, FederationId};
@@ -103,22 +112,30 @@ pub use draw::draw;
 pub use entry::signed::{DecodeError, ENTRY_VERSION, EntrySignature, MAX_ENTRY_BYTES, SignedEntry};
 pub use entry::{Entry, VoidAuthority, VoidReason};
 pub use event::Event;
+pub use fixed::Fixed;
 pub use fork::{ForkProof, ForkProofError};
+pub use guard_head::GuardHead;
 pub use hash::{Domain, DomainHasher, Hash, Xof};
 pub use identity::{PublicKey, Signature, SigningIdentity};
+pub use incentive::{Incentive, IncentiveError};
 pub use initial_weights::{initial_weights_q24, q24_to_f32_bits};
+pub use judgement::{Judgement, RejectionReason};
 pub use kept::KEPT_CHECKPOINTS;
 pub use member::{Member, Owner, OwnerId, Participant, ParticipantId};
 pub use model::{Activation, ModelError, ModelHasher, ModelKind, ModelSpec, model_hash};
+pub use rating::{RaterRecord, RatingStep, Ratings, commit_rating};
 pub use receipt::{Receipt, SignedReceipt};
-pub use rejected::Rejected;
+pub use rejected::{JudgementRejected, RatingRejected, Rejected};
 pub use replica::{Appended, Replica, Standing};
 pub use round::{
     Closing, Contribution, CurrentRound, Opening, Outcome, Phase, RoundRecord, SeatedMember,
+    SumRecord, Weighing,
 };
 pub use schema::{Feature, Schema};
 pub use seat::{Seat, SeatOffer, commit_nonce};
 pub use state::State;
+pub use statement::{AnswerStatement, OpeningStatement};
 pub use store::{LedgerStore, StoreError, verify};
 pub use training::{Optimiser, TrainingPlan};
 pub use tree::{Proof, ProofError, leaf_hash, verify_consistency, verify_inclusion};
+pub use weights::Derivation;

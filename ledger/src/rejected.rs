@@ -1,10 +1,17 @@
 //! Why an entry is refused: the entry's fault, never this process's.
 
+mod judgement;
+mod rating;
+
 use crate::draft::DraftError;
+use crate::entry::VoidReason;
 use crate::identity::PublicKey;
 use crate::member::{OwnerId, ParticipantId};
 use crate::name::NameError;
 use thiserror::Error;
+
+pub use judgement::JudgementRejected;
+pub use rating::RatingRejected;
 
 /// Why [`crate::State::apply`] refuses an entry. The state is as it was.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -248,6 +255,43 @@ pub enum Rejected {
         /// From 1.
         seat: u16,
     },
+    /// A seat or a cosignature of a member that has forgotten some of what it signed.
+    #[error(
+        "participant {participant} has {found} guard records, {last} were on the ledger: it was restored \
+         from a backup and must sit this round out"
+    )]
+    GuardBehind {
+        /// Who.
+        participant: ParticipantId,
+        /// On the ledger.
+        last: u64,
+        /// In the entry.
+        found: u64,
+    },
+    /// Verdicts that cannot be.
+    #[error(transparent)]
+    Judgement(#[from] JudgementRejected),
+    /// Directions or ratings that cannot be.
+    #[error(transparent)]
+    Rating(#[from] RatingRejected),
+    /// The round is not weighed, and this has to come after.
+    #[error("round {round} is not weighed")]
+    RoundNotWeighed {
+        /// The round.
+        round: u64,
+    },
+    /// The ledger found that the sum of the round must not be opened.
+    #[error("the round must be void: {}", reason.in_words())]
+    MustBeVoid {
+        /// Why.
+        reason: VoidReason,
+    },
+    /// A reason that the ledger would have found itself, and did not.
+    #[error("the ledger does not find that {}", reason.in_words())]
+    UnfoundedVoid {
+        /// What is claimed.
+        reason: VoidReason,
+    },
     /// Another total weight than the round's.
     #[error("the total weight is {expected}, not {found}")]
     WrongTotalWeight {
@@ -323,6 +367,12 @@ impl Rejected {
             Self::CosignatureSeat { .. } => "cosignature-seat",
             Self::NonceMismatch { .. } => "nonce-mismatch",
             Self::BadCosignature { .. } => "bad-cosignature",
+            Self::GuardBehind { .. } => "guard-behind",
+            Self::Judgement(rejected) => rejected.code(),
+            Self::Rating(rejected) => rejected.code(),
+            Self::RoundNotWeighed { .. } => "round-not-weighed",
+            Self::MustBeVoid { .. } => "must-be-void",
+            Self::UnfoundedVoid { .. } => "unfounded-void",
             Self::WrongTotalWeight { .. } => "wrong-total-weight",
             Self::ModelRepeated => "model-repeated",
             Self::VoidTime { .. } => "void-time",

@@ -1,12 +1,15 @@
 //! A round in the books: in progress, and when it is over.
 
+use crate::close::DirectionCommitment;
 use crate::entry::VoidReason;
+use crate::fixed::Fixed;
 use crate::hash::Hash;
 use crate::identity::PublicKey;
+use crate::judgement::Judgement;
 use crate::member::{OwnerId, ParticipantId};
-use borsh::BorshSerialize;
+use crate::rating::{RaterRecord, RatingStep};
+use borsh::{BorshDeserialize, BorshSerialize};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// Where the federation stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,8 +20,12 @@ pub enum Phase {
     Idle,
     /// A round accepts contributions.
     Open,
-    /// A round is closed and its sum not published.
+    /// A round is closed; its contributions are yet to be judged.
     Closed,
+    /// A round is judged; its raters commit to ratings, or reveal them.
+    Rating(RatingStep),
+    /// A round is weighed; its sum may be opened, unless [`crate::State::void_due`] says why not.
+    Weighed,
 }
 
 /// What was fixed when a round opened.
@@ -40,6 +47,8 @@ pub struct Opening {
     pub close_by_ms: u64,
     /// When the sum should have been opened.
     pub open_by_ms: u64,
+    /// The owners of which one participant each may rate the contributions, ascending.
+    pub raters: Vec<OwnerId>,
 }
 
 /// A member on its seat.
@@ -62,6 +71,8 @@ pub struct Contribution {
     pub root: Hash,
     /// How many bytes were sent.
     pub bytes: u64,
+    /// Which contribution of the round it is, from 0, in the order of the log.
+    pub position: u32,
 }
 
 /// What was fixed when a round closed.
@@ -73,24 +84,56 @@ pub struct Closing {
     pub challenge: Hash,
     /// The seats that cosigned, ascending, from 1.
     pub cosigners: Vec<u16>,
-    /// The weights of the sum, in ascending order of participants.
+}
+
+/// What follows from the judgement and the ratings of a round.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Weighing {
+    /// The weight of every closed contribution in the sum, in ascending order of participants; 0 if it is
+    /// not part of it, rejected ones included.
     pub weights: Vec<(ParticipantId, u16)>,
+    /// e_B, the exponent of the median norm in steps.
+    pub median_exponent: u16,
+    /// Why the sum must not be opened: the round must be void for that reason.
+    pub void_due: Option<VoidReason>,
 }
 
 /// The round in progress.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CurrentRound {
     /// Fixed at open.
-    pub opening: Arc<Opening>,
+    pub opening: Fixed<Opening>,
     /// Committed so far.
     pub contributions: BTreeMap<ParticipantId, Contribution>,
     /// The owners of those.
     pub owners: BTreeMap<OwnerId, u32>,
+    /// Rolling hash over the contributions in the order of the log.
+    pub(crate) contributions_digest: Hash,
+    /// The raters' directions, committed so far.
+    pub directions: BTreeMap<ParticipantId, Fixed<DirectionCommitment>>,
     /// Fixed at close; `None` while open.
-    pub closing: Option<Arc<Closing>>,
+    pub closing: Option<Fixed<Closing>>,
+    /// The members' verdicts; `None` before.
+    pub judgement: Option<Fixed<Judgement>>,
+    /// What raters committed to and revealed so far.
+    pub ratings: BTreeMap<ParticipantId, Fixed<RaterRecord>>,
+    /// The step of rating under way; `None` before the judgement and after the weighing.
+    pub rating_step: Option<RatingStep>,
+    /// The weights; `None` before.
+    pub weighing: Option<Fixed<Weighing>>,
 }
 
 impl CurrentRound {
+    /// How far it is.
+    pub fn phase(&self) -> Phase {
+        match (self.rating_step, &self.closing, &self.judgement) {
+            (Some(step), _, _) => Phase::Rating(step),
+            (None, None, _) => Phase::Open,
+            (None, Some(_), None) => Phase::Closed,
+            (None, Some(_), Some(_)) => Phase::Weighed,
+        }
+    }
+
     /// The member on seat number `seat`, from 1.
     pub fn seat(&self, seat: u16) -> Option<&SeatedMember> {
         self.opening.seats.get(usize::from(seat).checked_sub(1)?)
@@ -106,9 +149,9 @@ impl CurrentRound {
         u16::try_from(at.checked_add(1)?).ok()
     }
 
-    /// The sum of the weights; 0 before the close.
+    /// The sum of the weights; 0 before the weighing.
     pub fn total_weight(&self) -> u64 {
-        let weights = self.closing.iter().flat_map(|closing| &closing.weights);
+        let weights = self.weighing.iter().flat_map(|weighing| &weighing.weights);
         weights.fold(0, |sum, (_, weight)| sum.saturating_add(u64::from(*weight)))
     }
 }
@@ -142,6 +185,8 @@ pub struct RoundRecord {
     pub round: u64,
     /// The hash of the model that it started from.
     pub model: Hash,
+    /// The float value of one of its quantisation steps is 2^unit_log2.
+    pub unit_log2: i8,
     /// Who sat, in order of seats; empty if the round was skipped before it opened.
     pub seats: Vec<ParticipantId>,
     /// How many contributed.
@@ -152,4 +197,27 @@ pub struct RoundRecord {
     pub challenge: Option<Hash>,
     /// How it ended.
     pub outcome: Outcome,
+}
+
+/// What the sum of a published round is checked with.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize)]
+pub struct SumRecord {
+    /// The round: its model before, its unit, its committee.
+    pub opening: Opening,
+    /// Its challenge.
+    pub closing: Closing,
+    /// The hash of the table of projected ciphertexts and the norms.
+    pub judgement: Judgement,
+    /// Every closed contribution's root, ascending.
+    pub contributions: Vec<(ParticipantId, Hash)>,
+    /// The weight of each, in the same order.
+    pub weights: Vec<(ParticipantId, u16)>,
+    /// The sum of the weights.
+    pub total_weight: u64,
+    /// The hash of the summed ciphertext.
+    pub sum: Hash,
+    /// The hash of the opened key sum.
+    pub key_sum: Hash,
+    /// The hash of the new model.
+    pub model: Hash,
 }

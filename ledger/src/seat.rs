@@ -1,6 +1,7 @@
 //! A committee seat: what a drawn member offers before a round opens.
 
 use crate::draft::FederationId;
+use crate::guard_head::GuardHead;
 use crate::hash::{Domain, DomainHasher, Hash};
 use crate::identity::{PublicKey, Signature, SigningIdentity};
 use crate::member::ParticipantId;
@@ -19,7 +20,7 @@ pub const MAX_ROUND_KEY_BYTES: usize = 4_096;
 /// 1. The member sees in [`crate::State::draw`] that its owner is drawn for the next round.
 /// 2. It makes a round key and 32 random bytes, and **stores both** before anything is sent.
 /// 3. It signs `SeatOffer { federation, round, model, round_key, nonce_commitment:
-///    commit_nonce(..) }` with [`SeatOffer::sign`] and sends the offer and the signature.
+///    commit_nonce(..), guard }` with [`SeatOffer::sign`] and sends the offer and the signature.
 /// 4. The coordinator puts [`SeatOffer::into_seat`] into [`crate::Entry::RoundOpened`], in the order
 ///    of the draw.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -34,6 +35,8 @@ pub struct SeatOffer {
     pub round_key: Vec<u8>,
     /// See [`commit_nonce`].
     pub nonce_commitment: Hash,
+    /// The member's guard records, that of this offer included.
+    pub guard: GuardHead,
 }
 
 impl SeatOffer {
@@ -60,6 +63,7 @@ impl SeatOffer {
             participant,
             round_key: self.round_key,
             nonce_commitment: self.nonce_commitment,
+            guard: self.guard,
             signature,
         }
     }
@@ -74,6 +78,8 @@ pub struct Seat {
     pub round_key: Vec<u8>,
     /// See [`commit_nonce`].
     pub nonce_commitment: Hash,
+    /// The participant's guard records.
+    pub guard: GuardHead,
     /// The participant's own signature under the [`SeatOffer`].
     pub signature: Signature,
 }

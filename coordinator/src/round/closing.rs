@@ -70,6 +70,7 @@ impl Closing {
             round,
             contributions,
             nonce,
+            guard: cosignature.guard,
         };
         let key = ledger
             .participant(participant)

@@ -247,7 +247,8 @@ impl Machine {
                     effects
                 }
             },
-            Phase::Closed => match &self.due {
+            Phase::Rating(_) => Vec::new(),
+            Phase::Closed | Phase::Weighed => match &self.due {
                 Due::Opening(_) | Due::Publishing(_) | Due::Voiding(_) => Vec::new(),
                 _ => {
                     let (opening, effects) = Opening::start(self.payload, ledger);

@@ -87,6 +87,13 @@ impl Seating {
                 "your company was not drawn for this round's committee",
             ));
         }
+        let last = ledger.guard_head(seat.participant).unwrap_or_default();
+        if !seat.guard.continues(&last) {
+            return Err(Rejected::new(
+                Code::NoSeat,
+                "your guard records are older than those the ledger knows: was the node's directory restored from a backup?",
+            ));
+        }
         let Some(model) = ledger.model() else {
             return Err(not_due("seats"));
         };
@@ -103,6 +110,7 @@ impl Seating {
             model,
             round_key: seat.round_key.clone(),
             nonce_commitment: seat.nonce_commitment,
+            guard: seat.guard,
         };
         if !offer.verify(&participant.key, &seat.signature) {
             return Err(Rejected::new(

@@ -368,6 +368,7 @@ impl Federation {
                 model: state.model().expect("founded"),
                 round_key: keys.public().as_bytes().to_vec(),
                 nonce_commitment: commit_nonce(&self.id, seating.round, id, &nonce),
+                guard: unsilo_ledger::GuardHead::default(),
             };
             let signature = offer.sign(&company.identity);
             let seat = offer.into_seat(id, signature);
@@ -525,6 +526,7 @@ impl Federation {
                 round: open.opening.round,
                 contributions: state.contributions_hash().expect("open"),
                 nonce: company.seat(open.opening.round).1,
+                guard: unsilo_ledger::GuardHead::default(),
             };
             let cosignature = statement.sign(seat, &company.identity);
             let request = CosignCloseRequest {

@@ -1,23 +1,24 @@
 //! The books themselves: all that the state holds once the federation exists.
 
 use super::members::Members;
-use super::{Transition, Trust, admission, closing, contribution, opening, publication, voiding};
 use crate::close::contributions_hash;
 use crate::committee::{candidates_for, half_of, minimum_cohort, size_for, threshold_for};
 use crate::committee_draw::CommitteeDraw;
 use crate::draft::{Draft, FederationId};
 use crate::draw::draw;
-use crate::entry::{Entry, signed::SignedEntry};
-use crate::event::Event;
+use crate::fixed::Fixed;
+use crate::guard_head::GuardHead;
 use crate::hash::{Domain, DomainHasher, Hash};
-use crate::member::OwnerId;
+use crate::mechanism::power::capped_power;
+use crate::member::{OwnerId, ParticipantId};
 use crate::rejected::Rejected;
-use crate::round::{CurrentRound, RoundRecord};
+use crate::round::{CurrentRound, RoundRecord, SumRecord};
 use borsh::BorshSerialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 const STATE: Domain = Domain::new("state root");
+const ROUND: Domain = Domain::new("round in progress");
 const HISTORY: Domain = Domain::new("round history");
 
 /// In how many past rounds an owner must have been seen to count as active.
@@ -39,7 +40,13 @@ pub(super) struct Books {
     pub(super) current: Option<CurrentRound>,
     /// The last round that each owner contributed to; those that never did are absent.
     pub(super) last_contributed: BTreeMap<OwnerId, u64>,
-    pub(super) history: Vec<Arc<RoundRecord>>,
+    /// How far each participant's guard records reached when it last sat or cosigned.
+    pub(super) guard_heads: BTreeMap<ParticipantId, GuardHead>,
+    /// The next round's unit.
+    pub(super) unit_log2: i8,
+    /// What the sum of the newest published round is checked with.
+    pub(super) last_sum: Option<Fixed<SumRecord>>,
+    pub(super) history: Arc<Vec<RoundRecord>>,
     /// Rolling hash of `history`, so that the root does not cost more every round.
     pub(super) history_digest: Hash,
     /// How many rounds were published.
@@ -47,82 +54,6 @@ pub(super) struct Books {
 }
 
 impl Books {
-    pub(super) fn transition(
-        &self,
-        signed: &SignedEntry,
-        trust: Trust,
-    ) -> Result<Transition, Rejected> {
-        match &signed.entry {
-            Entry::FederationCreated { .. } => Err(Rejected::AlreadyFounded),
-            Entry::ParticipantAdmitted { name, key, owner } => {
-                admission::check(self, name, key, *owner, signed).map(Transition::Admit)
-            }
-            Entry::RoundOpened {
-                round,
-                model,
-                unit_log2,
-                seats,
-                contribute_by_ms,
-                close_by_ms,
-                open_by_ms,
-            } => {
-                let proposal = opening::Proposal {
-                    round: *round,
-                    model: *model,
-                    unit_log2: *unit_log2,
-                    seats,
-                    deadlines_ms: [*contribute_by_ms, *close_by_ms, *open_by_ms],
-                };
-                opening::check(self, &proposal, signed, trust).map(Transition::Open)
-            }
-            Entry::ContributionCommitted {
-                round,
-                participant,
-                root,
-                bytes,
-            } => contribution::check(self, *round, *participant, *root, *bytes, signed)
-                .map(Transition::Contribute),
-            Entry::RoundClosed {
-                round,
-                contributions,
-                cosignatures,
-            } => closing::check(self, *round, contributions, cosignatures, signed, trust)
-                .map(Transition::Close),
-            Entry::ModelPublished {
-                round,
-                sum,
-                key_sum,
-                model,
-                total_weight,
-            } => {
-                let claim = publication::Claim {
-                    sum: *sum,
-                    key_sum: *key_sum,
-                    model: *model,
-                    total_weight: *total_weight,
-                };
-                publication::check(self, *round, &claim, signed).map(Transition::End)
-            }
-            Entry::RoundVoided {
-                round,
-                reason,
-                authority,
-            } => voiding::check(self, *round, *reason, *authority, signed).map(Transition::End),
-        }
-    }
-
-    pub(super) fn carry_out(&mut self, transition: Transition) -> Vec<Event> {
-        match transition {
-            // Only the very first entry founds, and then there are no books to call this on.
-            Transition::Found(_) => Vec::new(),
-            Transition::Admit(admission) => admission.carry_out(self),
-            Transition::Open(round) => opening::carry_out(self, round),
-            Transition::Contribute(committed) => committed.carry_out(self),
-            Transition::Close(closed) => closing::carry_out(self, closed),
-            Transition::End(ending) => ending.carry_out(self),
-        }
-    }
-
     /// The round in progress, if the entry is about it.
     pub(super) fn current(&self, round: u64) -> Result<&CurrentRound, Rejected> {
         let current = self.current.as_ref().ok_or(Rejected::NoOpenRound)?;
@@ -137,12 +68,8 @@ impl Books {
     }
 
     pub(super) fn draw(&self) -> CommitteeDraw {
-        // Equal stakes in this part; once stake can differ, capped power takes its place here.
-        let candidates: Vec<(OwnerId, u64)> = self
-            .members
-            .owners()
-            .map(|owner| (owner.id, owner.stake))
-            .collect();
+        // Only more owners than there can be would have no powers.
+        let candidates = self.powers().unwrap_or_default();
         let size = size_for(candidates.len());
         let owners = draw(&self.seed, &candidates, candidates_for(size));
         CommitteeDraw {
@@ -153,12 +80,44 @@ impl Books {
         }
     }
 
+    /// Every owner's capped power, in order of owners.
+    pub(super) fn powers(&self) -> Result<Vec<(OwnerId, u64)>, Rejected> {
+        let stakes: Vec<u64> = self.members.owners().map(|owner| owner.stake).collect();
+        let powers = capped_power(&stakes).map_err(|_| Rejected::Overflow)?;
+        Ok(self
+            .members
+            .owners()
+            .map(|owner| owner.id)
+            .zip(powers)
+            .collect())
+    }
+
+    /// Whether a participant's guard records continue those it had when it last acted.
+    pub(super) fn check_guard(
+        &self,
+        participant: ParticipantId,
+        found: &GuardHead,
+    ) -> Result<(), Rejected> {
+        match self.guard_heads.get(&participant) {
+            Some(last) if !found.continues(last) => Err(Rejected::GuardBehind {
+                participant,
+                last: last.records,
+                found: found.records,
+            }),
+            _ => Ok(()),
+        }
+    }
+
     pub(super) fn contributions_hash(&self, round: &CurrentRound) -> Hash {
         let roots = round
             .contributions
             .iter()
             .map(|(participant, contribution)| (*participant, contribution.root));
-        contributions_hash(&self.federation, round.opening.round, roots)
+        let directions = round
+            .directions
+            .iter()
+            .map(|(rater, fixed)| (*rater, &**fixed));
+        contributions_hash(&self.federation, round.opening.round, roots, directions)
     }
 
     pub(super) fn minimum_cohort(&self) -> usize {
@@ -187,7 +146,9 @@ impl Books {
             .last_contributed
             .get(&owner)
             .is_some_and(|last| last.saturating_add(ACTIVE_ROUNDS) >= round);
-        seen || admitted_round.saturating_add(ACTIVE_ROUNDS) > round
+        let is_new =
+            admitted_round <= round && admitted_round.saturating_add(ACTIVE_ROUNDS) > round;
+        seen || is_new
     }
 
     pub(super) fn push_history(&mut self, record: RoundRecord) {
@@ -198,25 +159,25 @@ impl Books {
             .with(&self.history_digest)
             .with(&bytes)
             .finish();
-        self.history.push(Arc::new(record));
+        Arc::make_mut(&mut self.history).push(record);
     }
 
     pub(super) fn root(&self) -> Hash {
-        let current = self.current.as_ref().map(|round| {
-            (
-                &*round.opening,
-                &round.contributions,
-                &round.owners,
-                round.closing.as_deref(),
-            )
-        });
+        let current = self.current.as_ref().map(root_of_round);
         let identity = (
             &self.federation,
             &self.genesis,
             &self.founders_seed,
             self.members.digest(),
         );
-        let training = (&self.seed, &self.model, self.next_round, self.published);
+        let training = (
+            &self.seed,
+            &self.model,
+            self.next_round,
+            self.published,
+            self.unit_log2,
+            self.last_sum.as_ref().map(Fixed::digest),
+        );
         let mut bytes = Vec::new();
         // Writing to a Vec cannot fail.
         let _ = (
@@ -224,9 +185,36 @@ impl Books {
             training,
             current,
             &self.last_contributed,
+            &self.guard_heads,
             &self.history_digest,
         )
             .serialize(&mut bytes);
         DomainHasher::new(STATE).with(&bytes).finish()
     }
+}
+
+/// The hash of a round in progress: of what is fixed by its digest, so that it costs little per entry.
+fn root_of_round(round: &CurrentRound) -> Hash {
+    let mut bytes = Vec::new();
+    let directions: Vec<_> = round
+        .directions
+        .iter()
+        .map(|(rater, fixed)| (rater, fixed.digest()))
+        .collect();
+    let ratings: Vec<_> = round
+        .ratings
+        .iter()
+        .map(|(rater, fixed)| (rater, fixed.digest()))
+        .collect();
+    let fixed = (
+        round.opening.digest(),
+        round.closing.as_ref().map(Fixed::digest),
+        round.judgement.as_ref().map(Fixed::digest),
+        round.weighing.as_ref().map(Fixed::digest),
+    );
+    // The owners follow from the contributions, but for changes of owners since.
+    let contributions = (&round.contributions_digest, &round.owners);
+    // Writing to a Vec cannot fail.
+    let _ = (fixed, contributions, directions, round.rating_step, ratings).serialize(&mut bytes);
+    DomainHasher::new(ROUND).with(&bytes).finish()
 }

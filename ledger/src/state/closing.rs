@@ -1,19 +1,26 @@
-//! A round closes: its contributions are final, the challenge is drawn, the round is weighed.
+//! A round closes: its contributions and the raters' directions are final, the challenge is drawn.
 
 use super::books::Books;
 use super::{Trust, signers};
 use crate::close::{CloseStatement, Cosignature, challenge_seed};
 use crate::entry::signed::SignedEntry;
 use crate::event::Event;
+use crate::fixed::Fixed;
+use crate::guard_head::GuardHead;
 use crate::hash::Hash;
 use crate::member::ParticipantId;
 use crate::rejected::Rejected;
-use crate::round::{Closing, CurrentRound};
+use crate::round::{Closing, CurrentRound, Weighing};
 use crate::seat::commit_nonce;
-use std::sync::Arc;
 
-/// The weight of every contribution while rounds are weighed equally: the smallest positive weight.
-pub(crate) const EQUAL_WEIGHT: u16 = 16;
+/// The weight of every contribution of a round that is not judged: the smallest positive weight.
+const EQUAL_WEIGHT: u16 = 16;
+
+/// A close, and what its cosigners remember.
+pub(super) struct Closed {
+    closing: Closing,
+    guards: Vec<(ParticipantId, GuardHead)>,
+}
 
 pub(super) fn check(
     books: &Books,
@@ -22,7 +29,7 @@ pub(super) fn check(
     cosignatures: &[Cosignature],
     signed: &SignedEntry,
     trust: Trust,
-) -> Result<Closing, Rejected> {
+) -> Result<Closed, Rejected> {
     let current = books.current(round)?;
     if current.closing.is_some() {
         return Err(Rejected::RoundClosed { round });
@@ -36,7 +43,14 @@ pub(super) fn check(
         return Err(Rejected::WrongContributions);
     }
     check_cosignatures(books, current, contributions, cosignatures, trust)?;
-    Ok(Closing {
+    let guards = cosignatures
+        .iter()
+        .filter_map(|cosignature| {
+            let member = current.seat(cosignature.seat)?;
+            Some((member.participant, cosignature.guard))
+        })
+        .collect();
+    let closing = Closing {
         contributions: *contributions,
         challenge: challenge_seed(
             contributions,
@@ -46,8 +60,8 @@ pub(super) fn check(
             .iter()
             .map(|cosignature| cosignature.seat)
             .collect(),
-        weights: weigh(current),
-    })
+    };
+    Ok(Closed { closing, guards })
 }
 
 fn check_cosignatures(
@@ -70,6 +84,7 @@ fn check_cosignatures(
         let Cosignature {
             seat,
             nonce,
+            guard,
             signature,
         } = cosignature;
         // Ascending from 1, so no seat counts twice.
@@ -81,11 +96,13 @@ fn check_cosignatures(
         if commit_nonce(&federation, round, member.participant, nonce) != member.nonce_commitment {
             return Err(Rejected::NonceMismatch { seat: *seat });
         }
+        books.check_guard(member.participant, guard)?;
         let statement = CloseStatement {
             federation,
             round,
             contributions: *contributions,
             nonce: *nonce,
+            guard: *guard,
         };
         if trust.verifies_inside() && !statement.verify(&member.key, signature) {
             return Err(Rejected::BadCosignature { seat: *seat });
@@ -94,32 +111,35 @@ fn check_cosignatures(
     Ok(())
 }
 
-/// Everyone alike. Signed weight rows will take this function's place.
-fn weigh(current: &CurrentRound) -> Vec<(ParticipantId, u16)> {
-    current
-        .contributions
-        .keys()
-        .map(|participant| (*participant, EQUAL_WEIGHT))
-        .collect()
+/// What a round weighs that is not judged: everyone alike.
+fn unjudged(current: &CurrentRound) -> Weighing {
+    Weighing {
+        weights: current
+            .contributions
+            .keys()
+            .map(|participant| (*participant, EQUAL_WEIGHT))
+            .collect(),
+        median_exponent: 0,
+        void_due: None,
+    }
 }
 
-pub(super) fn carry_out(books: &mut Books, closing: Closing) -> Vec<Event> {
-    // From here the challenge decides the next draw, also if this round is void later.
-    books.seed = closing.challenge;
-    let Some(current) = &mut books.current else {
-        return Vec::new();
-    };
-    let round = current.opening.round;
-    let events = vec![
-        Event::RoundClosed {
-            round,
-            challenge: closing.challenge,
-        },
-        Event::RoundWeighed {
-            round,
-            weights: closing.weights.clone(),
-        },
-    ];
-    current.closing = Some(Arc::new(closing));
-    events
+impl Closed {
+    pub(super) fn carry_out(self, books: &mut Books) -> Vec<Event> {
+        // From here the challenge decides the next draw, also if this round is void later.
+        books.seed = self.closing.challenge;
+        let Some(current) = &mut books.current else {
+            return Vec::new();
+        };
+        for (participant, guard) in self.guards {
+            books.guard_heads.insert(participant, guard);
+        }
+        let closed = Event::RoundClosed {
+            round: current.opening.round,
+            challenge: self.closing.challenge,
+        };
+        current.closing = Some(Fixed::new(self.closing));
+        current.weighing = Some(Fixed::new(unjudged(current)));
+        vec![closed]
+    }
 }

@@ -8,12 +8,12 @@ use super::books::Books;
 use super::signers;
 use crate::entry::signed::SignedEntry;
 use crate::event::Event;
-use crate::hash::Hash;
+use crate::hash::{Domain, DomainHasher, Hash};
 use crate::member::{OwnerId, ParticipantId};
 use crate::rejected::Rejected;
 use crate::round::Contribution;
-use std::collections::BTreeMap;
 
+const CONTRIBUTIONS: Domain = Domain::new("contributions so far");
 /// More than any model within the limits needs, 2^40 bytes.
 const MAX_CONTRIBUTION_BYTES: u64 = 1_099_511_627_776;
 
@@ -37,12 +37,7 @@ pub(super) fn check(
     if current.closing.is_some() {
         return Err(Rejected::RoundClosed { round });
     }
-    let contributor = books
-        .members
-        .participant(participant)
-        .ok_or(Rejected::UnknownParticipant { participant })?;
-    let who = format!("participant {:?}", contributor.name);
-    signers::exactly(signed, &BTreeMap::from([(contributor.key, who)]))?;
+    let contributor = signers::participant(books, participant, signed)?;
     if current.contributions.contains_key(&participant) {
         return Err(Rejected::ContributedAlready { participant, round });
     }
@@ -53,13 +48,32 @@ pub(super) fn check(
         round,
         participant,
         owner: contributor.owner,
-        contribution: Contribution { root, bytes },
+        contribution: Contribution {
+            root,
+            bytes,
+            position: u32::try_from(current.contributions.len()).map_err(|_| Rejected::Overflow)?,
+        },
     })
+}
+
+/// The rolling hash over the contributions of a round, in the order of the log.
+fn next_digest(last: &Hash, participant: ParticipantId, contribution: &Contribution) -> Hash {
+    DomainHasher::new(CONTRIBUTIONS)
+        .with(last)
+        .with(&participant.0.to_le_bytes())
+        .with(&contribution.root)
+        .with(&contribution.bytes.to_le_bytes())
+        .finish()
 }
 
 impl Committed {
     pub(super) fn carry_out(self, books: &mut Books) -> Vec<Event> {
         if let Some(current) = &mut books.current {
+            current.contributions_digest = next_digest(
+                &current.contributions_digest,
+                self.participant,
+                &self.contribution,
+            );
             current
                 .contributions
                 .insert(self.participant, self.contribution);

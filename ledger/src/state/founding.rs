@@ -70,7 +70,10 @@ pub(super) fn check(
         next_round: 1,
         current: None,
         last_contributed: BTreeMap::new(),
-        history: Vec::new(),
+        guard_heads: BTreeMap::new(),
+        unit_log2: draft.unit_log2,
+        last_sum: None,
+        history: Arc::default(),
         history_digest: [0; 32],
         published: 0,
     })

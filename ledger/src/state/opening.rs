@@ -4,12 +4,15 @@ use super::books::Books;
 use super::{Trust, signers};
 use crate::entry::signed::SignedEntry;
 use crate::event::Event;
+use crate::fixed::Fixed;
+use crate::guard_head::GuardHead;
 use crate::hash::Hash;
+use crate::member::ParticipantId;
+use crate::raters::raters;
 use crate::rejected::Rejected;
 use crate::round::{CurrentRound, Opening, SeatedMember};
 use crate::seat::{MAX_ROUND_KEY_BYTES, Seat, SeatOffer};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 /// The fields of [`crate::Entry::RoundOpened`].
 pub(super) struct Proposal<'a> {
@@ -21,12 +24,18 @@ pub(super) struct Proposal<'a> {
     pub(super) deadlines_ms: [u64; 3],
 }
 
+/// A round ready to accept contributions, and what its members remember.
+pub(super) struct Opened {
+    round: CurrentRound,
+    guards: Vec<(ParticipantId, GuardHead)>,
+}
+
 pub(super) fn check(
     books: &Books,
     proposal: &Proposal<'_>,
     signed: &SignedEntry,
     trust: Trust,
-) -> Result<CurrentRound, Rejected> {
+) -> Result<Opened, Rejected> {
     if let Some(current) = &books.current {
         return Err(Rejected::RoundInProgress {
             round: current.opening.round,
@@ -46,9 +55,9 @@ pub(super) fn check(
     if proposal.model != books.model {
         return Err(Rejected::WrongModel);
     }
-    if proposal.unit_log2 != books.draft.unit_log2 {
+    if proposal.unit_log2 != books.unit_log2 {
         return Err(Rejected::WrongUnit {
-            expected: books.draft.unit_log2,
+            expected: books.unit_log2,
             found: proposal.unit_log2,
         });
     }
@@ -66,12 +75,30 @@ pub(super) fn check(
         contribute_by_ms,
         close_by_ms,
         open_by_ms,
+        raters: raters(
+            books.draft.model.parameters(),
+            &books.seed,
+            &books.powers()?,
+        ),
     };
-    Ok(CurrentRound {
-        opening: Arc::new(opening),
-        contributions: BTreeMap::new(),
-        owners: BTreeMap::new(),
-        closing: None,
+    Ok(Opened {
+        guards: proposal
+            .seats
+            .iter()
+            .map(|seat| (seat.participant, seat.guard))
+            .collect(),
+        round: CurrentRound {
+            opening: Fixed::new(opening),
+            contributions: BTreeMap::new(),
+            owners: BTreeMap::new(),
+            contributions_digest: [0; 32],
+            directions: BTreeMap::new(),
+            closing: None,
+            judgement: None,
+            ratings: BTreeMap::new(),
+            rating_step: None,
+            weighing: None,
+        },
     })
 }
 
@@ -118,7 +145,9 @@ fn check_seats(
             model: proposal.model,
             round_key: seat.round_key.clone(),
             nonce_commitment: seat.nonce_commitment,
+            guard: seat.guard,
         };
+        books.check_guard(participant.id, &seat.guard)?;
         if trust.verifies_inside() && !offer.verify(&participant.key, &seat.signature) {
             return Err(Rejected::BadSeatSignature { seat: number });
         }
@@ -133,17 +162,16 @@ fn check_seats(
     Ok((members, threshold))
 }
 
-pub(super) fn carry_out(books: &mut Books, round: CurrentRound) -> Vec<Event> {
-    let opened = Event::RoundOpened {
-        round: round.opening.round,
-        seats: round
-            .opening
-            .seats
-            .iter()
-            .map(|seat| seat.participant)
-            .collect(),
-    };
-    books.next_round = round.opening.round.saturating_add(1);
-    books.current = Some(round);
-    vec![opened]
+impl Opened {
+    pub(super) fn carry_out(self, books: &mut Books) -> Vec<Event> {
+        let opening = &self.round.opening;
+        let opened = Event::RoundOpened {
+            round: opening.round,
+            seats: opening.seats.iter().map(|seat| seat.participant).collect(),
+        };
+        books.next_round = opening.round.saturating_add(1);
+        books.guard_heads.extend(self.guards);
+        books.current = Some(self.round);
+        vec![opened]
+    }
 }

@@ -4,9 +4,12 @@ use super::books::Books;
 use super::signers;
 use crate::entry::signed::SignedEntry;
 use crate::event::Event;
+use crate::fixed::Fixed;
 use crate::hash::Hash;
+use crate::judgement::Judgement;
 use crate::rejected::Rejected;
-use crate::round::{CurrentRound, Outcome, RoundRecord};
+use crate::round::{Closing, CurrentRound, Opening, Outcome, RoundRecord, SumRecord, Weighing};
+use crate::unit::next_unit_log2;
 
 /// What is published.
 pub(super) struct Claim {
@@ -21,6 +24,15 @@ pub(super) struct Ending {
     pub(super) round: u64,
     pub(super) outcome: Outcome,
     pub(super) seed: Hash,
+    /// Of a published round: what its sum is checked with, and the next round's unit.
+    pub(super) published: Option<Published>,
+}
+
+/// What a publication leaves for the next round.
+pub(super) struct Published {
+    /// `None` if the round was not judged.
+    sum: Option<Fixed<SumRecord>>,
+    unit_log2: i8,
 }
 
 pub(super) fn check(
@@ -32,6 +44,12 @@ pub(super) fn check(
     let current = books.current(round)?;
     if current.closing.is_none() {
         return Err(Rejected::RoundNotClosed { round });
+    }
+    let Some(weighing) = &current.weighing else {
+        return Err(Rejected::RoundNotWeighed { round });
+    };
+    if let Some(reason) = weighing.void_due {
+        return Err(Rejected::MustBeVoid { reason });
     }
     signers::committee(
         current,
@@ -63,19 +81,58 @@ pub(super) fn check(
         round,
         outcome,
         seed: books.seed,
+        published: Some(published(books, current, weighing, claim)),
     })
+}
+
+fn published(
+    books: &Books,
+    current: &CurrentRound,
+    weighing: &Weighing,
+    claim: &Claim,
+) -> Published {
+    let (Some(closing), Some(judgement)) = (&current.closing, &current.judgement) else {
+        return Published {
+            sum: None,
+            unit_log2: books.unit_log2,
+        };
+    };
+    let parameters = books.draft.model.parameters();
+    let sum = SumRecord {
+        opening: Opening::clone(&current.opening),
+        closing: Closing::clone(closing),
+        judgement: Judgement::clone(judgement),
+        contributions: current
+            .contributions
+            .iter()
+            .map(|(id, contribution)| (*id, contribution.root))
+            .collect(),
+        weights: weighing.weights.clone(),
+        total_weight: claim.total_weight,
+        sum: claim.sum,
+        key_sum: claim.key_sum,
+        model: claim.model,
+    };
+    Published {
+        sum: Some(Fixed::new(sum)),
+        unit_log2: next_unit_log2(parameters, books.unit_log2, weighing.median_exponent),
+    }
 }
 
 impl Ending {
     pub(super) fn carry_out(self, books: &mut Books) -> Vec<Event> {
         let ended = books.current.take();
-        let record = record(&self, ended.as_ref(), books.model);
+        let record = record(&self, ended.as_ref(), books);
         for owner in ended.iter().flat_map(|round| round.owners.keys()) {
             books.last_contributed.insert(*owner, self.round);
         }
         books.push_history(record);
         books.seed = self.seed;
         books.next_round = self.round.saturating_add(1);
+        if let Some(published) = self.published {
+            books.unit_log2 = published.unit_log2;
+            books.last_sum = published.sum;
+        }
         let event = match self.outcome {
             Outcome::Published { model, .. } => {
                 books.model = model;
@@ -92,11 +149,12 @@ impl Ending {
 }
 
 /// `ended` is `None` for a round that was skipped before it opened.
-fn record(ending: &Ending, ended: Option<&CurrentRound>, model: Hash) -> RoundRecord {
+fn record(ending: &Ending, ended: Option<&CurrentRound>, books: &Books) -> RoundRecord {
     let count = |length: Option<usize>| u32::try_from(length.unwrap_or(0)).unwrap_or(u32::MAX);
     RoundRecord {
         round: ending.round,
-        model,
+        model: books.model,
+        unit_log2: ended.map_or(books.unit_log2, |round| round.opening.unit_log2),
         seats: ended
             .iter()
             .flat_map(|round| &round.opening.seats)

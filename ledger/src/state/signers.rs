@@ -4,7 +4,7 @@ use super::books::Books;
 use crate::committee::majority_of;
 use crate::entry::signed::SignedEntry;
 use crate::identity::PublicKey;
-use crate::member::OwnerId;
+use crate::member::{OwnerId, Participant, ParticipantId};
 use crate::rejected::Rejected;
 use crate::round::CurrentRound;
 use std::collections::{BTreeMap, BTreeSet};
@@ -46,6 +46,28 @@ pub(super) fn coordinator(books: &Books, signed: &SignedEntry) -> Result<(), Rej
         signed,
         &BTreeMap::from([(key, "the coordinator".to_owned())]),
     )
+}
+
+/// The participant with this number and nobody else.
+pub(super) fn participant<'a>(
+    books: &'a Books,
+    participant: ParticipantId,
+    signed: &SignedEntry,
+) -> Result<&'a Participant, Rejected> {
+    let found = books
+        .members
+        .participant(participant)
+        .ok_or(Rejected::UnknownParticipant { participant })?;
+    if let Some(key) = signed.signers().find(|key| **key != found.key) {
+        return Err(Rejected::SurplusSignature { key: *key });
+    }
+    if signed.signers().next().is_none() {
+        return Err(Rejected::MissingSignature {
+            who: format!("participant {:?}", found.name),
+            key: found.key,
+        });
+    }
+    Ok(found)
 }
 
 /// More than half of the owners, one participant each. Returns who they are.

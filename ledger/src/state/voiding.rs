@@ -8,7 +8,7 @@ use crate::close::seed_after_void;
 use crate::entry::signed::SignedEntry;
 use crate::entry::{OWNERS_VOID_DELAY_MS, VoidAuthority, VoidReason};
 use crate::rejected::Rejected;
-use crate::round::Outcome;
+use crate::round::{Outcome, Phase};
 
 pub(super) fn check(
     books: &Books,
@@ -35,6 +35,9 @@ pub(super) fn check(
             });
         }
     };
+    if !is_founded(books, reason) {
+        return Err(Rejected::UnfoundedVoid { reason });
+    }
     match authority {
         VoidAuthority::Committee => {
             let current = books
@@ -68,5 +71,23 @@ pub(super) fn check(
         round,
         outcome: Outcome::Voided { reason },
         seed,
+        published: None,
     })
+}
+
+/// Whether a reason that the ledger can see is true. The others are the word of those who sign.
+fn is_founded(books: &Books, reason: VoidReason) -> bool {
+    let current = books.current.as_ref();
+    match reason {
+        VoidReason::Brake | VoidReason::TooFewAccepted => {
+            let weighing = current.and_then(|round| round.weighing.as_ref());
+            weighing.and_then(|weighing| weighing.void_due) == Some(reason)
+        }
+        VoidReason::NoVerdict => current.is_some_and(|round| round.phase() == Phase::Closed),
+        VoidReason::TooFewContributions
+        | VoidReason::TooFewMembers
+        | VoidReason::Dispute
+        | VoidReason::BadSum
+        | VoidReason::LostData => true,
+    }
 }

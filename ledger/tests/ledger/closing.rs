@@ -2,7 +2,7 @@
 
 use crate::world::{COORDINATOR, World, identity};
 use unsilo_ledger::close::challenge_seed;
-use unsilo_ledger::{CloseStatement, Cosignature, Entry, Event, ParticipantId, Phase, Rejected};
+use unsilo_ledger::{CloseStatement, Cosignature, Entry, Event, Phase, Rejected};
 
 fn ready(founders: usize) -> World {
     let mut world = World::new(founders);
@@ -17,7 +17,7 @@ fn refused(world: &mut World, cosignatures: Vec<Cosignature>) -> Rejected {
 }
 
 #[test]
-fn a_close_draws_the_challenge_and_weighs_equally() {
+fn a_close_draws_the_challenge() {
     let mut world = ready(5);
     let cosignatures = world.cosignatures(5);
     let entry = world.sign(world.round_closed(cosignatures.clone()), &[COORDINATOR]);
@@ -27,24 +27,15 @@ fn a_close_draws_the_challenge_and_weighs_equally() {
         &contributions,
         cosignatures.iter().map(|cosignature| cosignature.nonce),
     );
-    let weights: Vec<(ParticipantId, u16)> = (0..5).map(|id| (ParticipantId(id), 16)).collect();
     assert_eq!(
         events,
-        [
-            Event::RoundClosed {
-                round: 1,
-                challenge
-            },
-            Event::RoundWeighed {
-                round: 1,
-                weights: weights.clone()
-            }
-        ]
+        [Event::RoundClosed {
+            round: 1,
+            challenge
+        }]
     );
     assert_eq!(world.state.phase(), Phase::Closed);
     assert_eq!(world.state.seed(), Some(challenge));
-    assert_eq!(world.state.weights(), Some(&weights[..]));
-    assert_eq!(world.state.round().expect("closed").total_weight(), 80);
 }
 
 #[test]
@@ -124,6 +115,7 @@ fn the_nonce_is_the_one_committed_to() {
         round: 1,
         contributions: world.state.contributions_hash().expect("open"),
         nonce: [99; 32],
+        guard: world.guard(1, participant),
     };
     // Properly signed by the member, but not what it committed to before the round.
     ground[1] = statement.sign(2, &identity(participant.0));

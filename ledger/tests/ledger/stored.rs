@@ -113,8 +113,8 @@ fn verify_counts_what_it_checked() {
     let (_directory, path, world) = stored();
     let report = verify(&path).expect("intact");
     assert_eq!(report.entries, world.log.len() as u64);
-    // Genesis 4 + 1, open 1 + 4 seats, 4 contributions, close 1 + 3, publish 1 + 3, checkpoint 1.
-    assert_eq!(report.signatures, 5 + 5 + 4 + 4 + 4 + 1);
+    // Genesis 4 + 1, open 1 + 4 seats, 4 contributions, close 1 + 3, judgement 3, publish 1 + 3, checkpoint 1.
+    assert_eq!(report.signatures, 5 + 5 + 4 + 4 + 3 + 4 + 1);
     assert_eq!((report.participants, report.owners), (4, 4));
     assert_eq!((report.published, report.voided), (1, 0));
     assert_eq!(report.state_root, world.state.root());
@@ -300,7 +300,7 @@ fn a_log_rolled_back_with_its_checkpoint_removed_or_forged_is_noticed() {
             .to_vec();
         let note = String::from_utf8(note)
             .expect("text")
-            .replace("\n8\n", "\n7\n");
+            .replace("\n9\n", "\n8\n");
         table
             .insert("checkpoint", note.as_bytes())
             .expect("writable");

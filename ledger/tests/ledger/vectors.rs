@@ -11,8 +11,8 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use unsilo_ledger::close::{challenge_seed, contributions_hash, seed_after_void};
 use unsilo_ledger::{
-    Domain, FederationId, Hash, ParticipantId, SignedEntry, State, Xof, commit_nonce, draw,
-    initial_weights_q24, model_hash, q24_to_f32_bits,
+    DirectionCommitment, Domain, FederationId, Hash, ParticipantId, SignedEntry, State, Xof,
+    commit_nonce, draw, initial_weights_q24, model_hash, q24_to_f32_bits,
 };
 
 fn path(file: &str) -> PathBuf {
@@ -102,7 +102,12 @@ fn derived_values_are_those_of_the_independent_script() {
         (ParticipantId(1), [0x11; 32]),
         (ParticipantId(4), [0x44; 32]),
     ];
-    let closed = contributions_hash(&federation, 7, roots.into_iter());
+    let rater = DirectionCommitment {
+        round_key: vec![0x77; 3],
+        directions: vec![[0x55; 32], [0x66; 32]],
+    };
+    let raters = [(ParticipantId(4), &rater)];
+    let closed = contributions_hash(&federation, 7, roots.into_iter(), raters.into_iter());
     check("contributions", hex(closed));
     check(
         "challenge",

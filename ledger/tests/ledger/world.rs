@@ -1,13 +1,17 @@
 //! A whole federation whose keys the test holds.
 
 use unsilo_ledger::{
-    Activation, CloseStatement, Cosignature, Draft, Entry, Event, Feature, FederationId, Hash,
-    Member, ModelKind, ModelSpec, Optimiser, OwnerId, ParticipantId, Rejected, Schema, Seat,
-    SeatOffer, SignedEntry, SigningIdentity, State, TrainingPlan, VoidAuthority, VoidReason,
-    commit_nonce,
+    Activation, CloseStatement, Cosignature, Draft, Entry, Event, Feature, FederationId, GuardHead,
+    Hash, Incentive, Member, ModelKind, ModelSpec, Optimiser, OwnerId, ParticipantId, RatingStep,
+    Ratings, Rejected, Schema, Seat, SeatOffer, SignedEntry, SigningIdentity, State, TrainingPlan,
+    VoidAuthority, VoidReason, commit_nonce, commit_rating,
 };
 
 pub(crate) const COORDINATOR: u32 = 1_000_000;
+/// The exponent of every honest norm, at which the unit of [`draft`] stays as it is.
+pub(crate) const NORM: u16 = 124;
+/// What every rating is salted with.
+pub(crate) const SALT: Hash = [40; 32];
 
 /// The identity of participant `number`; [`COORDINATOR`] for the coordinator's.
 pub(crate) fn identity(number: u32) -> SigningIdentity {
@@ -51,6 +55,7 @@ pub(crate) fn draft(founders: usize) -> Draft {
         unit_log2: -14,
         min_cohort: 0,
         grant: 1_000,
+        incentive: Incentive::default(),
         created_ms: 1_700_000_000_000,
         nonce: [9; 32],
         founders: (0..founders).map(name).collect(),
@@ -136,6 +141,14 @@ impl World {
         nonce
     }
 
+    /// A chain that grows every round.
+    pub(crate) fn guard(&self, round: u64, participant: ParticipantId) -> GuardHead {
+        GuardHead {
+            records: round,
+            digest: self.nonce(round, participant),
+        }
+    }
+
     pub(crate) fn seat(&self, participant: ParticipantId) -> Seat {
         let round = self.state.next_round();
         let offer = self.offer(round, participant);
@@ -158,6 +171,7 @@ impl World {
                 participant,
                 &self.nonce(round, participant),
             ),
+            guard: self.guard(round, participant),
         }
     }
 
@@ -185,7 +199,7 @@ impl World {
         Entry::RoundOpened {
             round: self.state.next_round(),
             model: self.state.model().expect("founded"),
-            unit_log2: -14,
+            unit_log2: self.state.next_unit_log2().expect("founded"),
             seats,
             contribute_by_ms: 1_000,
             close_by_ms: 2_000,
@@ -258,6 +272,7 @@ impl World {
                 .contributions_hash()
                 .expect("a round in progress"),
             nonce: self.nonce(round.opening.round, participant),
+            guard: self.guard(round.opening.round, participant),
         };
         statement.sign(seat, &identity(participant.0))
     }
@@ -286,6 +301,143 @@ impl World {
             &[COORDINATOR],
         );
         self.accept(entry)
+    }
+
+    /// Verdicts of all seats that accept every contribution, of equal norm.
+    pub(crate) fn judged(&self) -> Entry {
+        let round = self.state.round().expect("a round in progress");
+        let seats = u16::try_from(round.opening.seats.len()).expect("small");
+        Entry::ContributionsJudged {
+            round: round.opening.round,
+            answers: (1..=seats).map(|seat| (seat, [20; 32])).collect(),
+            projections: [21; 32],
+            accepted: round.contributions.keys().map(|id| (*id, NORM)).collect(),
+            rejected: Vec::new(),
+            erased: Vec::new(),
+        }
+    }
+
+    /// By as many members as must.
+    pub(crate) fn judge(&mut self) -> Vec<Event> {
+        let members: Vec<u32> = self.seated().into_iter().take(self.threshold()).collect();
+        let entry = self.sign(self.judged(), &members);
+        self.accept(entry)
+    }
+
+    pub(crate) fn directions(&self, participant: u32) -> Entry {
+        let mut direction = [30; 32];
+        direction[..4].copy_from_slice(&participant.to_le_bytes());
+        Entry::DirectionsCommitted {
+            round: self.round(),
+            participant: ParticipantId(participant),
+            round_key: vec![6; 32],
+            directions: vec![direction, [31; 32]],
+        }
+    }
+
+    pub(crate) fn direct(&mut self, raters: impl IntoIterator<Item = u32>) {
+        for rater in raters {
+            let entry = self.sign(self.directions(rater), &[rater]);
+            self.accept(entry);
+        }
+    }
+
+    /// `score` for all accepted contributions but the rater's own and its affiliates'.
+    pub(crate) fn ratings(&self, rater: u32, score: i16) -> Ratings {
+        let owner = |id| self.state.participant(id).expect("known").owner;
+        let norms = self.state.norms().expect("judged");
+        let score_of = |id| {
+            if owner(id) == owner(ParticipantId(rater)) {
+                0
+            } else {
+                score
+            }
+        };
+        let scores: Vec<i16> = norms.iter().map(|(id, _)| score_of(*id)).collect();
+        let rewards = scores.iter().map(|score| score.unsigned_abs()).collect();
+        Ratings { scores, rewards }
+    }
+
+    pub(crate) fn rating_committed(&self, rater: u32, ratings: &Ratings) -> Entry {
+        let (round, participant) = (self.round(), ParticipantId(rater));
+        Entry::RatingsCommitted {
+            round,
+            participant,
+            commitment: commit_rating(&self.federation(), round, participant, ratings, &SALT),
+        }
+    }
+
+    pub(crate) fn rating_revealed(&self, rater: u32, ratings: &Ratings) -> Entry {
+        Entry::RatingsRevealed {
+            round: self.round(),
+            participant: ParticipantId(rater),
+            scores: ratings.scores.clone(),
+            rewards: ratings.rewards.clone(),
+            salt: SALT,
+        }
+    }
+
+    pub(crate) fn commit_ratings(&mut self, rater: u32, ratings: &Ratings) {
+        let entry = self.sign(self.rating_committed(rater, ratings), &[rater]);
+        self.accept(entry);
+    }
+
+    pub(crate) fn reveal_ratings(&mut self, rater: u32, ratings: &Ratings) {
+        let entry = self.sign(self.rating_revealed(rater, ratings), &[rater]);
+        self.accept(entry);
+    }
+
+    pub(crate) fn end_step(&mut self, step: RatingStep) -> Vec<Event> {
+        let members: Vec<u32> = self.seated().into_iter().take(self.threshold()).collect();
+        let round = self.round();
+        let entry = self.sign(Entry::RatingStepEnded { round, step }, &members);
+        self.accept(entry)
+    }
+
+    /// Commits, reveals and ends both steps.
+    pub(crate) fn rate(&mut self, ratings: &[(u32, Ratings)]) -> Vec<Event> {
+        for (rater, ratings) in ratings {
+            self.commit_ratings(*rater, ratings);
+        }
+        self.end_step(RatingStep::Commit);
+        for (rater, ratings) in ratings {
+            self.reveal_ratings(*rater, ratings);
+        }
+        self.end_step(RatingStep::Reveal)
+    }
+
+    /// A whole round in which everybody contributes and one participant of each owner rates the others by
+    /// `score`, up to the publication.
+    pub(crate) fn rated_round(&mut self, score: impl Fn(u32, ParticipantId) -> i16) {
+        self.open();
+        let everyone: Vec<u32> = self.state.participants().map(|one| one.id.0).collect();
+        let raters: Vec<u32> = self
+            .state
+            .raters()
+            .iter()
+            .map(|owner| self.first_of(*owner).0)
+            .collect();
+        self.contribute(everyone);
+        self.direct(raters.clone());
+        self.close();
+        self.judge();
+        let norms = self.state.norms().expect("judged").to_vec();
+        let ratings: Vec<(u32, Ratings)> = raters
+            .into_iter()
+            .map(|rater| {
+                let mut ratings = self.ratings(rater, 1);
+                for ((id, _), (value, reward)) in norms
+                    .iter()
+                    .zip(ratings.scores.iter_mut().zip(&mut ratings.rewards))
+                {
+                    *value *= score(rater, *id);
+                    *reward = u16::try_from(*value).unwrap_or(0);
+                }
+                (rater, ratings)
+            })
+            .collect();
+        self.rate(&ratings);
+        self.publish();
     }
 
     pub(crate) fn model_after(&self, round: u64) -> Hash {
@@ -350,6 +502,7 @@ impl World {
         self.open();
         self.contribute(0..self.state.participants().count() as u32);
         self.close();
+        self.judge();
         self.publish();
     }
 }

@@ -73,7 +73,8 @@ print("# Made by derive.py.")
 print("xof =", Xof(b"initial weights", seed).take(80).hex())
 print("nonce commitment =", h(b"seat nonce", federation, pack("<Q", 7), pack("<I", 3), seed).hex())
 roots = pack("<I", 1) + bytes([0x11]) * 32 + pack("<I", 4) + bytes([0x44]) * 32
-closed = h(b"closed contributions", federation, pack("<Q", 7), pack("<Q", 2), roots)
+rater = pack("<I", 4) + pack("<I", 3) + bytes([0x77]) * 3 + pack("<I", 2) + bytes([0x55]) * 32 + bytes([0x66]) * 32
+closed = h(b"closed contributions", federation, pack("<Q", 7), pack("<Q", 2), roots, pack("<Q", 1), rater)
 print("contributions =", closed.hex())
 print("challenge =", h(b"challenge seed", closed, seed, bytes([0x22]) * 32).hex())
 print("seed after void =", h(b"seed after void", seed, pack("<Q", 7)).hex())

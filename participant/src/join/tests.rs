@@ -13,7 +13,8 @@ use tonic::{
     transport::{Identity, Server, ServerTlsConfig},
 };
 use unsilo_ledger::{
-    Activation, Feature, ModelKind, ModelSpec, Optimiser, PublicKey, Schema, TrainingPlan,
+    Activation, Feature, Incentive, ModelKind, ModelSpec, Optimiser, PublicKey, Schema,
+    TrainingPlan,
 };
 use unsilo_proto::{
     Code,
@@ -254,6 +255,7 @@ fn draft(ca_fingerprint: [u8; 32]) -> Draft {
         unit_log2: -14,
         min_cohort: 0,
         grant: 1,
+        incentive: Incentive::default(),
         created_ms: 0,
         nonce: [2; 32],
         founders: ["Aster", "Birch", "Cedar"].map(String::from).to_vec(),

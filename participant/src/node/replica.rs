@@ -256,7 +256,6 @@ fn round(state: &State) -> Option<RoundFacts> {
 }
 
 fn published(state: &State) -> Option<PublishedFacts> {
-    let unit_log2 = state.draft()?.unit_log2;
     state
         .history()
         .rev()
@@ -269,7 +268,7 @@ fn published(state: &State) -> Option<PublishedFacts> {
             } => Some(PublishedFacts {
                 round: record.round,
                 base: record.model,
-                unit_log2,
+                unit_log2: record.unit_log2,
                 sum,
                 key_sum,
                 model,

@@ -1,6 +1,6 @@
 //! Members cosign the set of contributions and reveal their nonces.
 
-use unsilo_ledger::CloseStatement;
+use unsilo_ledger::{CloseStatement, GuardHead};
 use unsilo_proto::limits;
 
 use super::{Call, Effect, Facts, Me, Phase, RoundFacts, Session, contributing::under_way};
@@ -52,6 +52,7 @@ impl Session {
             round,
             contributions: open.contributions_hash,
             nonce: kept.nonce,
+            guard: GuardHead::default(),
         };
         let record = Record::Cosigned {
             round,

@@ -91,5 +91,6 @@ pub(super) fn words(reason: VoidReason) -> &'static str {
         VoidReason::Dispute => "a contribution was left out, or replicas disagree",
         VoidReason::BadSum => "the opened sum or the model failed a member's check",
         VoidReason::LostData => "the coordinator lost data that it cannot recover",
+        VoidReason::NoVerdict | VoidReason::TooFewAccepted | VoidReason::Brake => reason.in_words(),
     }
 }

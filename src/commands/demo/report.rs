@@ -321,7 +321,7 @@ fn signatures(state: &State, entries: &[SignedEntry]) -> Vec<Signatures> {
                 Entry::RoundOpened { .. } => &mut counts.seats,
                 Entry::RoundClosed { .. } => &mut counts.closes,
                 Entry::ModelPublished { .. } => &mut counts.models,
-                Entry::ParticipantAdmitted { .. } | Entry::RoundVoided { .. } => continue,
+                _ => continue,
             } += 1;
         }
     }

@@ -12,10 +12,10 @@ use unsilo_fhe::{
     encode, open_key_sum, open_share, weighted_sum,
 };
 use unsilo_ledger::{
-    Activation, CloseStatement, Draft, Entry, Feature, FederationId, Hash, ModelKind, ModelSpec,
-    Optimiser, Outcome, ParticipantId, Phase, PublicKey, Schema, SeatOffer, SignedEntry,
-    SigningIdentity, State, TrainingPlan, commit_nonce, initial_weights_q24, model_hash,
-    q24_to_f32_bits,
+    Activation, CloseStatement, Draft, Entry, Feature, FederationId, GuardHead, Hash, Incentive,
+    ModelKind, ModelSpec, Optimiser, Outcome, ParticipantId, Phase, PublicKey, Schema, SeatOffer,
+    SignedEntry, SigningIdentity, State, TrainingPlan, commit_nonce, initial_weights_q24,
+    model_hash, q24_to_f32_bits,
 };
 use unsilo_proto::{
     OPENING_DOMAIN, Rejected, key_sum_hash, opening_hash, opening_statement, sum_hash, v1::step,
@@ -177,6 +177,7 @@ pub(super) fn draft(rounds: u64) -> Draft {
         unit_log2: -14,
         min_cohort: 0,
         grant: 1_000_000,
+        incentive: Incentive::default(),
         created_ms: 0,
         nonce: [7; 32],
         founders: FOUNDERS.iter().map(|name| (*name).to_owned()).collect(),
@@ -647,6 +648,7 @@ impl Federation {
             model: self.ledger.model().expect("founded"),
             round_key: kept.0.public().as_bytes().to_vec(),
             nonce_commitment: commit_nonce(&self.id, round, id, &nonce),
+            guard: GuardHead::default(),
         };
         let signature = offer.sign(&self.nodes[node].identity);
         let seat = offer.into_seat(id, signature);
@@ -726,6 +728,7 @@ impl Federation {
             round,
             contributions: self.ledger.contributions_hash()?,
             nonce: self.nodes[node].seats[&round].1,
+            guard: GuardHead::default(),
         };
         let cosignature = statement.sign(seat, &self.nodes[node].identity);
         Some(Rc::new(move || Event::CloseCosigned {

@@ -350,6 +350,7 @@ fn a_late_or_copied_seat_is_refused_and_never_just_forgotten() {
         model: federation.ledger.model().expect("founded"),
         round_key: copied.round_key.clone(),
         nonce_commitment: copied.nonce_commitment,
+        guard: copied.guard,
     };
     copied.signature = offer.sign(&federation.nodes[1].identity);
     let event = Event::SeatOffered {

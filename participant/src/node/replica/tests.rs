@@ -9,8 +9,8 @@ use tonic::{
     transport::{Endpoint, Server},
 };
 use unsilo_ledger::{
-    Activation, Entry, Feature, FederationId, Member, ModelKind, ModelSpec, Optimiser, Schema,
-    SigningIdentity, TrainingPlan,
+    Activation, Entry, Feature, FederationId, Incentive, Member, ModelKind, ModelSpec, Optimiser,
+    Schema, SigningIdentity, TrainingPlan,
 };
 use unsilo_proto::v1::ledger_log_server::{LedgerLog, LedgerLogServer};
 
@@ -51,6 +51,7 @@ fn draft() -> Draft {
         unit_log2: -14,
         min_cohort: 0,
         grant: 1,
+        incentive: Incentive::default(),
         created_ms: 0,
         nonce: [0; 32],
         founders: ["A", "B", "C"].map(String::from).to_vec(),

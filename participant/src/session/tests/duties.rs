@@ -89,6 +89,7 @@ fn a_seat_is_kept_before_it_is_offered_and_offered_again_unchanged() {
         model: model(0),
         round_key: seat.round_key.clone(),
         nonce_commitment: seat.nonce_commitment,
+        guard: seat.guard,
     };
     assert!(offer.verify(&identity(ME as u8).public(), &seat.signature));
 
@@ -168,6 +169,7 @@ fn the_close_is_cosigned_with_the_nonce_once_and_again_unchanged() {
         round: 1,
         contributions: [50; 32],
         nonce: seat_record(1).nonce,
+        guard: cosignature.guard,
     };
     assert_eq!(cosignature.seat, 2);
     assert!(statement.verify(&identity(ME as u8).public(), &cosignature.signature));

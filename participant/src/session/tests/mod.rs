@@ -8,8 +8,9 @@ mod refusals;
 use std::{collections::BTreeMap, sync::Arc};
 
 use unsilo_ledger::{
-    Activation, Draft, Entry, Feature, Hash, Member, ModelKind, ModelSpec, Optimiser, OwnerId,
-    ParticipantId, Receipt, Schema, SigningIdentity, TrainingPlan, VoidAuthority, VoidReason,
+    Activation, Draft, Entry, Feature, Hash, Incentive, Member, ModelKind, ModelSpec, Optimiser,
+    OwnerId, ParticipantId, Receipt, Schema, SigningIdentity, TrainingPlan, VoidAuthority,
+    VoidReason,
 };
 
 use super::*;
@@ -57,6 +58,7 @@ fn draft() -> Draft {
         unit_log2: -14,
         min_cohort: 0,
         grant: 1,
+        incentive: Incentive::default(),
         created_ms: 0,
         nonce: [1; 32],
         founders: ["Aster", "Birch", "Cedar", "Dogwood"]

@@ -1,0 +1,403 @@
+//! Raters commit to ratings and reveal them; the ledger weighs.
+
+use crate::world::{COORDINATOR, SALT, World, identity};
+use unsilo_ledger::{
+    Entry, Event, OwnerId, ParticipantId, Phase, RatingRejected, RatingStep, Ratings, Rejected,
+    VoidAuthority, VoidReason,
+};
+
+/// A round of five in which all rate, judged.
+fn judged() -> World {
+    let mut world = World::new(5);
+    world.open();
+    world.contribute(0..5);
+    world.direct(0..5);
+    world.close();
+    world.judge();
+    world
+}
+
+/// The same, when all but `absent` have committed to `score` for everybody, and it is time to reveal.
+fn committed(score: i16, absent: &[u32]) -> World {
+    let mut world = judged();
+    for rater in (0..5).filter(|rater| !absent.contains(rater)) {
+        let ratings = world.ratings(rater, score);
+        world.commit_ratings(rater, &ratings);
+    }
+    world.end_step(RatingStep::Commit);
+    world
+}
+
+fn refused(world: &mut World, entry: Entry, signers: &[u32]) -> RatingRejected {
+    let entry = world.sign(entry, signers);
+    match world.refuse(entry) {
+        Rejected::Rating(rejected) => rejected,
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn ratings_become_weights() {
+    let mut world = judged();
+    // Everybody finds that 3 harms, and that the others help alike.
+    let ratings: Vec<(u32, Ratings)> = (0..5)
+        .map(|rater| {
+            let mut ratings = world.ratings(rater, 100);
+            if rater != 3 {
+                (ratings.scores[3], ratings.rewards[3]) = (-100, 0);
+            }
+            (rater, ratings)
+        })
+        .collect();
+    let events = world.rate(&ratings);
+    let Event::RoundWeighed {
+        weights,
+        void_due,
+        derivation,
+        ..
+    } = &events[1]
+    else {
+        panic!("{events:?}");
+    };
+    let weights: Vec<u16> = weights.iter().map(|(_, weight)| *weight).collect();
+    assert_eq!((weights, *void_due), (vec![256, 256, 256, 0, 256], None));
+    assert_eq!(derivation.rows.len(), 5);
+    assert_eq!(world.state.phase(), Phase::Weighed);
+    assert_eq!(world.state.ratings().count(), 5);
+    world.publish();
+}
+
+#[test]
+fn what_too_few_support_is_not_opened() {
+    let mut world = committed(-100, &[]);
+    for rater in 0..5 {
+        let ratings = world.ratings(rater, -100);
+        world.reveal_ratings(rater, &ratings);
+    }
+    world.end_step(RatingStep::Reveal);
+    // Nothing good about anybody is as no row at all.
+    assert_eq!(world.state.void_due(), None);
+
+    let mut world = judged();
+    // Each finds only its successor good: no majority supports anybody.
+    let ratings: Vec<(u32, Ratings)> = (0..5)
+        .map(|rater| {
+            let mut ratings = world.ratings(rater, -100);
+            ratings.scores[(rater as usize + 1) % 5] = 100;
+            (rater, ratings)
+        })
+        .collect();
+    world.rate(&ratings);
+    assert_eq!(world.state.void_due(), Some(VoidReason::Brake));
+    let publish = world.sign(world.model_published(), &world.publishers(5));
+    assert_eq!(
+        world.refuse(publish),
+        Rejected::MustBeVoid {
+            reason: VoidReason::Brake
+        }
+    );
+    let entry = Entry::RoundVoided {
+        round: 1,
+        reason: VoidReason::Brake,
+        authority: VoidAuthority::Committee,
+    };
+    let entry = world.sign(entry, &world.seated());
+    world.accept(entry);
+}
+
+#[test]
+fn each_rater_signs_for_itself() {
+    let mut world = judged();
+    let ratings = world.ratings(0, 1);
+    let commit = world.rating_committed(0, &ratings);
+    for signers in [&[1][..], &[COORDINATOR], &[0, 1]] {
+        let entry = world.sign(commit.clone(), signers);
+        assert!(matches!(
+            world.refuse(entry),
+            Rejected::SurplusSignature { .. }
+        ));
+    }
+    let entry = world.sign(commit, &[]);
+    assert!(matches!(
+        world.refuse(entry),
+        Rejected::MissingSignature { key, .. } if key == identity(0).public()
+    ));
+    let mut world = committed(1, &[]);
+    let reveal = world.rating_revealed(0, &ratings);
+    let entry = world.sign(reveal, &[1]);
+    assert!(matches!(
+        world.refuse(entry),
+        Rejected::SurplusSignature { .. }
+    ));
+}
+
+#[test]
+fn who_committed_to_no_directions_does_not_rate() {
+    let mut world = World::new(5);
+    world.open();
+    world.contribute(0..5);
+    world.direct(0..4);
+    world.close();
+    world.judge();
+    let ratings = world.ratings(4, 1);
+    let commit = world.rating_committed(4, &ratings);
+    let participant = ParticipantId(4);
+    assert_eq!(
+        refused(&mut world, commit, &[4]),
+        RatingRejected::NoDirections { participant }
+    );
+}
+
+#[test]
+fn a_rater_commits_once() {
+    let mut world = judged();
+    let participant = ParticipantId(0);
+    for score in [1, 2] {
+        let ratings = world.ratings(0, score);
+        let commit = world.rating_committed(0, &ratings);
+        if score == 1 {
+            world.commit_ratings(0, &ratings);
+        } else {
+            let twice = refused(&mut world, commit, &[0]);
+            assert_eq!(twice, RatingRejected::CommittedAlready { participant });
+        }
+    }
+}
+
+#[test]
+fn nothing_is_revealed_without_a_commitment() {
+    let mut world = committed(1, &[2]);
+    let ratings = world.ratings(2, 1);
+    let reveal = world.rating_revealed(2, &ratings);
+    let participant = ParticipantId(2);
+    assert_eq!(
+        refused(&mut world, reveal, &[2]),
+        RatingRejected::NotCommitted { participant }
+    );
+}
+
+#[test]
+fn what_is_revealed_is_what_was_committed_to() {
+    let mut world = committed(1, &[]);
+    let participant = ParticipantId(0);
+    let mismatch = RatingRejected::Mismatch { participant };
+    let other = world.ratings(0, 2);
+    let reveal = world.rating_revealed(0, &other);
+    assert_eq!(refused(&mut world, reveal, &[0]), mismatch);
+    let own = world.ratings(0, 1);
+    let mut reveal = world.rating_revealed(0, &own);
+    if let Entry::RatingsRevealed { salt, .. } = &mut reveal {
+        salt[0] ^= 1;
+    }
+    assert_eq!(refused(&mut world, reveal, &[0]), mismatch);
+    world.reveal_ratings(0, &own);
+}
+
+#[test]
+fn a_copied_commitment_cannot_be_opened() {
+    let mut world = judged();
+    let ratings = world.ratings(0, 1);
+    world.commit_ratings(0, &ratings);
+    let Entry::RatingsCommitted { commitment, .. } = world.rating_committed(0, &ratings) else {
+        unreachable!("a commitment");
+    };
+    let (round, participant) = (1, ParticipantId(1));
+    let copied = Entry::RatingsCommitted {
+        round,
+        participant,
+        commitment,
+    };
+    let entry = world.sign(copied, &[1]);
+    world.accept(entry);
+    world.end_step(RatingStep::Commit);
+    let reveal = world.rating_revealed(1, &ratings);
+    assert_eq!(
+        refused(&mut world, reveal, &[1]),
+        RatingRejected::Mismatch { participant }
+    );
+}
+
+#[test]
+fn a_rater_reveals_once() {
+    let mut world = committed(1, &[]);
+    let ratings = world.ratings(0, 1);
+    world.reveal_ratings(0, &ratings);
+    let again = world.rating_revealed(0, &ratings);
+    let participant = ParticipantId(0);
+    assert_eq!(
+        refused(&mut world, again, &[0]),
+        RatingRejected::RevealedAlready { participant }
+    );
+}
+
+#[test]
+fn each_step_has_its_time() {
+    let mut world = judged();
+    let ratings = world.ratings(0, 1);
+    let reveal = world.rating_revealed(0, &ratings);
+    let early = refused(&mut world, reveal.clone(), &[0]);
+    assert_eq!(
+        early,
+        RatingRejected::NotNow {
+            step: RatingStep::Reveal
+        }
+    );
+    world.commit_ratings(0, &ratings);
+    world.end_step(RatingStep::Commit);
+    let other = world.ratings(1, 1);
+    let commit = world.rating_committed(1, &other);
+    let late = refused(&mut world, commit, &[1]);
+    assert_eq!(
+        late,
+        RatingRejected::NotNow {
+            step: RatingStep::Commit
+        }
+    );
+    world.end_step(RatingStep::Reveal);
+    let late = refused(&mut world, reveal, &[0]);
+    assert_eq!(
+        late,
+        RatingRejected::NotNow {
+            step: RatingStep::Reveal
+        }
+    );
+    assert_eq!(world.state.weights().expect("weighed").len(), 5);
+}
+
+#[test]
+fn steps_are_ended_by_the_threshold_of_members_in_their_order() {
+    let mut world = judged();
+    let end = |step| Entry::RatingStepEnded { round: 1, step };
+    let seated = world.seated();
+    let skipped = refused(&mut world, end(RatingStep::Reveal), &seated);
+    assert_eq!(
+        skipped,
+        RatingRejected::NotNow {
+            step: RatingStep::Reveal
+        }
+    );
+    let entry = world.sign(end(RatingStep::Commit), &seated[..3]);
+    assert_eq!(
+        world.refuse(entry),
+        Rejected::TooFewSigners { have: 3, need: 4 }
+    );
+    let entry = world.sign(end(RatingStep::Commit), &[COORDINATOR]);
+    assert!(matches!(
+        world.refuse(entry),
+        Rejected::SurplusSignature { .. }
+    ));
+    let ratings = world.ratings(0, 1);
+    world.commit_ratings(0, &ratings);
+    world.end_step(RatingStep::Commit);
+    assert_eq!(world.state.phase(), Phase::Rating(RatingStep::Reveal));
+    let again = refused(&mut world, end(RatingStep::Commit), &seated);
+    assert_eq!(
+        again,
+        RatingRejected::NotNow {
+            step: RatingStep::Commit
+        }
+    );
+}
+
+#[test]
+fn without_commitments_there_is_no_reveal() {
+    let mut world = judged();
+    let events = world.end_step(RatingStep::Commit);
+    assert!(matches!(events[1], Event::RoundWeighed { .. }));
+    assert_eq!(world.state.phase(), Phase::Weighed);
+}
+
+#[test]
+fn ratings_are_of_exactly_the_accepted() {
+    for length in [0, 4, 6] {
+        let mut world = judged();
+        let ratings = Ratings {
+            scores: vec![0; length],
+            rewards: vec![0; length],
+        };
+        world.commit_ratings(0, &ratings);
+        world.end_step(RatingStep::Commit);
+        let reveal = world.rating_revealed(0, &ratings);
+        assert_eq!(
+            refused(&mut world, reveal, &[0]),
+            RatingRejected::Length {
+                accepted: 5,
+                scores: length,
+                rewards: length
+            }
+        );
+    }
+}
+
+#[test]
+fn nobody_rates_itself() {
+    for reward in [false, true] {
+        let mut world = judged();
+        let mut ratings = world.ratings(0, 1);
+        if reward {
+            ratings.rewards[0] = 1;
+        } else {
+            ratings.scores[0] = -1;
+        }
+        world.commit_ratings(0, &ratings);
+        world.end_step(RatingStep::Commit);
+        let reveal = world.rating_revealed(0, &ratings);
+        let participant = ParticipantId(0);
+        assert_eq!(
+            refused(&mut world, reveal, &[0]),
+            RatingRejected::Itself { participant }
+        );
+    }
+}
+
+#[test]
+fn nobody_rates_its_affiliates() {
+    let mut world = World::new(5);
+    let entry = world.sign(world.admission(5, Some(OwnerId(0))), &[0, 1, 2]);
+    world.accept(entry);
+    world.open();
+    world.contribute(0..6);
+    world.direct([0, 1]);
+    world.close();
+    world.judge();
+    let mut ratings = world.ratings(0, 1);
+    ratings.rewards[5] = 9;
+    world.commit_ratings(0, &ratings);
+    world.end_step(RatingStep::Commit);
+    let reveal = world.rating_revealed(0, &ratings);
+    assert_eq!(
+        refused(&mut world, reveal, &[0]),
+        RatingRejected::Affiliate {
+            participant: ParticipantId(0),
+            affiliate: ParticipantId(5)
+        }
+    );
+}
+
+#[test]
+fn a_rated_round_may_still_be_void() {
+    let mut world = committed(1, &[]);
+    world.void();
+    assert_eq!(world.state.phase(), Phase::Idle);
+    let participant = ParticipantId(0);
+    let late = Entry::RatingsRevealed {
+        round: 1,
+        participant,
+        scores: vec![0; 5],
+        rewards: vec![0; 5],
+        salt: SALT,
+    };
+    let entry = world.sign(late, &[0]);
+    assert_eq!(world.refuse(entry), Rejected::NoOpenRound);
+}
+
+#[test]
+fn rounds_with_ratings_follow_each_other() {
+    let mut world = World::new(6);
+    for round in 1..=3 {
+        world.rated_round(|_, rated| if rated.0 == 5 { -7 } else { 50 });
+        let sum = world.state.last_sum().expect("published");
+        assert_eq!((sum.opening.round, sum.weights[5].1), (round, 0));
+        assert!(sum.weights[..5].iter().all(|(_, weight)| *weight == 256));
+    }
+}
