@@ -25,6 +25,7 @@ mod payload;
 mod progress;
 pub mod session;
 mod tls;
+pub mod void;
 
 pub use alarm::Alarm;
 pub use config::{

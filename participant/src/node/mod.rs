@@ -302,7 +302,7 @@ impl Drop for CancelOnDrop {
 }
 
 /// This machine's clock, milliseconds since 1970.
-fn now_ms() -> u64 {
+pub(crate) fn now_ms() -> u64 {
     let elapsed = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
