@@ -1,5 +1,6 @@
 //! Everything that can be tested from outside, in one binary.
 
+mod acceptance;
 mod algebra;
 mod check;
 mod checking;
@@ -10,5 +11,6 @@ mod fedavg;
 mod federation;
 mod opening;
 mod secrecy;
+mod sheets;
 mod vectors;
 mod verifiable_sum;
