@@ -10,6 +10,7 @@ mod disputes;
 mod fedavg;
 mod federation;
 mod opening;
+mod opening_vectors;
 mod secrecy;
 mod sheets;
 mod vectors;
