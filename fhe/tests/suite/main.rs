@@ -3,6 +3,7 @@
 mod acceptance;
 mod algebra;
 mod check;
+mod check_vectors;
 mod checking;
 mod decoding;
 mod directions;

@@ -54,7 +54,7 @@ pub(crate) fn pack(coefficients: &[u64]) -> Vec<u8> {
     words.flat_map(|word| word[..6].to_vec()).collect()
 }
 
-fn assert_polynomial(coefficients: &[u64], expected: &Value) {
+pub(crate) fn assert_polynomial(coefficients: &[u64], expected: &Value) {
     let first: Vec<_> = list(&expected["first"]).iter().map(number).collect();
     assert_eq!(coefficients[..4], first);
     assert_eq!(sha256(&pack(coefficients)), bytes(&expected["sha256"]));
@@ -306,7 +306,7 @@ fn shares_sealed_by_another_implementation_open() {
 }
 
 /// `f(seat)` for the polynomial with the vector's coefficients, by Horner's rule in 128 bits.
-fn answer(threshold: u64, seat: u64) -> Vec<u64> {
+pub(crate) fn answer(threshold: u64, seat: u64) -> Vec<u64> {
     let q = u128::from(unsilo_fhe::Q);
     let mut value = vec![0_u64; N];
     for k in (0..threshold).rev() {
