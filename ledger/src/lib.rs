@@ -133,7 +133,7 @@ pub use round::{
 };
 pub use schema::{Feature, Schema};
 pub use seat::{Seat, SeatOffer, commit_nonce};
-pub use state::State;
+pub use state::{MAX_STATE_BYTES, State, StateSnapshotError};
 pub use statement::{AnswerStatement, OpeningStatement};
 pub use store::{LedgerStore, StoreError, verify};
 pub use training::{Optimiser, TrainingPlan};

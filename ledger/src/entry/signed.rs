@@ -129,6 +129,12 @@ impl SignedEntry {
         bytes
     }
 
+    /// How many canonical bytes there are.
+    pub fn encoded_len(&self) -> usize {
+        // Counting cannot fail.
+        borsh::object_length(self).map_or(usize::MAX, |body| body.saturating_add(1))
+    }
+
     /// Parses canonical bytes, with nothing left over.
     ///
     /// # Errors
