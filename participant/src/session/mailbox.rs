@@ -80,9 +80,11 @@ impl Session {
             delivered = true;
             mine |= receipt.participant == me.id;
             if open.root_of(receipt.participant) != Some(receipt.root) {
-                return Err(Alarm::OthersContributionMissing {
-                    round,
-                    participant: receipt.participant.0,
+                let participant = receipt.participant.0;
+                return Err(if receipt.participant == me.id {
+                    Alarm::ReceiptedContributionMissing { round }
+                } else {
+                    Alarm::OthersContributionMissing { round, participant }
                 });
             }
         }

@@ -134,8 +134,8 @@ fn one_direction_more_than_the_model_bears_is_refused() {
             ..
         }]
     ));
-    world.ledger(with(27));
-    let done = world.step(answering());
+    let mut done = world.ledger(with(27));
+    done.extend(world.step(answering()));
     assert!(matches!(done.as_slice(), [Effect::Answer(job)] if job.raters.len() == 27));
     let done = world.feed(Event::Answered(answer_record(&with(27))));
     let [Effect::Record(Record::Answered(record)), ..] = done.as_slice() else {

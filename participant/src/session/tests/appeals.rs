@@ -23,8 +23,8 @@ fn a_dealer_shows_the_disputed_share_once_recorded_before_and_no_other_ever() {
     let mut world = World::new();
     let facts = weighed(world.contributed(), [16; 4]);
     let rejected = |seat| rejecting(facts.clone(), ME, bad_pair(seat));
-    world.ledger(rejected(3));
-    let done = world.step(StepKind::Opening { round: 1 });
+    let mut done = world.ledger(rejected(3));
+    done.extend(world.step(StepKind::Opening { round: 1 }));
     let record = done
         .iter()
         .position(|effect| matches!(effect, Effect::Record(Record::Appealed { seat: 3, .. })));

@@ -178,14 +178,19 @@ fn the_rounds_secrets_are_kept_until_members_confirm_a_ledger_on_which_it_is_ove
     // This node has no seat in round 2, and sees all the same that others confirmed it.
     let second = closed(with_contributions(next, root(1)));
     assert!(!forgets(&world.ledger(second)));
-    world.step_on(StepKind::Answering { round: 2 }, String::new());
-    assert!(!forgets(
-        &world.ledger(world.session.facts().unwrap().clone())
-    ));
-    world.step(StepKind::Answering { round: 2 });
-    assert!(forgets(
-        &world.ledger(world.session.facts().unwrap().clone())
-    ));
+    let again = world.session.facts().unwrap().clone();
+    let step = || StepKind::Answering { round: 2 };
+    for cosigners in [&[][..], &[0, 2], &[0, 1, 2]] {
+        let note = world.note(cosigners);
+        world.step_on(step(), note);
+        assert!(
+            !forgets(&world.ledger(again.clone())),
+            "{cosigners:?} are no three members"
+        );
+    }
+    let note = world.note(&[0, 2, 3]);
+    world.step_on(step(), note);
+    assert!(forgets(&world.ledger(again)));
 }
 
 #[test]
