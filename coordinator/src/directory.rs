@@ -7,7 +7,7 @@
 //! | `secrets/` | ledger identity, key of the authority (mode 0600) |
 //! | `authority.der` | certificate of the authority |
 //! | `invitations/`, `members/`, `approvals` | who was invited, who joined, who is being admitted |
-//! | `ledger.redb` | the log |
+//! | `ledger.tlog` | the log |
 //! | `contributions/`, `models/` | bulk data |
 //! | `scalars/` | members' answers, raters' directions, evidence and appeals |
 //! | `lock` | held while a coordinator serves from here |
@@ -304,7 +304,7 @@ impl Directory {
             LedgerStore::create(&ledger_path, identity.clone())
         }
         .map_err(|error| match error {
-            StoreError::Database(_) => CoordinatorError::LedgerNotWritten(error.to_string()),
+            StoreError::Io(_) => CoordinatorError::LedgerNotWritten(error.to_string()),
             _ => CoordinatorError::Ledger(error.to_string()),
         })?;
         let members = Members::open(self.path.join("members"))?;

@@ -14,6 +14,7 @@ mod opening;
 mod publication;
 mod rating;
 mod signers;
+mod snapshot;
 mod voiding;
 mod weighing;
 
@@ -26,6 +27,7 @@ use crate::hash::{Domain, DomainHasher, Hash};
 use crate::rejected::Rejected;
 use books::Books;
 use dispatch::Transition;
+pub use snapshot::{MAX_STATE_BYTES, StateSnapshotError};
 
 const EMPTY_STATE: Domain = Domain::new("empty state");
 
@@ -123,7 +125,7 @@ impl State {
     }
 
     fn transition(&self, signed: &SignedEntry, trust: Trust) -> Result<Transition, Rejected> {
-        let bytes = signed.encode().len();
+        let bytes = signed.encoded_len();
         if bytes > MAX_ENTRY_BYTES {
             return Err(Rejected::TooLong { bytes });
         }

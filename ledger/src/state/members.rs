@@ -4,8 +4,9 @@ use crate::hash::{Domain, DomainHasher, Hash};
 use crate::identity::PublicKey;
 use crate::member::{Owner, OwnerId, Participant, ParticipantId};
 use crate::name::fold;
-use borsh::BorshSerialize;
+use borsh::{BorshDeserialize, BorshSerialize};
 use std::collections::BTreeMap;
+use std::io::{Read, Result, Write};
 
 const MEMBERS: Domain = Domain::new("members");
 
@@ -18,6 +19,28 @@ pub(super) struct Members {
     by_name: BTreeMap<String, ParticipantId>,
     /// Hash of both lists; kept because it goes into every state root and seldom changes.
     digest: Hash,
+}
+
+/// As both lists: indexes and digest are made again when they are read.
+impl BorshSerialize for Members {
+    fn serialize<W: Write>(&self, writer: &mut W) -> Result<()> {
+        (&self.participants, &self.owners).serialize(writer)
+    }
+}
+
+impl BorshDeserialize for Members {
+    fn deserialize_reader<R: Read>(reader: &mut R) -> Result<Self> {
+        let (participants, owners): (Vec<Participant>, Vec<Owner>) =
+            BorshDeserialize::deserialize_reader(reader)?;
+        let mut members = Self::new();
+        members.owners = owners;
+        members.add(
+            participants
+                .into_iter()
+                .map(|participant| (participant, None)),
+        );
+        Ok(members)
+    }
 }
 
 impl Members {

@@ -37,11 +37,11 @@ fn replica_of(world: &World, entries: &[SignedEntry]) -> Replica {
     replica
 }
 
-/// Eight entries, and eight others that differ from entry 3 on: two contributions came the other way round.
+/// Nine entries, and nine others that differ from entry 3 on: two contributions came the other way round.
 fn two_stories() -> (World, Vec<SignedEntry>) {
     let mut world = World::new(4);
     world.full_round();
-    assert_eq!(world.log.len(), 8);
+    assert_eq!(world.log.len(), 9);
     let mut other = world.log.clone();
     other.swap(3, 4);
     (world, other)
@@ -79,7 +79,7 @@ fn convinces(proof: &ForkProof) {
 #[test]
 fn two_logs_of_one_size_are_a_fork() {
     let (world, other) = two_stories();
-    for size in 4..=8 {
+    for size in 4..=9 {
         let replica = replica_of(&world, &world.log[..size]);
         let theirs = signed(&log_of(&other[..size]));
         let proof = fork(replica.compare(theirs.note()));
@@ -91,7 +91,7 @@ fn two_logs_of_one_size_are_a_fork() {
 #[test]
 fn a_shorter_log_that_ours_does_not_begin_with_is_proved_by_our_tree() {
     let (world, other) = two_stories();
-    for (ours, theirs) in (5..=8).flat_map(|ours| (4..ours).map(move |theirs| (ours, theirs))) {
+    for (ours, theirs) in (5..=9).flat_map(|ours| (4..ours).map(move |theirs| (ours, theirs))) {
         let replica = replica_of(&world, &world.log[..ours]);
         let shorter = signed(&log_of(&other[..theirs]));
         // The first four entries differ from ours, so every log from there on does.
@@ -104,7 +104,7 @@ fn a_shorter_log_that_ours_does_not_begin_with_is_proved_by_our_tree() {
 #[test]
 fn a_longer_log_that_does_not_begin_with_ours_is_proved_by_its_entries() {
     let (world, other) = two_stories();
-    for (ours, theirs) in (4..8).flat_map(|ours| (ours + 1..=8).map(move |theirs| (ours, theirs))) {
+    for (ours, theirs) in (4..9).flat_map(|ours| (ours + 1..=9).map(move |theirs| (ours, theirs))) {
         let replica = replica_of(&world, &world.log[..ours]);
         let longer = log_of(&other[..theirs]);
         let note = signed(&longer).note().to_owned();
@@ -149,7 +149,7 @@ fn a_log_that_does_begin_with_ours_is_no_fork() {
     assert!(matches!(
         replica.prove_fork(
             &note,
-            encoded().chain(encoded()).skip(8).map(|mut entry| {
+            encoded().chain(encoded()).skip(9).map(|mut entry| {
                 entry[5] ^= 1;
                 entry
             })
@@ -197,25 +197,25 @@ fn what_does_not_contradict_is_no_proof() {
     assert_eq!(ForkProof::of_one_size(at(5), at(6)), none);
     assert_eq!(ForkProof::of_one_size(signed(&forked), at(5)), none);
     let root = at(5).checkpoint().root;
-    let proof = log.prove_consistency(5, 8).expect("in range");
+    let proof = log.prove_consistency(5, 9).expect("in range");
     // A true proof of consistency shows that nothing was rewritten.
     assert_eq!(
-        ForkProof::of_two_sizes(at(5), at(8), root, proof.clone()),
+        ForkProof::of_two_sizes(at(5), at(9), root, proof.clone()),
         none
     );
     // With a root that the larger log does not begin with it proves nothing.
     assert_eq!(
-        ForkProof::of_two_sizes(at(5), at(8), [1; 32], proof.clone()),
+        ForkProof::of_two_sizes(at(5), at(9), [1; 32], proof.clone()),
         none
     );
     // The wrong way round, of one size, and with the proof for other sizes.
-    let found = log.prove_consistency(6, 8).expect("in range");
+    let found = log.prove_consistency(6, 9).expect("in range");
     assert_eq!(
-        ForkProof::of_two_sizes(at(8), signed(&forked), root, found.clone()),
+        ForkProof::of_two_sizes(at(9), signed(&forked), root, found.clone()),
         none
     );
     assert_eq!(
-        ForkProof::of_two_sizes(signed(&forked), at(8), root, found.clone()),
+        ForkProof::of_two_sizes(signed(&forked), at(9), root, found.clone()),
         none
     );
     assert_eq!(
@@ -231,6 +231,6 @@ fn what_does_not_contradict_is_no_proof() {
     assert_eq!(ForkProof::of_one_size(elsewhere, at(5)), none);
     // And the true one, for comparison.
     assert!(
-        ForkProof::of_two_sizes(signed(&forked), at(8), at(6).checkpoint().root, found).is_ok()
+        ForkProof::of_two_sizes(signed(&forked), at(9), at(6).checkpoint().root, found).is_ok()
     );
 }

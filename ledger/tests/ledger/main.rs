@@ -18,6 +18,7 @@ mod publication;
 mod rating;
 mod replicas;
 mod rules;
+mod snapshots;
 mod stored;
 mod unit;
 mod vectors;

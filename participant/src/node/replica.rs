@@ -218,13 +218,7 @@ fn decode(reply: &EntriesReply) -> Result<Vec<SignedEntry>, SyncError> {
 }
 
 fn broken(error: StoreError) -> NodeError {
-    if let StoreError::Database(source) = &error
-        && let redb::Error::Io(source) = &**source
-        && matches!(
-            source.kind(),
-            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded
-        )
-    {
+    if error.is_full_disk() {
         return NodeError::DiskFull {
             path: unsilo_ledger::store::FILE_NAME.into(),
         };

@@ -107,7 +107,7 @@ struct FakeLog(Arc<Mutex<(Vec<SignedEntry>, String)>>);
 
 impl FakeLog {
     fn set(&self, dir: &Path, entries: Vec<SignedEntry>) {
-        let path = dir.join(format!("log-{}.redb", rand()));
+        let path = dir.join(format!("log-{}.tlog", rand()));
         let mut store = LedgerStore::create(&path, Arc::new(identity(200))).unwrap();
         store.append(&entries).unwrap();
         let note = store.checkpoint().unwrap().note().to_owned();
@@ -179,7 +179,7 @@ impl Scene {
     }
 
     fn open(dir: &Path) -> LedgerReplica {
-        LedgerReplica::open(&dir.join("ledger.redb"), &draft(), identity(1).public()).unwrap()
+        LedgerReplica::open(&dir.join("ledger.tlog"), &draft(), identity(1).public()).unwrap()
     }
 
     async fn sync(&mut self, entries: Option<u64>) -> Result<bool, Alarm> {
@@ -217,7 +217,7 @@ async fn a_replica_follows_page_by_page_and_survives_a_restart() {
     let expected = replica.facts();
     let path = dir.path().to_owned();
     scene.replica =
-        LedgerReplica::open(&path.join("other.redb"), &draft(), identity(1).public()).unwrap();
+        LedgerReplica::open(&path.join("other.tlog"), &draft(), identity(1).public()).unwrap();
     assert_eq!(Scene::open(&path).facts(), expected);
 }
 
@@ -252,7 +252,7 @@ async fn the_ledger_of_another_federation_is_an_alarm() {
     let mut other = draft();
     other.nonce = [9; 32];
     scene.replica = LedgerReplica::open(
-        &scene.dir.path().join("other.redb"),
+        &scene.dir.path().join("other.tlog"),
         &other,
         identity(1).public(),
     )
