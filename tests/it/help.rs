@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf};
 
 use crate::support::{repository, run, unsilo};
 
-const COMMANDS: [&[&str]; 17] = [
+const COMMANDS: [&[&str]; 18] = [
     &[],
     &["demo"],
     &["coordinator"],
@@ -15,6 +15,7 @@ const COMMANDS: [&[&str]; 17] = [
     &["join"],
     &["participate"],
     &["approve"],
+    &["void"],
     &["query"],
     &["ledger"],
     &["ledger", "show"],

@@ -39,7 +39,8 @@ impl Target {
         let stored = fed.join(format!("contributions/round-{}", opening.round));
         let file =
             |suffix: &str| std::fs::read(stored.join(format!("{victim}.{suffix}"))).expect(suffix);
-        let (root, _entry, sealed): ([u8; 32], Vec<u8>, Vec<Vec<u8>>) =
+        type Header = ([u8; 32], Vec<u8>, Vec<Vec<u8>>, Vec<u8>);
+        let (root, _entry, sealed, _linear_hash): Header =
             borsh::from_slice(&file("header")).expect("a header");
         assert_eq!(root, round.contributions[&victim].root);
         Self {
