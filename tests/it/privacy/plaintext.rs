@@ -20,9 +20,10 @@ use crate::companies::count;
 pub(super) fn is_refused(frozen: &Frozen, update: &[f32]) {
     let target = Target::new(&frozen.fed.coordinator(), "Aster");
     let dir = frozen.fed.company("Dahlia");
-    let shares = fs::read(dir.join("outbox/2.shares")).expect("her shares");
-    let shares: Vec<Vec<u8>> = borsh::from_slice(&shares).expect("shares");
-    let honest = fs::read(dir.join("outbox/2.ciphertext")).expect("her ciphertext");
+    let shares = fs::read(dir.join("outbox/2-shares.kept")).expect("her shares");
+    let (shares, _linear_hash): (Vec<Vec<u8>>, Vec<u8>) =
+        borsh::from_slice(&shares).expect("shares");
+    let honest = fs::read(dir.join("outbox/2-ciphertext.kept")).expect("her ciphertext");
     let size = honest.len();
     let floats: Vec<u8> = update
         .iter()
