@@ -374,7 +374,7 @@ fn what_leaves_a_company_and_what_a_minority_holds_show_nothing() {
         .collect();
     assert!(root.join("round-2.key").exists());
     // Keeps the directories until the keys were looked for.
-    let kept = the_round_goes_on_and_is_federated_averaging(frozen);
+    let kept = the_round_goes_on_and_is_federated_averaging(frozen, target.unit_log2);
     // Of round 1 no member holds a key any more: it was erased when enough of them had cosigned a later checkpoint.
     for (name, dir) in companies {
         assert!(dir.exists(), "{name}'s directory is still there");
@@ -388,7 +388,7 @@ fn what_leaves_a_company_and_what_a_minority_holds_show_nothing() {
 }
 
 /// Everybody comes back; the result is what plain averaging of the same updates gives.
-fn the_round_goes_on_and_is_federated_averaging(mut frozen: Frozen) -> Frozen {
+fn the_round_goes_on_and_is_federated_averaging(mut frozen: Frozen, unit_log2: i8) -> Frozen {
     let mut nodes: Vec<Running> = NAMES
         .iter()
         .map(|name| frozen.fed.participate(name))
@@ -405,9 +405,11 @@ fn the_round_goes_on_and_is_federated_averaging(mut frozen: Frozen) -> Frozen {
         (&verified["published"], &verified["voided"]),
         (&2.into(), &0.into())
     );
-    let unit = f64::from(frozen.draft.unit_log2).exp2();
+    // The second round's unit follows from the norms of the first.
+    let units = [frozen.draft.unit_log2, unit_log2];
     let results = [frozen.bases()[1], last];
-    for (round, result) in (1..).zip(results) {
+    for ((round, result), unit_log2) in (1..).zip(results).zip(units) {
+        let unit = f64::from(unit_log2).exp2();
         let trained: Vec<Trained> = (0..NAMES.len())
             .map(|part| frozen.train(part, round))
             .collect();
