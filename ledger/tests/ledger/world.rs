@@ -2,9 +2,9 @@
 
 use unsilo_ledger::{
     Activation, CloseStatement, Cosignature, Draft, Entry, Event, Feature, FederationId, GuardHead,
-    Hash, Incentive, Member, ModelKind, ModelSpec, Optimiser, OwnerId, ParticipantId, RatingStep,
-    Ratings, Rejected, Schema, Seat, SeatOffer, SignedEntry, SigningIdentity, State, TrainingPlan,
-    VoidAuthority, VoidReason, commit_nonce, commit_rating,
+    Hash, Incentive, Member, ModelKind, ModelSpec, Optimiser, OwnerId, ParticipantId, Phase,
+    RatingStep, Ratings, Rejected, Schema, Seat, SeatOffer, SignedEntry, SigningIdentity, State,
+    TrainingPlan, VoidAuthority, VoidReason, commit_nonce, commit_rating,
 };
 
 pub(crate) const COORDINATOR: u32 = 1_000_000;
@@ -467,7 +467,11 @@ impl World {
         signers
     }
 
+    /// Of a closed round; judged first, unless it is.
     pub(crate) fn publish(&mut self) -> Vec<Event> {
+        if self.state.phase() == Phase::Closed {
+            self.judge();
+        }
         let entry = self.sign(self.model_published(), &self.publishers(self.threshold()));
         self.accept(entry)
     }
