@@ -90,7 +90,7 @@ fn number(error: &anyhow::Error) -> u8 {
         }
         if let Some(error) = cause.downcast_ref::<StoreError>() {
             return match error {
-                StoreError::Database(_) => STORAGE,
+                StoreError::Io(_) => STORAGE,
                 _ => ALARM,
             };
         }

@@ -191,6 +191,36 @@ fn line(progress: &Progress) -> Option<String> {
             format!("round {round}: contribution on the ledger")
         }
         Progress::Cosigned { round } => format!("round {round}: close cosigned"),
+        Progress::Answered { round } => {
+            format!("round {round}: answered what the contributions are checked with")
+        }
+        Progress::Judged {
+            round,
+            accepted,
+            rejected,
+        } if rejected.is_empty() => {
+            format!("round {round}: all {accepted} contributions are in order")
+        }
+        Progress::Judged {
+            round,
+            accepted,
+            rejected,
+        } => {
+            let rejected: Vec<String> = rejected
+                .iter()
+                .map(|(id, reason)| format!("participant {id}: {}", reason.in_words()))
+                .collect();
+            format!(
+                "round {round}: {accepted} contributions are in order, rejected: {}",
+                rejected.join("; ")
+            )
+        }
+        Progress::Scored { round, scores } => {
+            format!(
+                "round {round}: {} answers on the own directions",
+                scores.len()
+            )
+        }
         Progress::Opened { round } => {
             format!("round {round}: answered with its share of the sum's key")
         }

@@ -79,9 +79,7 @@ def bfv(steps, weights, what, mode=None):
         mine, member = repeat(lambda: share(keys[1].secretKey))
         answer = sum(len(fhe.Serialize(chunk, fhe.BINARY)) for chunk in mine)
         shares = [lead] + [share(key.secretKey) for key in keys[1:]]
-        plaintexts, decrypt = repeat(
-            lambda: [context.MultipartyDecryptFusion(list(chunk)) for chunk in zip(*shares)]
-        )
+        plaintexts, decrypt = repeat(lambda: [context.MultipartyDecryptFusion(list(chunk)) for chunk in zip(*shares)])
     values = np.concatenate([plaintext.GetPackedValue()[:degree] for plaintext in plaintexts])[: steps.shape[1]]
     exact = (steps.astype("i8") * np.array(weights)[:, None]).sum(axis=0)
     assert (values == exact).all(), f"OpenFHE {what}: the decrypted sum is not the sum"

@@ -7,8 +7,9 @@
 //! | `secrets/` | ledger identity, key of the authority (mode 0600) |
 //! | `authority.der` | certificate of the authority |
 //! | `invitations/`, `members/`, `approvals` | who was invited, who joined, who is being admitted |
-//! | `ledger.redb` | the log |
+//! | `ledger.tlog` | the log |
 //! | `contributions/`, `models/` | bulk data |
+//! | `scalars/` | members' answers, raters' directions, evidence and appeals |
 //! | `lock` | held while a coordinator serves from here |
 
 use std::{
@@ -42,7 +43,8 @@ use crate::{
     owner::{self, OwnerParts, OwnerThread},
     payload::Payload,
     round::Timing,
-    service::Services,
+    scalars::Scalars,
+    service::{Mailbox, Services},
 };
 
 /// Every owner's equal grant of stake. A round number of small parts: only ratios matter.
@@ -302,11 +304,12 @@ impl Directory {
             LedgerStore::create(&ledger_path, identity.clone())
         }
         .map_err(|error| match error {
-            StoreError::Database(_) => CoordinatorError::LedgerNotWritten(error.to_string()),
+            StoreError::Io(_) => CoordinatorError::LedgerNotWritten(error.to_string()),
             _ => CoordinatorError::Ledger(error.to_string()),
         })?;
         let members = Members::open(self.path.join("members"))?;
         let contributions = Contributions::open(self.path.join("contributions"))?;
+        let scalars = Scalars::open(self.path.join("scalars"))?;
         let models = Models::open(self.path.join("models"), self.draft.model.clone())?;
         let (served, serving) = watch::channel(None);
         let (owner, thread) = owner::start(OwnerParts {
@@ -322,6 +325,7 @@ impl Directory {
             invitations: Invitations::open(self.path.join("invitations"))?,
             authority: self.authority.clone(),
             contributions: contributions.clone(),
+            scalars: scalars.clone(),
             models: models.clone(),
             payload: self.payload,
             served,
@@ -340,6 +344,8 @@ impl Directory {
             owner,
             members,
             contributions,
+            scalars,
+            mailbox: Mailbox::default(),
             models,
             payload: self.payload,
             draft: self.draft,

@@ -57,3 +57,15 @@ pub(crate) fn private_directory(path: &Path) -> Result<(), CoordinatorError> {
         .create(path)
         .map_err(CoordinatorError::io("create", path))
 }
+
+/// The directories called `round-NUMBER` in `directory`.
+pub(crate) fn rounds(directory: &Path) -> Vec<(u64, std::path::PathBuf)> {
+    let files = fs::read_dir(directory).into_iter().flatten().flatten();
+    files
+        .filter_map(|file| {
+            let name = file.file_name();
+            let number = name.to_str()?.strip_prefix("round-")?.parse().ok()?;
+            Some((number, file.path()))
+        })
+        .collect()
+}

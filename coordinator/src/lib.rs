@@ -18,6 +18,7 @@ mod models;
 mod owner;
 mod payload;
 mod round;
+mod scalars;
 mod server;
 mod service;
 

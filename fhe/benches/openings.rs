@@ -209,6 +209,8 @@ struct Round {
     table: ProjectionTable,
     /// By seat, then by participant.
     shares: Vec<Vec<KeyShare>>,
+    /// Shares of other keys, of the first three seats.
+    others: Vec<Vec<KeyShare>>,
 }
 
 impl Round {
@@ -224,6 +226,7 @@ impl Round {
         let committee = Committee::new(members, threshold_for(seats)).expect("valid");
         let projections = Projections::new(&params, &CONTEXT, [3; 32]);
         let mut shares: Vec<Vec<KeyShare>> = round_keys.iter().map(|_| vec![]).collect();
+        let mut others: Vec<Vec<KeyShare>> = (0..3).map(|_| vec![]).collect();
         let mut rows = vec![];
         for participant in 0..contributions {
             let dealing = Dealing {
@@ -232,16 +235,26 @@ impl Round {
                 participant,
                 committee: &committee,
             };
-            let encoded =
-                encode(&params, &CONTEXT.federation, -14, &[0.01; 100], [3; 32]).expect("finite");
-            let entropy = Entropy::from_bytes([participant as u8; 32]);
-            let contribution = contribute(&dealing, encoded, entropy).expect("deals");
+            let deal = |entropy| {
+                let encoded = encode(&params, &CONTEXT.federation, -14, &[0.01; 100], [3; 32]);
+                contribute(
+                    &dealing,
+                    encoded.expect("finite"),
+                    Entropy::from_bytes([entropy; 32]),
+                )
+                .expect("deals")
+            };
+            let (contribution, other) = (deal(1), deal(2));
             let row = project(&projections, &contribution.ciphertext).expect("a ciphertext");
             rows.push((participant, row));
-            let sealed = round_keys.iter().zip(&contribution.sealed_shares);
-            for ((seat, (keys, sealed)), shares) in (1..).zip(sealed).zip(&mut shares) {
-                shares.push(open_share(keys, &dealing, seat, sealed).expect("opens"));
-            }
+            let open = |sealed: &[Vec<u8>], shares: &mut [Vec<KeyShare>]| {
+                let sealed = round_keys.iter().zip(sealed);
+                for ((seat, (keys, sealed)), shares) in (1..).zip(sealed).zip(shares) {
+                    shares.push(open_share(keys, &dealing, seat, sealed).expect("opens"));
+                }
+            };
+            open(&contribution.sealed_shares, &mut shares);
+            open(&other.sealed_shares, &mut others);
         }
         Self {
             keys: ProjectionKeys::new(&projections),
@@ -249,11 +262,15 @@ impl Round {
             committee,
             table: ProjectionTable::new(rows).expect("ascending"),
             shares,
+            others,
         }
     }
 
     fn answers(&self, seat: u16) -> Vec<ProjectionAnswers> {
-        let shares = &self.shares[usize::from(seat) - 1];
+        self.answers_on(&self.shares[usize::from(seat) - 1])
+    }
+
+    fn answers_on(&self, shares: &[KeyShare]) -> Vec<ProjectionAnswers> {
         let answer = |share| answer_projections(share, &self.keys).expect("this round");
         shares.iter().map(answer).collect()
     }
@@ -285,20 +302,17 @@ fn seal_sheet_of_1000_to_20(bencher: Bencher) {
         .bench_values(|answers| round.sheet(2, answers));
 }
 
-/// The judgement of 1,000 contributions by 21 seats, some of whom answer with the next contribution's shares.
+/// The judgement of 1,000 contributions by 21 seats, some of whom lie about every one: the most work there can be.
 #[divan::bench(args = [0, 1, 3])]
 fn judge_1000_by_21(bencher: Bencher, liars: u16) {
     let round = Round::new(21, 1000);
     let sheets: Vec<_> = (1..=21)
         .map(|seat| {
-            let mut answers = round.answers(seat);
-            if seat <= liars {
-                // Wrong for every contribution: the most work there can be.
-                for answers in &mut answers {
-                    *answers = ProjectionAnswers::unusable(answers.participant());
-                }
-            }
-            round.sheet(seat, answers)
+            let shares = match seat <= liars {
+                true => &round.others,
+                false => &round.shares,
+            };
+            round.sheet(seat, round.answers_on(&shares[usize::from(seat) - 1]))
         })
         .collect();
     let sheets: Vec<_> = sheets.iter().collect();

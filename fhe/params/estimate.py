@@ -113,9 +113,7 @@ def lwe(dimension, secret, error, samples=None, attacks=ATTACKS):
                 return ND.Uniform(0, Q - 1)
             return ND.Uniform(-size, size) if kind == "uniform" else ND.DiscreteGaussian(size)
 
-        instance = LWEParameters(
-            n=dimension, q=Q, Xs=distribution(*secret), Xe=distribution(*error), m=samples or oo
-        )
+        instance = LWEParameters(n=dimension, q=Q, Xs=distribution(*secret), Xe=distribution(*error), m=samples or oo)
         costs = [(float(log(getattr(LWE, attack)(instance)["rop"], 2)), attack) for attack in attacks]
         bits, attack = min(costs)
         words = {"modular": "uniform mod q", "uniform": "uniform up to ±{}", "gaussian": "deviation {:.4g}"}

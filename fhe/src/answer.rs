@@ -81,8 +81,8 @@ pub enum AnswerError {
 /// `Debug`, no `Clone`.
 pub struct ProjectionAnswers {
     pub(crate) participant: u32,
-    /// The seat that answers; `None` as long as `words` is.
-    pub(crate) seat: Option<u16>,
+    /// The seat that answers and what it answers on; `None` as long as `words` is.
+    pub(crate) origin: Option<(u16, Projections)>,
     pub(crate) words: Option<[u64; PROJECTIONS]>,
 }
 
@@ -93,7 +93,7 @@ impl ProjectionAnswers {
     pub fn unusable(participant: u32) -> Self {
         Self {
             participant,
-            seat: None,
+            origin: None,
             words: None,
         }
     }
@@ -129,7 +129,7 @@ pub fn answer_projections(
     }
     Ok(ProjectionAnswers {
         participant,
-        seat: Some(share.seat()),
+        origin: Some((share.seat(), keys.projections)),
         words: Some(keys.products(&share.value().0)),
     })
 }

@@ -4,7 +4,7 @@ use divan::Bencher;
 use divan::counter::ItemsCount;
 use std::sync::Arc;
 use unsilo_ledger::store::FILE_NAME;
-use unsilo_ledger::{LedgerStore, SignedEntry, State};
+use unsilo_ledger::{LedgerStore, Replica, SignedEntry, State};
 use world::{COORDINATOR, World, identity};
 
 #[expect(dead_code, reason = "the tests use the rest of it")]
@@ -49,17 +49,38 @@ fn append_in_batches(bencher: Bencher<'_, '_>, batch: usize) {
         });
 }
 
+/// Rules, tree and signatures, as a replica that holds the log in memory does it; on all cores it may use.
 #[divan::bench(max_time = 5)]
 fn replay_with_signatures(bencher: Bencher<'_, '_>) {
-    let entries = log(20);
+    let entries = log(100);
+    let coordinator = identity(COORDINATOR);
+    let mut log = Replica::new(coordinator.public(), None);
+    log.append(&entries, &coordinator).expect("allowed");
+    let note = log.checkpoint().expect("not empty").note();
+    let federation = log.state().federation_id();
     bencher
         .counter(ItemsCount::new(entries.len()))
-        .bench_local(|| State::replay(&entries).expect("allowed"));
+        .with_inputs(|| {
+            let mut replica = Replica::new(coordinator.public(), federation);
+            let mut first = Replica::new(coordinator.public(), None);
+            first.append(&entries[..1], &coordinator).expect("allowed");
+            let note = first.checkpoint().expect("not empty").note();
+            replica
+                .append_verified(&entries[..1], note)
+                .expect("allowed");
+            replica
+        })
+        .bench_local_values(|mut replica| {
+            replica
+                .append_verified(&entries[1..], note)
+                .expect("allowed");
+            replica
+        });
 }
 
 #[divan::bench(max_time = 5)]
 fn replay_without_signatures(bencher: Bencher<'_, '_>) {
-    let entries = log(20);
+    let entries = log(100);
     bencher
         .counter(ItemsCount::new(entries.len()))
         .bench_local(|| {
@@ -73,7 +94,7 @@ fn replay_without_signatures(bencher: Bencher<'_, '_>) {
 
 #[divan::bench(max_time = 5)]
 fn open_verified(bencher: Bencher<'_, '_>) {
-    let entries = log(20);
+    let entries = log(100);
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join(FILE_NAME);
     let signer = Arc::new(identity(COORDINATOR));

@@ -1,7 +1,8 @@
 //! A value that no longer changes, with its digest.
 
 use crate::hash::{Domain, DomainHasher, Hash};
-use borsh::BorshSerialize;
+use borsh::{BorshDeserialize, BorshSerialize};
+use std::io::{Read, Result, Write};
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -28,6 +29,19 @@ impl<T: BorshSerialize> Fixed<T> {
     /// The hash of the value's canonical bytes.
     pub(crate) fn digest(&self) -> &Hash {
         &self.digest
+    }
+}
+
+/// As the value: the digest is computed again when it is read.
+impl<T: BorshSerialize> BorshSerialize for Fixed<T> {
+    fn serialize<W: Write>(&self, writer: &mut W) -> Result<()> {
+        self.value.serialize(writer)
+    }
+}
+
+impl<T: BorshSerialize + BorshDeserialize> BorshDeserialize for Fixed<T> {
+    fn deserialize_reader<R: Read>(reader: &mut R) -> Result<Self> {
+        T::deserialize_reader(reader).map(Self::new)
     }
 }
 

@@ -1,8 +1,12 @@
 //! Ledger identities: Ed25519 keys, and signatures that say what they are about.
 
+mod verification;
+
+pub(crate) use verification::SignatureBatch;
+
 use crate::hash::Domain;
 use borsh::{BorshDeserialize, BorshSerialize};
-use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
+use ed25519_dalek::{Signer, SigningKey};
 use std::fmt;
 use zeroize::Zeroizing;
 
@@ -19,32 +23,22 @@ pub struct PublicKey(pub [u8; 32]);
 impl PublicKey {
     /// Whether this is a point of the curve, not of small order, in its only canonical encoding.
     pub fn is_usable(&self) -> bool {
-        let sound = VerifyingKey::from_bytes(&self.0).is_ok_and(|key| !key.is_weak());
-        sound && self.is_canonical()
-    }
-
-    /// Whether the encoded coordinate is below 2^255 - 19. Decompression also takes the 19 values above
-    /// it, by which one key would have two names.
-    fn is_canonical(&self) -> bool {
-        let [lowest, middle @ .., highest] = &self.0;
-        *lowest < 0xed || highest | 0x80 != 0xff || middle.iter().any(|byte| *byte != 0xff)
+        verification::decode_point(&self.0).is_some()
     }
 
     /// Whether `signature` was made by this identity over `message` in `domain`.
     ///
-    /// Strict verification: one signature has one encoding, small-order points are refused, so all
-    /// replicas agree on every signature.
+    /// The exact rule, by which all replicas agree on every signature, stands at the head of
+    /// `identity/verification.rs`: RFC 8032 with its cofactor, canonical encodings, no points of small order.
     pub fn verify(&self, domain: Domain, message: &[u8], signature: &Signature) -> bool {
-        self.verify_raw(&domain_message(domain, message), signature)
+        let prefix = domain_message(domain, &[]);
+        verification::is_valid(self, &[&prefix, message], signature)
     }
 
     /// As [`PublicKey::verify`], but over the bytes as they are: for C2SP notes only, which carry
     /// their own separation.
     pub(crate) fn verify_raw(&self, message: &[u8], signature: &Signature) -> bool {
-        VerifyingKey::from_bytes(&self.0).is_ok_and(|key| {
-            key.verify_strict(message, &ed25519_dalek::Signature::from_bytes(signature))
-                .is_ok()
-        })
+        verification::is_valid(self, &[message], signature)
     }
 
     /// The key in lower-case hexadecimal, 64 characters.
@@ -120,7 +114,7 @@ impl fmt::Debug for SigningIdentity {
     }
 }
 
-fn domain_message(domain: Domain, message: &[u8]) -> Vec<u8> {
+pub(crate) fn domain_message(domain: Domain, message: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(message.len().saturating_add(64));
     domain.prefix(|part| bytes.extend_from_slice(part));
     bytes.extend_from_slice(message);

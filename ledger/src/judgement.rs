@@ -13,8 +13,11 @@ pub const MAX_NORM_EXPONENT: u16 = 192;
 #[borsh(use_discriminant = false)]
 pub enum RejectionReason {
     /// A member's answer lies off the polynomial of the others: its share or its answer is wrong. An
-    /// appeal tells which.
-    BadPair,
+    /// appeal on that one share tells which.
+    BadPair {
+        /// The member's seat; the lowest, if there are several such members.
+        seat: u16,
+    },
     /// The answers contradict each other in more places than can be located. Nobody's fault that could
     /// be shown.
     Undecodable,
@@ -40,7 +43,7 @@ impl RejectionReason {
     /// The reason as a phrase.
     pub fn in_words(self) -> &'static str {
         match self {
-            Self::BadPair => "a key share that does not fit the others",
+            Self::BadPair { .. } => "a key share that does not fit the others",
             Self::Undecodable => "answers that do not decode",
             Self::OutOfRange => "not a well-formed update",
             Self::TooLong => "longer than an update may be",

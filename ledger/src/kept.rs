@@ -6,51 +6,68 @@ use crate::checkpoint::{
 use crate::state::State;
 use std::collections::BTreeMap;
 
-/// How many checkpoints can be cosigned and shown: the newest. A round has about three that its members must
-/// cosign, and entries that others append in between make a few more, so this is tens of rounds.
+/// How many checkpoints that nobody cosigned are kept, the newest: they can be cosigned, and are held against
+/// what the coordinator shows. An append makes one.
 pub const KEPT_CHECKPOINTS: usize = 1_024;
+/// How many cosigned checkpoints are kept, the newest: a round has three or four.
+pub const KEPT_COSIGNED: usize = 64;
 
 /// By size.
 #[derive(Clone, Default)]
-pub(crate) struct KeptCheckpoints(BTreeMap<u64, CosignedCheckpoint>);
+pub(crate) struct KeptCheckpoints {
+    /// Without any cosignature.
+    bare: BTreeMap<u64, CosignedCheckpoint>,
+    cosigned: BTreeMap<u64, CosignedCheckpoint>,
+}
 
 impl KeptCheckpoints {
-    /// Keeps one more checkpoint, which is not of a size kept already, or adds what this one has to it.
+    /// Keeps a checkpoint in place of what was kept of its size.
     pub(crate) fn keep(&mut self, cosigned: CosignedCheckpoint) {
-        self.0.insert(cosigned.checkpoint().size, cosigned);
-        while self.0.len() > KEPT_CHECKPOINTS {
-            self.0.pop_first();
+        let size = cosigned.checkpoint().size;
+        let (map, limit) = if cosigned.cosigners().len() == 0 {
+            (&mut self.bare, KEPT_CHECKPOINTS)
+        } else {
+            self.bare.remove(&size);
+            (&mut self.cosigned, KEPT_COSIGNED)
+        };
+        map.insert(size, cosigned);
+        while map.len() > limit {
+            map.pop_first();
         }
     }
 
     pub(crate) fn keep_signed(&mut self, signed: &SignedCheckpoint) {
-        if !self.0.contains_key(&signed.checkpoint().size) {
+        if self.at(signed.checkpoint().size).is_none() {
             self.keep(CosignedCheckpoint::new(signed.clone()));
         }
     }
 
     pub(crate) fn at(&self, size: u64) -> Option<&CosignedCheckpoint> {
-        self.0.get(&size)
+        self.cosigned.get(&size).or_else(|| self.bare.get(&size))
     }
 
-    /// Newest first.
-    pub(crate) fn newest_first(&self) -> impl Iterator<Item = &CosignedCheckpoint> {
-        self.0.values().rev()
+    /// Those that somebody cosigned, newest first.
+    pub(crate) fn cosigned(&self) -> impl Iterator<Item = &CosignedCheckpoint> {
+        self.cosigned.values().rev()
+    }
+
+    fn newest(&self) -> u64 {
+        let newest = |map: &BTreeMap<u64, _>| map.last_key_value().map_or(0, |(size, _)| *size);
+        newest(&self.cosigned).max(newest(&self.bare))
     }
 
     /// The checkpoint of `size` entries with one more cosignature, not kept yet; `None` if it was there.
     pub(crate) fn with(
         &self,
         size: u64,
-        line: &str,
+        cosignature: CheckpointCosignature,
         state: &State,
     ) -> Result<Option<CosignedCheckpoint>, CosignatureError> {
-        let cosignature = CheckpointCosignature::parse(line)?;
         let participant = cosignature.participant;
         let key = state
             .cosigner_key(participant)
             .ok_or(CosignatureError::UnknownCosigner { participant })?;
-        let newest = self.0.last_key_value().map_or(0, |(newest, _)| *newest);
+        let newest = self.newest();
         let mut cosigned = self
             .at(size)
             .ok_or(CosignatureError::NoCheckpoint { size, newest })?

@@ -128,7 +128,7 @@ pub use identity::{PublicKey, Signature, SigningIdentity};
 pub use incentive::{Incentive, IncentiveError};
 pub use initial_weights::{initial_weights_q24, q24_to_f32_bits};
 pub use judgement::{Judgement, RejectionReason};
-pub use kept::KEPT_CHECKPOINTS;
+pub use kept::{KEPT_CHECKPOINTS, KEPT_COSIGNED};
 pub use member::{Member, Owner, OwnerId, Participant, ParticipantId};
 pub use model::{Activation, ModelError, ModelHasher, ModelKind, ModelSpec, model_hash};
 pub use rating::{RaterRecord, RatingStep, Ratings, commit_rating};
@@ -145,7 +145,7 @@ pub use round::{
 pub use schema::{Feature, Schema};
 pub use seat::{Seat, SeatOffer, commit_nonce};
 pub use settlement::Settlement;
-pub use state::State;
+pub use state::{MAX_STATE_BYTES, State, StateSnapshotError};
 pub use statement::{AnswerStatement, OpeningStatement};
 pub use store::{LedgerStore, StoreError, verify};
 pub use training::{Optimiser, TrainingPlan};

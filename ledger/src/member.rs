@@ -40,7 +40,7 @@ pub struct Member {
 }
 
 /// A participant: one machine of one owner, with one ledger identity.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize)]
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Participant {
     /// Its number.
     pub id: ParticipantId,
@@ -60,7 +60,7 @@ pub struct Participant {
 }
 
 /// A legal entity: one voice, one seat, one grant, however many participants it runs.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize)]
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Owner {
     /// Its number.
     pub id: OwnerId,

@@ -105,14 +105,15 @@ impl Replica {
     }
 
     /// The checkpoint of `size` entries with the cosignatures it has so far; `None` for a size at which no
-    /// append ended, and for all but the last [`crate::KEPT_CHECKPOINTS`].
+    /// append ended, and for those that are not kept any more ([`crate::KEPT_CHECKPOINTS`],
+    /// [`crate::KEPT_COSIGNED`]).
     pub fn checkpoint_at(&self, size: u64) -> Option<&CosignedCheckpoint> {
         self.kept.at(size)
     }
 
-    /// The kept checkpoints, newest first.
+    /// The kept checkpoints that somebody cosigned, newest first.
     pub fn checkpoints(&self) -> impl Iterator<Item = &CosignedCheckpoint> {
-        self.kept.newest_first()
+        self.kept.cosigned()
     }
 
     /// The proof that entry `index` is in the log of the first `size` entries.
@@ -267,7 +268,9 @@ impl Replica {
         size: u64,
         line: &str,
     ) -> Result<Option<CosignedCheckpoint>, AppendError> {
-        Ok(self.kept.with(size, line, &self.state)?)
+        let cosignature =
+            CheckpointCosignature::parse(line).map_err(CosignatureError::Malformed)?;
+        Ok(self.kept.with(size, cosignature, &self.state)?)
     }
 
     /// The cosignatures in a note that `state` knows the signers of, and those kept; `None` if there is nothing new.
@@ -285,17 +288,32 @@ impl Replica {
         self.kept.keep(cosigned);
     }
 
-    /// Takes over a stored checkpoint and its cosignatures, once the log is read back.
-    pub(crate) fn adopt_cosigned(&mut self, note: &str) -> Result<(), AppendError> {
-        let cosigned = self.parse_cosigned(note, &self.state)?;
-        match self.standing(cosigned.signed()) {
+    /// Takes over a stored checkpoint of any size, once the log is read back.
+    pub(crate) fn adopt_checkpoint(&mut self, note: &str) -> Result<(), AppendError> {
+        let signed = self.parse(note)?;
+        match self.standing(&signed) {
             Ok(Standing::Equal) | Err(AppendError::Diverged(Diverged::RolledBack { .. })) => {
-                self.kept.keep(cosigned);
+                self.kept.keep_signed(&signed);
                 Ok(())
             }
-            Ok(Standing::Ahead { .. }) => Err(self.not_there(cosigned.signed())),
+            Ok(Standing::Ahead { .. }) => Err(self.not_there(&signed)),
             Err(error) => Err(error),
         }
+    }
+
+    /// Takes over a stored cosignature of a checkpoint adopted before. One by a key that its participant does
+    /// not have any more is left out.
+    pub(crate) fn adopt_cosignature(
+        &mut self,
+        size: u64,
+        cosignature: CheckpointCosignature,
+    ) -> Result<(), AppendError> {
+        match self.kept.with(size, cosignature, &self.state) {
+            Ok(Some(cosigned)) => self.kept.keep(cosigned),
+            Ok(None) | Err(CosignatureError::UnknownCosigner { .. }) => (),
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
     }
 
     fn parse_cosigned(&self, note: &str, state: &State) -> Result<CosignedCheckpoint, AppendError> {
@@ -325,7 +343,7 @@ impl Replica {
         entries: &[SignedEntry],
         encoded: &[Vec<u8>],
     ) -> Result<(), AppendError> {
-        let trusts = verify_signatures(self.state.federation_id(), entries);
+        let trusts = verify_signatures(self.state.federation_id(), entries, encoded);
         for (index, (entry, trust)) in (self.len()..).zip(entries.iter().zip(trusts)) {
             let applied = self.state.apply_trusting(entry, trust);
             applied.map_err(|rejected| AppendError::Rejected { index, rejected })?;
@@ -371,7 +389,9 @@ impl Replica {
         if entries.is_empty() {
             return Ok(None);
         }
-        let (state, growth, encoded, appended) = self.try_entries(entries)?;
+        let encoded = encode(entries);
+        let (state, appended) = self.try_entries(entries, &encoded)?;
+        let growth = self.tree.growth(encoded.iter().map(Vec::as_slice));
         let checkpoint = Checkpoint {
             federation: self.check_genesis(&state)?,
             size: self
@@ -414,10 +434,10 @@ impl Replica {
             return Ok(None);
         }
         // The tree first: entries that the coordinator did not sign are not held against it.
-        let encoded: Vec<Vec<u8>> = entries.iter().map(SignedEntry::encode).collect();
+        let encoded = encode(entries);
         let growth = self.tree.growth(encoded.iter().map(Vec::as_slice));
         self.check_root(&theirs, self.tree.root_after(&growth))?;
-        let (state, growth, encoded, appended) = self.try_entries(entries)?;
+        let (state, appended) = self.try_entries(entries, &encoded)?;
         self.check_genesis(&state)?;
         self.hold_against(&theirs, theirs.checkpoint().root, state.root())?;
         Ok(Some(Prepared {
@@ -447,26 +467,22 @@ impl Replica {
         }
     }
 
-    #[expect(
-        clippy::type_complexity,
-        reason = "the four parts of `Prepared` that both ways to append share"
-    )]
+    /// The books after `entries`, tried on a copy.
     fn try_entries(
         &self,
         entries: &[SignedEntry],
-    ) -> Result<(State, Growth, Vec<Vec<u8>>, Appended), AppendError> {
+        encoded: &[Vec<u8>],
+    ) -> Result<(State, Appended), AppendError> {
         let mut state = self.state.clone();
         let mut appended = self.nothing();
-        let trusts = verify_signatures(self.federation, entries);
+        let trusts = verify_signatures(self.federation, entries, encoded);
         for (index, (entry, trust)) in (self.len()..).zip(entries.iter().zip(trusts)) {
             let events = state
                 .apply_trusting(entry, trust)
                 .map_err(|rejected| AppendError::Rejected { index, rejected })?;
             appended.events.extend(events);
         }
-        let encoded: Vec<Vec<u8>> = entries.iter().map(SignedEntry::encode).collect();
-        let growth = self.tree.growth(encoded.iter().map(Vec::as_slice));
-        Ok((state, growth, encoded, appended))
+        Ok((state, appended))
     }
 
     /// The federation in the books, if it is the one this log is for.
@@ -573,4 +589,8 @@ fn rewritten(
     let found = tree.root_at(at).ok()?;
     let consistency = tree.prove_consistency(at, size).ok()?;
     ForkProof::of_two_sizes(smaller.clone(), larger.clone(), found, consistency).ok()
+}
+
+fn encode(entries: &[SignedEntry]) -> Vec<Vec<u8>> {
+    entries.iter().map(SignedEntry::encode).collect()
 }

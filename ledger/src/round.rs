@@ -29,7 +29,7 @@ pub enum Phase {
 }
 
 /// What was fixed when a round opened.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize)]
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Opening {
     /// The round's number, from 1.
     pub round: u64,
@@ -52,7 +52,7 @@ pub struct Opening {
 }
 
 /// A member on its seat.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize)]
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct SeatedMember {
     /// Who.
     pub participant: ParticipantId,
@@ -65,7 +65,7 @@ pub struct SeatedMember {
 }
 
 /// A committed contribution.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Contribution {
     /// The root over all that was sent.
     pub root: Hash,
@@ -76,7 +76,7 @@ pub struct Contribution {
 }
 
 /// What was fixed when a round closed.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize)]
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Closing {
     /// [`crate::close::contributions_hash`] of the round.
     pub contributions: Hash,
@@ -99,7 +99,7 @@ pub struct Weighing {
 }
 
 /// The round in progress.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct CurrentRound {
     /// Fixed at open.
     pub opening: Fixed<Opening>,
@@ -157,7 +157,7 @@ impl CurrentRound {
 }
 
 /// How a round ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 #[borsh(use_discriminant = false)]
 pub enum Outcome {
     /// With a new model.
@@ -179,7 +179,7 @@ pub enum Outcome {
 }
 
 /// A round that is over.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize)]
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct RoundRecord {
     /// Its number.
     pub round: u64,
@@ -200,7 +200,7 @@ pub struct RoundRecord {
 }
 
 /// What the sum of a published round is checked with.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize)]
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct SumRecord {
     /// The round: its model before, its unit, its committee.
     pub opening: Opening,

@@ -23,6 +23,7 @@ mod rating;
 mod settling;
 mod shelf;
 mod signers;
+mod snapshot;
 mod staking;
 mod violations;
 mod voiding;
@@ -37,6 +38,7 @@ use crate::hash::{Domain, DomainHasher, Hash};
 use crate::rejected::Rejected;
 use books::Books;
 use dispatch::Transition;
+pub use snapshot::{MAX_STATE_BYTES, StateSnapshotError};
 
 const EMPTY_STATE: Domain = Domain::new("empty state");
 
@@ -134,7 +136,7 @@ impl State {
     }
 
     fn transition(&self, signed: &SignedEntry, trust: Trust) -> Result<Transition, Rejected> {
-        let bytes = signed.encode().len();
+        let bytes = signed.encoded_len();
         if bytes > MAX_ENTRY_BYTES {
             return Err(Rejected::TooLong { bytes });
         }

@@ -1,25 +1,29 @@
-//! The log on disk: one redb file, the only input and output of this crate.
+//! The log on disk, the only input and output of this crate.
 //!
 //! # What a crash leaves behind
-//! An append is one redb transaction that holds the new entries **and** the checkpoint over them, and
-//! it is synced before [`LedgerStore::append`] returns. So at every instant the file holds a log and
-//! a checkpoint of exactly that log:
-//! - crash before the commit: neither the entries nor the checkpoint; nobody was told of them;
-//! - crash during the commit: redb's two-phase commit leaves the whole transaction or none of it;
-//! - crash after the commit, before the caller was told: the entries are there when the log is opened
-//!   again, and every entry that may come once is recognised by the state when it is sent again.
+//! The file holds the entries one after another, and a head that says how far they reach, with the signed
+//! checkpoint over them. An append writes behind the entries and to the older of two head slots, syncs once,
+//! and then returns. So at every instant the file holds a log and a checkpoint of exactly that log:
+//! - crash before the sync is done: the entries and their checkpoint, or neither; nobody was told of them;
+//! - crash after it, before the caller was told: the entries are there when the log is opened again, and
+//!   every entry that may come once is recognised by the state when it is sent again.
 //!
-//! Opening is the only recovery: it replays and verifies everything, on the ordinary path as after a
-//! crash, and refuses instead of repairing. When a commit reports an error the disk may or may not
-//! hold it, so the store answers nothing more until it is opened again.
+//! Opening is the only recovery: it replays and verifies everything, on the ordinary path as after a crash.
+//! It cuts off what an append left that did not come to its end, and refuses instead of repairing anything
+//! else. When an append reports an error the disk may or may not hold it, so the store answers nothing more
+//! until it is opened again. How the writes may be lost, in detail: `LogFile::append`.
 //!
 //! # Several processes
-//! One process writes; others may read at the same time ([`verify`]), by redb's single-writer mode.
+//! One process writes (it holds a lock on the file); others may read at the same time ([`verify`]).
 
+mod cosignatures;
 #[cfg(test)]
 mod crash_tests;
+mod disk;
 mod error;
 mod file;
+mod layout;
+mod reader;
 mod report;
 
 use crate::checkpoint::{
@@ -34,18 +38,20 @@ use crate::identity::{PublicKey, SigningIdentity};
 use crate::replica::{Appended, Prepared, Replica, Standing};
 use crate::state::State;
 use crate::tree::{Proof, ProofError};
+use cosignatures::CosignatureFile;
 pub use error::StoreError;
-use file::LogFile;
+use file::{Loaded, LogFile};
 pub use report::{Report, read, verify};
 use std::path::Path;
 use std::sync::Arc;
 
 /// The file's usual name in the directory of a coordinator or participant.
-pub const FILE_NAME: &str = "ledger.redb";
+pub const FILE_NAME: &str = "ledger.tlog";
 
 /// A log on disk, with its books in memory.
 pub struct LedgerStore {
     file: LogFile,
+    cosignatures: CosignatureFile,
     replica: Replica,
     /// `Some` for the coordinator, who signs checkpoints.
     signer: Option<Arc<SigningIdentity>>,
@@ -60,8 +66,9 @@ impl LedgerStore {
     /// When there is a log already, or the file cannot be written.
     pub fn create(path: &Path, signer: Arc<SigningIdentity>) -> Result<Self, StoreError> {
         let file = LogFile::create(path, &signer.public(), None)?;
+        let cosignatures = CosignatureFile::create(path)?;
         let replica = Replica::new(signer.public(), None);
-        Ok(Self::with(file, replica, Some(signer)))
+        Ok(Self::with(file, cosignatures, replica, Some(signer)))
     }
 
     /// The coordinator's existing log, verified.
@@ -69,9 +76,7 @@ impl LedgerStore {
     /// # Errors
     /// When it is damaged, of another coordinator, or open in another process.
     pub fn open(path: &Path, signer: Arc<SigningIdentity>) -> Result<Self, StoreError> {
-        let file = LogFile::open(path)?;
-        let replica = file.load(&signer.public())?;
-        Ok(Self::with(file, replica, Some(signer)))
+        Self::load(path, signer.public(), Some(signer))
     }
 
     /// A new, empty replica of the federation that was joined.
@@ -84,8 +89,9 @@ impl LedgerStore {
         federation: FederationId,
     ) -> Result<Self, StoreError> {
         let file = LogFile::create(path, &coordinator, Some(&federation))?;
+        let cosignatures = CosignatureFile::create(path)?;
         let replica = Replica::new(coordinator, Some(federation));
-        Ok(Self::with(file, replica, None))
+        Ok(Self::with(file, cosignatures, replica, None))
     }
 
     /// An existing replica, verified.
@@ -93,14 +99,28 @@ impl LedgerStore {
     /// # Errors
     /// When it is damaged, of another coordinator, or open in another process.
     pub fn open_replica(path: &Path, coordinator: PublicKey) -> Result<Self, StoreError> {
-        let file = LogFile::open(path)?;
-        let replica = file.load(&coordinator)?;
-        Ok(Self::with(file, replica, None))
+        Self::load(path, coordinator, None)
     }
 
-    fn with(file: LogFile, replica: Replica, signer: Option<Arc<SigningIdentity>>) -> Self {
+    fn load(
+        path: &Path,
+        coordinator: PublicKey,
+        signer: Option<Arc<SigningIdentity>>,
+    ) -> Result<Self, StoreError> {
+        let Loaded { file, mut replica } = LogFile::open(path, &coordinator)?;
+        let cosignatures = CosignatureFile::open(path, &mut replica)?;
+        Ok(Self::with(file, cosignatures, replica, signer))
+    }
+
+    fn with(
+        file: LogFile,
+        cosignatures: CosignatureFile,
+        replica: Replica,
+        signer: Option<Arc<SigningIdentity>>,
+    ) -> Self {
         Self {
             file,
+            cosignatures,
             replica,
             signer,
             uncertain: false,
@@ -116,7 +136,7 @@ impl LedgerStore {
         let signer = self.signer.clone().ok_or(StoreError::ReplicaOnly)?;
         self.check_certain()?;
         let prepared = self.replica.prepare(entries, &signer)?;
-        self.write(prepared, None)
+        self.write(prepared)
     }
 
     /// A participant's append of entries fetched from the coordinator: all of them, if they lead
@@ -137,15 +157,19 @@ impl LedgerStore {
             None => self.replica.state(),
         };
         let cosigned = self.replica.with_cosignatures_of(note, state)?;
-        self.write(prepared, cosigned)
+        let appended = self.write(prepared)?;
+        if let Some(cosigned) = cosigned {
+            self.keep(cosigned)?;
+        }
+        Ok(appended)
     }
 
-    /// Keeps a participant's cosignature of the checkpoint of `size` entries, one of the last
-    /// [`crate::KEPT_CHECKPOINTS`]; on disk when this returns. Giving one again changes nothing.
+    /// Keeps a participant's cosignature of the checkpoint of `size` entries, one of the newest (see
+    /// [`LedgerStore::cosigned`]). Giving one again changes nothing. It is in the file when this returns, and
+    /// survives the end of this process; a crash of the machine may take it, and then it is asked for again.
     ///
     /// # Errors
-    /// [`StoreError::Append`] with a [`crate::CosignatureError`] changed nothing; after any other error open
-    /// the log again.
+    /// [`StoreError::Append`] with a [`crate::CosignatureError`], or the disk's; nothing changed.
     pub fn add_cosignature(
         &mut self,
         size: u64,
@@ -155,36 +179,28 @@ impl LedgerStore {
         let Some(cosigned) = self.replica.with_cosignature(size, line)? else {
             return Ok(CosignatureAdded::Known);
         };
-        self.write(None, Some(cosigned))?;
+        self.keep(cosigned)?;
         Ok(CosignatureAdded::New)
     }
 
-    fn write(
-        &mut self,
-        prepared: Option<Prepared>,
-        cosigned: Option<CosignedCheckpoint>,
-    ) -> Result<Appended, StoreError> {
-        if prepared.is_none() && cosigned.is_none() {
+    fn write(&mut self, prepared: Option<Prepared>) -> Result<Appended, StoreError> {
+        let Some(prepared) = prepared else {
             return Ok(self.replica.nothing());
-        }
-        let entries = prepared.as_ref().map(|prepared| file::NewEntries {
-            first: prepared.appended.first_index,
-            encoded: &prepared.encoded,
-            note: prepared.checkpoint.note(),
-        });
-        if let Err(error) = self.file.append(entries, cosigned.as_ref()) {
+        };
+        let note = prepared.checkpoint.note();
+        if let Err(error) = self.file.append(&prepared.encoded, note) {
             self.uncertain = true;
             return Err(error);
         }
-        // The transaction is on disk. A crash from here on loses nothing: opening replays it.
-        let appended = match prepared {
-            Some(prepared) => self.replica.commit(prepared),
-            None => self.replica.nothing(),
-        };
-        if let Some(cosigned) = cosigned {
-            self.replica.keep(cosigned);
-        }
-        Ok(appended)
+        // The entries are on disk. A crash from here on loses nothing: opening replays them.
+        Ok(self.replica.commit(prepared))
+    }
+
+    fn keep(&mut self, cosigned: CosignedCheckpoint) -> Result<(), StoreError> {
+        let before = self.replica.checkpoint_at(cosigned.checkpoint().size);
+        self.cosignatures.append(before, &cosigned)?;
+        self.replica.keep(cosigned);
+        self.cosignatures.tidy(&self.replica)
     }
 
     fn check_certain(&self) -> Result<(), StoreError> {
@@ -205,6 +221,11 @@ impl LedgerStore {
         &self.replica
     }
 
+    /// Bytes that were cut off when the log was opened: of an append that did not come to its end.
+    pub fn cut_off(&self) -> u64 {
+        self.file.unfinished()
+    }
+
     /// How many entries there are.
     pub fn len(&self) -> u64 {
         self.replica.len()
@@ -221,12 +242,13 @@ impl LedgerStore {
     }
 
     /// The checkpoint of `size` entries with the cosignatures it has so far; `None` for a size at which no
-    /// append ended, and for all but the last [`crate::KEPT_CHECKPOINTS`].
+    /// append ended, and for those that are not kept any more ([`crate::KEPT_CHECKPOINTS`],
+    /// [`crate::KEPT_COSIGNED`]).
     pub fn cosigned(&self, size: u64) -> Option<&CosignedCheckpoint> {
         self.replica.checkpoint_at(size)
     }
 
-    /// The kept checkpoints, newest first.
+    /// The kept checkpoints that somebody cosigned, newest first.
     pub fn checkpoints(&self) -> impl Iterator<Item = &CosignedCheckpoint> {
         self.replica.checkpoints()
     }
@@ -249,7 +271,11 @@ impl LedgerStore {
     /// # Errors
     /// When the disk cannot be read.
     pub fn entries(&self, from: u64, limit: usize) -> Result<Vec<SignedEntry>, StoreError> {
-        self.file.entries(from, limit, usize::MAX)
+        let encoded = self.file.encoded(from, limit, usize::MAX)?;
+        let decode = |(index, bytes): (u64, Vec<u8>)| {
+            SignedEntry::decode(&bytes).map_err(|error| StoreError::Undecodable { index, error })
+        };
+        (from..).zip(encoded).map(decode).collect()
     }
 
     /// Canonical bytes of entries from position `from` on: at least one, and then as many as stay

@@ -19,6 +19,9 @@ pub enum Alarm {
         ours: String,
         /// What the coordinator sent.
         theirs: String,
+        /// The proof that convicts the coordinator by itself, if the two make one: canonical bytes of the ledger crate's
+        /// `ForkProof`.
+        proof: Option<Vec<u8>>,
     },
     /// The ledger on the coordinator is that of another federation. The node stops.
     #[error(
@@ -55,6 +58,21 @@ pub enum Alarm {
         /// "contribution" or "seat".
         what: &'static str,
     },
+    /// The ledger holds a head of this identity's guard records that those here do not lead to.
+    #[error(
+        "this directory is older than the last acts of its identity (a restored backup): the ledger knows of {shown} \
+         records, here are {known}. What was done since is not known, so this node does nothing until round {until} is \
+         over, and takes part again in the round after it. There is nothing to do but wait; if this comes up again, the \
+         same identity runs somewhere else too: stop one of the two for good"
+    )]
+    RecordsLost {
+        /// Records here.
+        known: u64,
+        /// Records that this identity had when it last sat or cosigned.
+        shown: u64,
+        /// The last round that is sat out.
+        until: u64,
+    },
     /// A second contribution to one model was asked for.
     #[error(
         "round {round} starts from the model that this node already contributed to in round {earlier}, which is not void: \
@@ -77,6 +95,100 @@ pub enum Alarm {
     /// A second, different close of one round was asked to be cosigned.
     #[error("round {round}: asked to cosign a second, different set of contributions: refused")]
     CloseDiffers {
+        /// The round.
+        round: u64,
+    },
+    /// A contribution whose receipt its holder posted is not in the closing set.
+    #[error(
+        "round {round}: the coordinator gave participant {participant} a receipt but left its contribution out of the \
+         closing set: not cosigned"
+    )]
+    OthersContributionMissing {
+        /// The round.
+        round: u64,
+        /// Whose.
+        participant: u32,
+    },
+    /// The mailbox does not hold the receipt that this node posted.
+    #[error(
+        "round {round}: the coordinator took this node's receipt for the committee's mailbox and does not deliver it: the \
+         close is not cosigned"
+    )]
+    MailboxCensored {
+        /// The round.
+        round: u64,
+    },
+    /// A second checkpoint was to be cosigned for one step.
+    #[error(
+        "round {round}: asked to cosign a second, different checkpoint for the same step: refused"
+    )]
+    CheckpointDiffers {
+        /// The round.
+        round: u64,
+    },
+    /// The step claims to be confirmed and is not.
+    #[error(
+        "round {round}: the coordinator says that the members confirmed its ledger, but {cosigners} of them did and \
+         {needed} must: not acted on"
+    )]
+    TooFewCosigners {
+        /// The round.
+        round: u64,
+        /// Seated members whose cosignature verifies.
+        cosigners: usize,
+        /// Members that must have cosigned.
+        needed: usize,
+    },
+    /// More directions than may be opened in one round.
+    #[error(
+        "round {round}: {opened} directions were to be answered, and this model bears {limit}: refused, since more would \
+         weaken every company's key"
+    )]
+    TooManyDirections {
+        /// The round.
+        round: u64,
+        /// How many, projections included.
+        opened: usize,
+        /// How many at most.
+        limit: u16,
+    },
+    /// Other scalars were to be answered than before.
+    #[error(
+        "round {round}: asked to answer other scalars than before: refused, the first answers stand"
+    )]
+    AnswersDiffer {
+        /// The round.
+        round: u64,
+    },
+    /// Answers that this node gave, and the coordinator took, are left out of the judgement.
+    #[error(
+        "round {round}: the coordinator took this node's answers and leaves them out of the judgement: not signed"
+    )]
+    AnswersLeftOut {
+        /// The round.
+        round: u64,
+    },
+    /// What the coordinator hands out as a member's answers is not what that member signed.
+    #[error(
+        "round {round}: the coordinator handed out answers of seat {seat} that its member did not sign"
+    )]
+    AnswerSubstituted {
+        /// The round.
+        round: u64,
+        /// The seat.
+        seat: u16,
+    },
+    /// A judgement from fewer answers than allowed, or from seats there are not.
+    #[error(
+        "round {round}: asked to judge from answers of too few seats, or of seats that there are not: refused"
+    )]
+    JudgesUnfit {
+        /// The round.
+        round: u64,
+    },
+    /// A second, different judgement of one round was to be signed.
+    #[error("round {round}: asked to sign a second, different judgement: refused")]
+    JudgementDiffers {
         /// The round.
         round: u64,
     },
@@ -145,6 +257,17 @@ impl Alarm {
             Self::SecondContribution { .. } => "second-contribution",
             Self::ReceiptedContributionMissing { .. } => "receipted-contribution-missing",
             Self::CloseDiffers { .. } => "close-differs",
+            Self::OthersContributionMissing { .. } => "others-contribution-missing",
+            Self::MailboxCensored { .. } => "mailbox-censored",
+            Self::CheckpointDiffers { .. } => "checkpoint-differs",
+            Self::TooFewCosigners { .. } => "too-few-cosigners",
+            Self::TooManyDirections { .. } => "too-many-directions",
+            Self::AnswersDiffer { .. } => "answers-differ",
+            Self::AnswersLeftOut { .. } => "answers-left-out",
+            Self::AnswerSubstituted { .. } => "answer-substituted",
+            Self::JudgesUnfit { .. } => "judges-unfit",
+            Self::JudgementDiffers { .. } => "judgement-differs",
+            Self::RecordsLost { .. } => "records-lost",
             Self::OpeningDiffers { .. } => "opening-differs",
             Self::OpeningUnsafe { .. } => "opening-unsafe",
             Self::ShareSubstituted { .. } => "share-substituted",
@@ -178,7 +301,14 @@ impl Alarm {
             self.name(),
             data_encoding::HEXLOWER.encode(&digest[..6])
         );
-        keystore::write(&directory.join(file), text.as_bytes())
+        let path = directory.join(file);
+        if let Self::Fork {
+            proof: Some(proof), ..
+        } = self
+        {
+            keystore::write(&path.with_extension("proof"), proof)?;
+        }
+        keystore::write(&path, text.as_bytes())
     }
 
     /// The evidence of a fork, if one was ever seen in `directory`.
@@ -187,8 +317,9 @@ impl Alarm {
             .ok()?
             .filter_map(|file| Some(file.ok()?.path()))
             .find(|path| {
-                path.file_name()
-                    .is_some_and(|name| name.to_string_lossy().starts_with("fork-"))
+                let text = path.extension().is_some_and(|extension| extension == "txt");
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                text && name.starts_with("fork-")
             })
     }
 }
@@ -214,9 +345,12 @@ mod tests {
             detail: "two logs".into(),
             ours: "ours\n".into(),
             theirs: "theirs\n".into(),
+            proof: Some(vec![1, 2, 3]),
         };
         fork.keep(&alarms).unwrap();
-        let kept = fs::read_to_string(Alarm::kept_fork(&alarms).unwrap()).unwrap();
+        let path = Alarm::kept_fork(&alarms).unwrap();
+        assert_eq!(fs::read(path.with_extension("proof")).unwrap(), [1, 2, 3]);
+        let kept = fs::read_to_string(path).unwrap();
         assert!(kept.contains("ours\n") && kept.contains("theirs\n"));
         assert!(fork.stops() && !skipped.stops());
     }

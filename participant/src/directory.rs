@@ -85,7 +85,7 @@ impl Directory {
 
     /// The ledger replica.
     pub(crate) fn ledger(&self) -> PathBuf {
-        self.0.join("ledger.redb")
+        self.0.join("ledger.tlog")
     }
 
     /// Guard records.

@@ -75,9 +75,9 @@ pub(crate) fn erase(path: &Path) -> Result<(), NodeError> {
         Err(error) => return Err(NodeError::io("erase", path)(error)),
     };
     let overwrite = |file: &mut File| -> io::Result<()> {
-        let length = file.metadata()?.len().min(MAX_SECRET_BYTES);
+        let length = file.metadata()?.len();
         file.rewind()?;
-        file.write_all(&vec![0; usize::try_from(length).unwrap_or(0)])?;
+        io::copy(&mut io::repeat(0).take(length), file)?;
         file.sync_all()
     };
     // Best effort: file systems that copy on write keep old blocks until they are reused.

@@ -25,6 +25,7 @@ mod payload;
 mod progress;
 pub mod session;
 mod tls;
+pub mod void;
 
 pub use alarm::Alarm;
 pub use config::{
@@ -36,4 +37,4 @@ pub use join::{JoinOptions, Joined, join};
 pub use node::{Node, NodeOptions, Summary};
 #[cfg(feature = "plaintext-bench")]
 pub use payload::plain::mark_plaintext;
-pub use progress::{ClassEvaluation, Progress, RoundEvaluation};
+pub use progress::{ClassEvaluation, Progress, RoundEvaluation, Score};

@@ -1,6 +1,6 @@
 //! What a node tells while it works: for progress bars, logs and `--json`.
 
-use unsilo_ledger::Hash;
+use unsilo_ledger::{Hash, ParticipantId, RejectionReason};
 
 use crate::{alarm::Alarm, founders::Founder};
 
@@ -74,6 +74,27 @@ pub enum Progress {
         /// The round.
         round: u64,
     },
+    /// Member: the scalars of the round are answered.
+    Answered {
+        /// The round.
+        round: u64,
+    },
+    /// Member: every contribution is judged.
+    Judged {
+        /// The round.
+        round: u64,
+        /// Contributions in order.
+        accepted: usize,
+        /// The others, and why.
+        rejected: Vec<(ParticipantId, RejectionReason)>,
+    },
+    /// Rater: what the committee answered on this company's directions.
+    Scored {
+        /// The round.
+        round: u64,
+        /// By contribution, then by direction.
+        scores: Vec<Score>,
+    },
     /// Member: the one answer of the round is given.
     Opened {
         /// The round.
@@ -114,6 +135,17 @@ pub enum Progress {
     Alarm(Alarm),
     /// The federation has run all its rounds and this node holds the last model.
     Finished,
+}
+
+/// One number that a rater learns: the product of one of its directions and one contribution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Score {
+    /// Whose contribution.
+    pub participant: ParticipantId,
+    /// Which of the directions, from 0.
+    pub direction: u8,
+    /// `Delta·<v, m> + <v, e>`: the product with the update in quantisation steps, times 1024, and noise.
+    pub value: i64,
 }
 
 /// The shared model beside what this company could have alone, on the company's own evaluation rows.

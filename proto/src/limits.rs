@@ -37,3 +37,52 @@ pub const NAME_BYTES: usize = 64;
 
 /// A participant whose clock differs more than this from the coordinator's is warned, milliseconds.
 pub const CLOCK_SKEW_MS: u64 = 30_000;
+
+/// Bytes of a contribution's linear hash: 2048 coefficients of 50 bits.
+pub const LINEAR_HASH_BYTES: usize = 12_800;
+
+/// Participants of a round that the sizes below are made for: the range budget of the encryption ends there.
+pub const PARTICIPANTS: usize = 8_000;
+
+/// Directions that one rater commits in a round.
+pub const DIRECTIONS: usize = 2;
+
+/// Bytes of a direction key (A_v): one polynomial of 2048 coefficients of 48 bits.
+pub const DIRECTION_KEY_BYTES: usize = 12_288;
+
+/// Raters of a round: at most 80 directions are left beside the 48 projections.
+pub const RATERS: usize = 80;
+
+/// Largest encrypted answer sheet, bytes: for each of [`PARTICIPANTS`] 48 words and a salt.
+pub const SHEET_BYTES: usize = 3_584 << 10;
+
+/// Largest sealed key of an answer sheet, bytes: key, encapsulated key and tag.
+pub const SHEET_KEY_BYTES: usize = 2 << 10;
+
+/// Largest sealed answer of one member on one rater's directions, bytes: [`DIRECTIONS`] words for each of
+/// [`PARTICIPANTS`], encapsulated key and tag.
+pub const DIRECTION_ANSWER_BYTES: usize = 160 << 10;
+
+/// Largest message to the committee's service, bytes: an answer with its sheet and every rater's part. With 1,000
+/// participants and 40 raters it has 1.1 MB.
+pub const COMMITTEE_MESSAGE_BYTES: usize = 16 << 20;
+
+/// Largest table of the projections of a round's ciphertexts, bytes: 48 words for each of [`PARTICIPANTS`].
+pub const PROJECTION_TABLE_BYTES: usize = 4 << 20;
+
+/// Largest evidence for one rejection, bytes: the answers of [`SEATS`] members on it with their paths.
+pub const EVIDENCE_BYTES: usize = 64 << 10;
+
+/// Evidence that one member sends with its judgement, bytes in all: the first rejections that fit. What one member
+/// leaves out another has room for.
+pub const JUDGEMENT_EVIDENCE_BYTES: usize = 2 << 20;
+
+/// Largest appeal, bytes: a share, its seal seed, and whose they are.
+pub const APPEAL_BYTES: usize = 16 << 10;
+
+/// Appeals that are kept for one round: one for each seat of every contribution would be more than anybody can
+/// use.
+pub const APPEALS: usize = 128;
+
+/// Longest line of a checkpoint cosignature, bytes.
+pub const COSIGNATURE_BYTES: usize = 512;

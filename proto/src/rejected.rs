@@ -64,6 +64,16 @@ codes! {
     ContributionDiffers = "contribution_differs" => AlreadyExists,
     /// The ciphertext is not what the signed root commits to, or breaks the parameters.
     ContributionInvalid = "contribution_invalid" => InvalidArgument,
+    /// The linear hash in a contribution's header is not that of its ciphertext.
+    LinearHashDiffers = "linear_hash_differs" => InvalidArgument,
+    /// A direction's key is not the one its signed entry commits to.
+    DirectionInvalid = "direction_invalid" => InvalidArgument,
+    /// What was sent as evidence does not show what it must.
+    EvidenceInvalid = "evidence_invalid" => InvalidArgument,
+    /// An appeal shows no share of a contribution of the caller's.
+    AppealInvalid = "appeal_invalid" => InvalidArgument,
+    /// A cosignature under a checkpoint that is not the log's.
+    CheckpointUnknown = "checkpoint_unknown" => FailedPrecondition,
     /// The parts of a stream do not follow each other.
     OutOfOrder = "out_of_order" => OutOfRange,
     /// More bytes or items than allowed.

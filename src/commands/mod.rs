@@ -8,6 +8,7 @@ mod join;
 mod ledger;
 mod participate;
 mod query;
+mod void;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
@@ -53,6 +54,8 @@ enum Command {
     Participate(participate::Arguments),
     /// Sign the admission of a company that joined after the founding.
     Approve(approve::Arguments),
+    /// Sign, as an owner, that a round which its committee cannot end is void.
+    Void(void::Arguments),
     /// Ask the shared model.
     Query(query::Arguments),
     /// Read and verify a ledger.
@@ -71,6 +74,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Join(arguments) => asynchronous(join::run(global, arguments)),
         Command::Participate(arguments) => asynchronous(participate::run(global, arguments)),
         Command::Approve(arguments) => asynchronous(approve::run(global, &arguments)),
+        Command::Void(arguments) => asynchronous(void::run(global, &arguments)),
         Command::Query(arguments) => asynchronous(query::run(global, &arguments)),
         Command::Ledger(command) => ledger::run(global, command),
         Command::Bench(arguments) => bench::run(global, &arguments),

@@ -59,7 +59,7 @@ const CONFINED: [(&str, &[&str]); 6] = [
             "unsilo-proto",
         ],
     ),
-    ("redb", &["unsilo-ledger", "unsilo-participant"]),
+    ("redb", &["unsilo-participant"]),
 ];
 
 fn metadata() -> Metadata {

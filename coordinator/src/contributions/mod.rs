@@ -1,11 +1,16 @@
 //! Contributions on disk: received in parts, resumable, checked before they are acknowledged, and summed
 //! in bounded memory.
 //!
-//! One directory a round, for each participant: `P.header` (the signed entry and the sealed shares,
-//! written first), `P.part` (ciphertext bytes received so far), `P.chunks-root` and `P.linear-hash` (what its root
-//! covers beside the shares, once checked), and `P.ciphertext` (the part, complete, checked against its signed root, fsynced and renamed). Only the last is ever summed. The seam is
-//! (round, participant, chunk range): another store can stand behind it.
+//! One directory a round, for each participant: `P.header` (the signed entry, the sealed shares and the linear hash,
+//! written first), `P.part` (ciphertext bytes received so far), `P.leaves` (what the signed root covers, once
+//! checked), and `P.ciphertext` (the part, complete, checked against its signed root, fsynced and renamed). Only the
+//! last is ever projected and summed. Beside them `projections` (the table of the projected ciphertexts), `sum` and
+//! `key-sum`. The seam is (round, participant, chunk range): another store can stand behind it.
+//!
+//! Kept until when: [`Contributions::discard_before`].
 
+mod leaves;
+mod project;
 mod sum;
 #[cfg(test)]
 mod tests;
@@ -17,8 +22,9 @@ use std::{
 };
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use unsilo_fhe::LinearHash;
 
+pub(crate) use leaves::Leaves;
+pub(crate) use project::project_round;
 pub(crate) use sum::sum_round;
 pub(crate) use upload::UploadError;
 
@@ -35,6 +41,8 @@ pub(crate) struct Header {
     pub(crate) entry: Vec<u8>,
     /// One sealed key share a seat, in seat order.
     pub(crate) sealed_shares: Vec<Vec<u8>>,
+    /// The linear hash of the ciphertext's digits.
+    pub(crate) linear_hash: Vec<u8>,
 }
 
 /// The directory of all contributions.
@@ -100,28 +108,9 @@ impl Contributions {
         File::open(&path).map_err(CoordinatorError::io("read", path))
     }
 
-    /// The Merkle root of a complete contribution's chunks, as it was checked.
-    pub(crate) fn chunks_root(
-        &self,
-        round: u64,
-        participant: u32,
-    ) -> Result<[u8; 32], CoordinatorError> {
-        let path = self.chunks_root_path(round, participant);
-        let bytes = fs::read(&path).map_err(CoordinatorError::io("read", &path))?;
-        <[u8; 32]>::try_from(bytes)
-            .map_err(|_| CoordinatorError::config(path, "does not hold a hash of 32 bytes"))
-    }
-
-    /// The linear hash of a complete contribution, as it was checked.
-    pub(crate) fn linear_hash(
-        &self,
-        round: u64,
-        participant: u32,
-    ) -> Result<LinearHash, CoordinatorError> {
-        let path = self.linear_hash_path(round, participant);
-        let bytes = fs::read(&path).map_err(CoordinatorError::io("read", &path))?;
-        LinearHash::from_bytes(&bytes)
-            .map_err(|error| CoordinatorError::config(path, error.to_string()))
+    /// Where the table of a round's projected ciphertexts is kept.
+    pub(crate) fn projections_path(&self, round: u64) -> PathBuf {
+        self.round_directory(round).join("projections")
     }
 
     /// Where the weighted sum of a round is kept.
@@ -134,29 +123,38 @@ impl Contributions {
         self.round_directory(round).join("key-sum")
     }
 
-    /// Removes the contributions of rounds before `round`; sums stay, so that a participant that was away
-    /// can still recompute the models. Failing to remove costs only space.
-    pub(crate) fn discard_before(&self, round: u64) {
-        let Ok(rounds) = fs::read_dir(&self.directory) else {
-            return;
-        };
-        for directory in rounds.flatten() {
-            let old = directory
-                .file_name()
-                .to_str()
-                .and_then(|name| name.strip_prefix("round-")?.parse::<u64>().ok())
-                .is_some_and(|number| number < round);
-            if !old {
+    /// Removes what is of no more use when `round` was published. Failing to remove costs only space.
+    ///
+    /// - Ciphertexts and sealed shares of rounds before `round`; those of contributions for which `disputed` says so
+    ///   (rejected, with evidence that is re-checked from the ciphertext) stay with the proofs.
+    /// - Proofs, that is leaves, projections, sums and their keys: of rounds before `proofs`. A participant that was
+    ///   away longer than that fetches the model by its hash, which members signed.
+    pub(crate) fn discard_before(
+        &self,
+        round: u64,
+        proofs: u64,
+        disputed: impl Fn(u64, u32) -> bool,
+    ) {
+        for (number, directory) in durable::rounds(&self.directory) {
+            if number >= round {
                 continue;
             }
-            for file in fs::read_dir(directory.path())
-                .into_iter()
-                .flatten()
-                .flatten()
-            {
+            if number < proofs {
+                remove(&directory, fs::remove_dir_all(&directory));
+                continue;
+            }
+            for file in fs::read_dir(&directory).into_iter().flatten().flatten() {
                 let path = file.path();
-                if path.extension().is_some() && fs::remove_file(&path).is_err() {
-                    tracing::warn!(path = %path.display(), "cannot remove an old contribution");
+                let of = path
+                    .file_stem()
+                    .and_then(|stem| stem.to_str()?.parse().ok());
+                let goes = match path.extension().and_then(|extension| extension.to_str()) {
+                    Some("ciphertext") => !of.is_some_and(|of| disputed(number, of)),
+                    Some("header" | "part" | "new") => true,
+                    _ => false,
+                };
+                if goes {
+                    remove(&path, fs::remove_file(&path));
                 }
             }
         }
@@ -178,12 +176,8 @@ impl Contributions {
         self.file(round, participant, "ciphertext")
     }
 
-    fn chunks_root_path(&self, round: u64, participant: u32) -> PathBuf {
-        self.file(round, participant, "chunks-root")
-    }
-
-    fn linear_hash_path(&self, round: u64, participant: u32) -> PathBuf {
-        self.file(round, participant, "linear-hash")
+    fn leaves_path(&self, round: u64, participant: u32) -> PathBuf {
+        self.file(round, participant, "leaves")
     }
 
     fn file(&self, round: u64, participant: u32, extension: &str) -> PathBuf {
@@ -195,4 +189,10 @@ impl Contributions {
 fn create_directory(path: &Path) -> Result<(), CoordinatorError> {
     durable::private_directory(path)?;
     durable::sync_parent(path).map_err(CoordinatorError::io("create", path))
+}
+
+fn remove(path: &Path, removed: std::io::Result<()>) {
+    if let Err(error) = removed {
+        tracing::warn!(path = %path.display(), %error, "cannot remove what an old round left");
+    }
 }

@@ -1,4 +1,4 @@
-//! The weighted sum of a round's ciphertexts, in bounded memory.
+//! The weighted sum of a round's contributions, in bounded memory.
 
 use std::{
     fs::OpenOptions,
@@ -13,7 +13,7 @@ use unsilo_ledger::Hash;
 use super::Contributions;
 use crate::{durable, error::CoordinatorError, payload::Payload};
 
-/// Bytes of each contribution summed at a time by one thread, whole chunks: 512 KiB of accumulators stay in its
+/// Bytes of each contribution summed at a time by one thread, whole chunks: 768 KiB of accumulators stay in its
 /// cache, and a read of 384 KiB is long enough for the disk.
 const RANGE_BYTES: usize = 32 * CHUNK_BYTES;
 
@@ -26,6 +26,12 @@ pub(crate) enum SumError {
         participant: u32,
         error: AggregateError,
     },
+    /// A stored file is not what was checked when it came in.
+    #[error("the stored contribution of participant {participant} is damaged: {reason}")]
+    Unreadable { participant: u32, reason: String },
+    /// The projections are no table: a mistake of ours.
+    #[error("the projections of the round make no table")]
+    Rows,
     /// The coordinator stops; the next one makes the sum anew.
     #[error("the coordinator stops")]
     Stopped,

@@ -3,14 +3,15 @@
 use std::{fs, path::Path};
 
 use unsilo_fhe::{
-    CHUNK_BYTES, Committee, Contribution, Dealing, Entropy, Params, ParamsLiteral, Q, RoundContext,
-    RoundKeyPair, commitment, contribute, encode, weighted_sum,
+    CHUNK_BYTES, Committee, Contribution, Dealing, Entropy, LinearHasher, Params, ParamsLiteral,
+    ProjectionTable, Projections, Q, RoundContext, RoundKeyPair, commitment, contribute, encode,
+    weighted_digit_sum, weighted_sum,
 };
 use unsilo_ledger::Hash;
 
 use crate::payload::{Invalid, Payload};
 
-use super::{Contributions, Header, UploadError, sum::SumError, sum_round};
+use super::{Contributions, Header, UploadError, project_round, sum::SumError, sum_round};
 
 const ROUND: u64 = 3;
 const CONTEXT: RoundContext = RoundContext {
@@ -64,6 +65,7 @@ fn header(contribution: &Contribution) -> Header {
         root: contribution.commitment.root,
         entry: vec![7; 100],
         sealed_shares: contribution.sealed_shares.clone(),
+        linear_hash: contribution.linear_hash.to_bytes(),
     }
 }
 
@@ -116,10 +118,9 @@ impl Fixture {
             fs::read(self.path("1.ciphertext")).expect("there"),
             self.contribution.ciphertext
         );
-        assert_eq!(
-            store.chunks_root(ROUND, 1).expect("there"),
-            self.contribution.commitment.chunks_root
-        );
+        let leaves = store.leaves(ROUND, 1).expect("there");
+        assert_eq!(leaves.chunks_root, self.contribution.commitment.chunks_root);
+        assert_eq!(leaves.linear_hash, self.contribution.linear_hash.to_bytes());
         assert!(store.header(ROUND, 1).expect("there") == header(&self.contribution));
     }
 }
@@ -198,6 +199,46 @@ fn more_bytes_than_the_parameters_ask_for_are_not_kept() {
     fixture.is_stored_whole();
 }
 
+/// The root over these bytes, and their linear hash.
+fn signed_for(params: &Params, bytes: &[u8], shares: &[Vec<u8>]) -> (Hash, Vec<u8>) {
+    let mut hasher = LinearHasher::new(params);
+    hasher.update(bytes);
+    let linear_hash = hasher.finish().expect("whole");
+    let signed = commitment(params, &CONTEXT, 1, bytes, shares).expect("whole");
+    (signed.root, linear_hash.to_bytes())
+}
+
+#[test]
+fn a_linear_hash_of_another_ciphertext_is_refused_although_it_was_signed() {
+    let fixture = Fixture::new();
+    let other = made(&fixture.params, 2).linear_hash;
+    let hashes: Vec<_> = fixture
+        .contribution
+        .sealed_shares
+        .iter()
+        .map(|sealed| unsilo_fhe::commit::share_hash(sealed))
+        .collect();
+    let signed = unsilo_fhe::ContributionCommitment::new(
+        &fixture.params,
+        &CONTEXT,
+        1,
+        fixture.contribution.commitment.chunks_root,
+        &hashes,
+        &other.digest(),
+    );
+    let header = Header {
+        root: signed.root,
+        linear_hash: other.to_bytes(),
+        ..header(&fixture.contribution)
+    };
+    let refused = fixture
+        .send(header, 0, &fixture.contribution.ciphertext)
+        .expect_err("it would spoil every sum that it is in");
+    assert!(matches!(refused, UploadError::LinearHash));
+    assert!(refused.to_string().contains("linear hash"), "{refused}");
+    assert_eq!(fixture.stored(), 0);
+}
+
 #[test]
 fn bytes_that_were_not_signed_are_removed() {
     let fixture = Fixture::new();
@@ -207,6 +248,14 @@ fn bytes_that_were_not_signed_are_removed() {
     swapped.rotate_left(CHUNK_BYTES);
     for bytes in [altered, swapped] {
         let refused = fixture.send(header(&fixture.contribution), 0, &bytes);
+        assert!(matches!(refused, Err(UploadError::LinearHash)));
+        // Also with the linear hash of what was sent: it is not what was signed.
+        let signed = signed_for(&fixture.params, &bytes, &fixture.contribution.sealed_shares);
+        let of_these = Header {
+            linear_hash: signed.1,
+            ..header(&fixture.contribution)
+        };
+        let refused = fixture.send(of_these, 0, &bytes);
         assert!(matches!(refused, Err(UploadError::Root)));
         assert_eq!(fixture.stored(), 0);
         assert!(!fixture.store().is_complete(ROUND, 1));
@@ -236,9 +285,10 @@ fn a_coefficient_of_q_or_more_is_refused_although_it_was_signed() {
         let mut bytes = fixture.contribution.ciphertext.clone();
         bytes[at..at + 6].copy_from_slice(&value.to_le_bytes()[..6]);
         let shares = &fixture.contribution.sealed_shares;
-        let signed = commitment(&fixture.params, &CONTEXT, 1, &bytes, shares).expect("whole");
+        let (root, linear_hash) = signed_for(&fixture.params, &bytes, shares);
         let header = Header {
-            root: signed.root,
+            root,
+            linear_hash,
             ..header(&fixture.contribution)
         };
         let refused = fixture.send(header, 0, &bytes);
@@ -304,10 +354,7 @@ fn whatever_a_crash_leaves_behind_the_sender_can_go_on() {
             "after the check, before the rename",
             |fixture| {
                 write(&fixture.path("1.part"), &fixture.contribution.ciphertext);
-                write(
-                    &fixture.path("1.chunks-root"),
-                    &fixture.contribution.commitment.chunks_root,
-                );
+                write(&fixture.path("1.leaves"), b"of an earlier check");
             },
             usize::MAX,
         ),
@@ -381,10 +428,12 @@ fn the_sum_of_many_chunks_is_that_of_the_whole_ciphertexts() {
         .zip(weights)
         .map(|(ciphertext, (_, weight))| (&ciphertext[..], weight))
         .collect();
-    let naive = weighted_sum(params.chunks(), &terms).expect("summed");
+    let naive = weighted_digit_sum(params.chunks(), &terms).expect("summed");
     let file = fs::read(store.sum_path(ROUND)).expect("there");
-    assert!(file == naive, "the file is the sum");
-    assert_eq!(hash, unsilo_proto::sum_hash(&naive));
+    assert!(file == naive.as_bytes(), "the file is the sum");
+    assert_eq!(hash, unsilo_proto::sum_hash(&file));
+    let mod_q = weighted_sum(params.chunks(), &terms).expect("summed");
+    assert!(naive.to_ciphertext() == mod_q);
     let again = sum_round(&store, Payload::Encrypted(params), ROUND, &weights, || {
         false
     })
@@ -404,11 +453,28 @@ fn a_sum_names_what_is_missing_or_damaged_and_leaves_the_old_one() {
     assert!(missing.to_string().contains("9.ciphertext"), "{missing}");
     let path = store.ciphertext_path(ROUND, 2);
     let intact = fs::read(&path).expect("there");
+    assert!(
+        store
+            .is_intact(Payload::Encrypted(params), ROUND, 2)
+            .expect("read")
+    );
     let mut damaged = intact.clone();
     damaged[..6].fill(0xff);
     write(&path, &damaged);
-    let error = sum(&[(1, 16), (2, 16)]).expect_err("damaged");
-    assert!(matches!(error, SumError::Damaged { participant: 2, .. }));
+    // Any bytes have digits: that this one changed is seen by its hashes, which name it.
+    sum(&[(1, 16), (2, 16)]).expect("summed");
+    assert!(
+        !store
+            .is_intact(Payload::Encrypted(params), ROUND, 2)
+            .expect("read")
+    );
+    assert!(
+        store
+            .is_intact(Payload::Encrypted(params), ROUND, 1)
+            .expect("read")
+    );
+    write(&path, &intact);
+    assert_eq!(sum(&[(1, 16), (2, 16)]).expect("summed"), before);
     write(&path, &intact[..100]);
     let error = sum(&[(1, 16), (2, 16)]).expect_err("cut off");
     assert!(error.to_string().contains("2.ciphertext"), "{error}");
@@ -425,9 +491,10 @@ fn a_sum_names_what_is_missing_or_damaged_and_leaves_the_old_one() {
 }
 
 #[test]
-fn old_contributions_go_and_their_sums_stay() {
+fn old_contributions_go_and_what_their_sum_is_verified_with_stays_longer() {
     let params = params(2_000);
     let (_directory, store, _) = filled(&params, 2);
+    project(&store, &params, &[1, 2]).expect("projected");
     sum_round(
         &store,
         Payload::Encrypted(params),
@@ -436,10 +503,60 @@ fn old_contributions_go_and_their_sums_stay() {
         || false,
     )
     .expect("summed");
-    store.discard_before(ROUND);
+    store.discard_before(ROUND, 0, |_, _| false);
     assert!(store.is_complete(ROUND, 1), "this round is not old");
-    store.discard_before(ROUND + 1);
-    assert!(!store.is_complete(ROUND, 1));
-    assert!(store.header(ROUND, 2).is_err());
-    assert!(store.sum_path(ROUND).exists());
+    let disputed = |round, participant| (round, participant) == (ROUND, 1);
+    store.discard_before(ROUND + 1, ROUND, disputed);
+    assert!(store.is_complete(ROUND, 1), "evidence is checked with it");
+    assert!(!store.is_complete(ROUND, 2));
+    assert!(store.header(ROUND, 1).is_err() && store.header(ROUND, 2).is_err());
+    assert!(store.leaves(ROUND, 1).is_ok() && store.leaves(ROUND, 2).is_ok());
+    assert!(store.sum_path(ROUND).exists() && store.projections_path(ROUND).exists());
+    store.discard_before(ROUND + 1, ROUND + 1, disputed);
+    assert!(!store.sum_path(ROUND).exists() && store.leaves(ROUND, 1).is_err());
+}
+
+fn project(store: &Contributions, params: &Params, participants: &[u32]) -> Result<Hash, SumError> {
+    let projections = Projections::new(params, &CONTEXT, [5; 32]);
+    project_round(store, &projections, ROUND, participants, || false)
+}
+
+#[test]
+fn the_projections_of_stored_contributions_are_those_of_whole_ciphertexts() {
+    let params = params(300 * 2048);
+    let (_directory, store, ciphertexts) = filled(&params, 3);
+    let hash = project(&store, &params, &[1, 2, 3]).expect("projected");
+    let projections = Projections::new(&params, &CONTEXT, [5; 32]);
+    let rows = (1..).zip(&ciphertexts).map(|(id, ciphertext)| {
+        let row = unsilo_fhe::project(&projections, ciphertext).expect("a ciphertext");
+        (id, row)
+    });
+    let table = ProjectionTable::new(rows.collect()).expect("a table");
+    let file = fs::read(store.projections_path(ROUND)).expect("there");
+    assert!(file == table.to_bytes());
+    assert_eq!(hash, table.hash());
+    // A table from before a restart is taken as it is; a damaged one is made again.
+    assert_eq!(project(&store, &params, &[1, 2, 3]).expect("there"), hash);
+    write(&store.projections_path(ROUND), &file[..100]);
+    assert_eq!(project(&store, &params, &[1, 2, 3]).expect("again"), hash);
+    let stopped = {
+        remove(&store.projections_path(ROUND));
+        project_round(&store, &projections, ROUND, &[1, 2, 3], || true)
+    };
+    assert!(matches!(stopped, Err(SumError::Stopped)));
+}
+
+#[test]
+fn projecting_names_a_contribution_that_is_missing_or_damaged() {
+    let params = params(2_000);
+    let (_directory, store, _) = filled(&params, 2);
+    let missing = project(&store, &params, &[1, 9]).expect_err("participant 9 sent nothing");
+    assert!(missing.to_string().contains("9.ciphertext"), "{missing}");
+    let path = store.ciphertext_path(ROUND, 2);
+    let mut damaged = fs::read(&path).expect("there");
+    damaged[..6].fill(0xff);
+    write(&path, &damaged);
+    let error = project(&store, &params, &[1, 2]).expect_err("damaged");
+    assert!(matches!(error, SumError::Unreadable { participant: 2, .. }));
+    assert!(!store.projections_path(ROUND).exists());
 }

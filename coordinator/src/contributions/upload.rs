@@ -9,11 +9,11 @@ use std::{
 
 use unsilo_fhe::{ContributionCommitment, RoundContext, commit::share_hash};
 
-use super::{Contributions, Header, create_directory};
+use super::{Contributions, Header, Leaves, create_directory};
 use crate::{
     durable::{self, Readers},
     error::CoordinatorError,
-    payload::{Check, Hashes, Invalid, Payload},
+    payload::{Check, Checked, Invalid, Payload},
 };
 
 /// Bytes read at once when a part that was stored earlier is checked.
@@ -57,6 +57,12 @@ pub(crate) enum UploadError {
         "the bytes that arrived are not those that the signed root commits to: send the contribution again"
     )]
     Root,
+    /// The linear hash that came with the bytes is another's; they are removed.
+    #[error(
+        "the linear hash in the header is not that of the ciphertext: the sender's software computed it wrongly, or \
+         wanted the sum to be blamed on somebody else; nothing is kept"
+    )]
+    LinearHash,
     /// The disk failed.
     #[error(transparent)]
     Store(#[from] CoordinatorError),
@@ -149,8 +155,8 @@ impl Upload {
         if self.complete {
             return Ok(());
         }
-        let hashes = match self.check(context) {
-            Ok(hashes) => hashes,
+        let leaves = match self.check(context) {
+            Ok(leaves) => leaves,
             Err(error) => {
                 if !matches!(error, UploadError::Store(_)) {
                     let _ = fs::remove_file(self.part());
@@ -158,10 +164,8 @@ impl Upload {
                 return Err(error);
             }
         };
-        let path = self.store.chunks_root_path(self.round, self.participant);
-        durable::write(&path, &hashes.chunks_root, Readers::Owner)?;
-        let path = self.store.linear_hash_path(self.round, self.participant);
-        durable::write(&path, &hashes.linear_hash.to_bytes(), Readers::Owner)?;
+        self.store
+            .keep_leaves(self.round, self.participant, &leaves)?;
         let part = self.part();
         let rename = || {
             self.file.sync_all()?;
@@ -173,28 +177,39 @@ impl Upload {
         Ok(())
     }
 
-    fn check(&mut self, context: &RoundContext) -> Result<Hashes, UploadError> {
+    fn check(&mut self, context: &RoundContext) -> Result<Leaves, UploadError> {
         let check = match self.check.take() {
             Some(check) => check,
             None => self.check_stored()?,
         };
-        let hashes = check.finish()?;
-        let share_hashes: Vec<_> = self
-            .header
-            .sealed_shares
-            .iter()
-            .map(|sealed| share_hash(sealed))
-            .collect();
+        let Checked {
+            chunks_root,
+            linear_hash,
+        } = check.finish()?;
+        if linear_hash.to_bytes() != self.header.linear_hash {
+            return Err(UploadError::LinearHash);
+        }
+        let leaves = Leaves {
+            chunks_root,
+            share_hashes: self
+                .header
+                .sealed_shares
+                .iter()
+                .map(|sealed| share_hash(sealed))
+                .collect(),
+            linear_hash_hash: linear_hash.digest(),
+            linear_hash: linear_hash.to_bytes(),
+        };
         let commitment = ContributionCommitment::new(
             self.payload.params(),
             context,
             self.participant,
-            hashes.chunks_root,
-            &share_hashes,
-            &hashes.linear_hash.digest(),
+            leaves.chunks_root,
+            &leaves.share_hashes,
+            &leaves.linear_hash_hash,
         );
         if commitment.root == self.header.root {
-            Ok(hashes)
+            Ok(leaves)
         } else {
             Err(UploadError::Root)
         }
@@ -203,19 +218,11 @@ impl Upload {
     /// Reads back what arrived over several connections.
     fn check_stored(&mut self) -> Result<Check, CoordinatorError> {
         let path = self.part();
-        self.file
-            .seek(SeekFrom::Start(0))
-            .map_err(CoordinatorError::io("read", &path))?;
-        let mut check = self.payload.check();
-        let mut buffer = vec![0; READ_BYTES];
-        loop {
-            match self.file.read(&mut buffer) {
-                Ok(0) => return Ok(check),
-                Ok(read) => check.update(&buffer[..read]),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(CoordinatorError::io("read", &path)(error)),
-            }
-        }
+        let io = CoordinatorError::io("read", &path);
+        let rewound = self.file.seek(SeekFrom::Start(0));
+        rewound
+            .and_then(|_| check_file(self.payload, &mut self.file))
+            .map_err(io)
     }
 
     fn expected(&self) -> u64 {
@@ -224,5 +231,19 @@ impl Upload {
 
     fn part(&self) -> PathBuf {
         self.store.part_path(self.round, self.participant)
+    }
+}
+
+/// Takes all that is left of a file into a check.
+pub(super) fn check_file(payload: Payload, file: &mut File) -> io::Result<Check> {
+    let mut check = payload.check();
+    let mut buffer = vec![0; READ_BYTES];
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => return Ok(check),
+            Ok(read) => check.update(&buffer[..read]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
     }
 }

@@ -1,20 +1,23 @@
 //! Work that takes long and needs nothing but files: it runs beside the owner and reports back.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    fs::File,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use unsilo_fhe::{Permutation, RoundContext};
-use unsilo_ledger::{Hash, ParticipantId};
+use unsilo_ledger::{Hash, ParticipantId, State};
 use unsilo_proto::key_sum_hash;
 
 use crate::{
-    contributions::{Contributions, sum_round},
+    contributions::{Contributions, project_round, sum_round},
     durable::{self, Readers},
     error::CoordinatorError,
     models::Models,
-    payload::{Opened, Opening, Payload},
+    payload::{OpenError, Opened, Opening, Payload},
     round::{Answer, DecodeFailure, Decoded, Event},
 };
 
@@ -40,7 +43,53 @@ pub(super) struct DecodeJob {
     pub(super) unit_log2: i8,
 }
 
+/// A closed round whose ciphertexts are to be projected.
+pub(super) struct ProjectJob {
+    round: u64,
+    from: Hash,
+    challenge: Hash,
+    /// Ascending.
+    participants: Vec<u32>,
+}
+
+impl ProjectJob {
+    /// The job of the round under way, once it is closed.
+    pub(super) fn of(ledger: &State) -> Option<Self> {
+        let round = ledger.round()?;
+        Some(Self {
+            round: round.opening.round,
+            from: round.opening.model,
+            challenge: round.closing.as_ref()?.challenge,
+            participants: round.contributions.keys().map(|id| id.0).collect(),
+        })
+    }
+}
+
 impl Jobs {
+    /// Projects the round's ciphertexts. The reason of a failure is logged.
+    pub(super) fn project(&self, job: &ProjectJob) -> Event {
+        let round = job.round;
+        let context = self.context(round, job.from);
+        let stopping = || self.stopping.load(Ordering::Relaxed);
+        let vectors = self.payload.projections(&context, job.challenge);
+        let table = vectors.map_or(Ok(Hash::default()), |vectors| {
+            project_round(
+                &self.contributions,
+                &vectors,
+                round,
+                &job.participants,
+                stopping,
+            )
+        });
+        match table {
+            Ok(table) => Event::Projected { round, table },
+            Err(error) => {
+                tracing::error!(round, %error, "the contributions cannot be projected; trying again");
+                Event::ProjectFailed { round }
+            }
+        }
+    }
+
     /// Sums the round's ciphertexts. The reason of a failure is logged.
     pub(super) fn sum(&self, round: u64, weights: &[(ParticipantId, u16)]) -> Event {
         let weights: Vec<_> = weights
@@ -66,33 +115,35 @@ impl Jobs {
     }
 
     fn try_decode(&self, job: &DecodeJob) -> Result<Decoded, DecodeFailure> {
-        let context = RoundContext {
-            federation: self.federation,
-            round: job.round,
-            model: job.from,
-        };
         let total_weight = job
             .weights
             .iter()
             .map(|(_, weight)| u64::from(*weight))
             .sum();
         let path = self.contributions.sum_path(job.round);
-        let sum = std::fs::read(&path)
+        let sum = File::open(&path)
             .map_err(CoordinatorError::io("read", path))
             .map_err(ours)?;
+        let linear_hashes = self.linear_hashes(job).map_err(ours)?;
         let mut weights = self.models.weights(&job.from).map_err(ours)?;
         let opening = Opening {
-            context: &context,
+            context: &self.context(job.round, job.from),
             permutation: &self.permutation,
             threshold: job.threshold,
             answers: &job.answers,
             total_weight,
             unit_log2: job.unit_log2,
+            linear_hashes: &linear_hashes,
         };
-        let Opened { key_sum, liars } = self
-            .payload
-            .open(&opening, &sum, &mut weights)
-            .map_err(DecodeFailure::Answers)?;
+        let opened = self.payload.open(&opening, sum, &mut weights);
+        let Opened { key_sum, liars } = opened.map_err(|error| match error {
+            OpenError::Answers(reason) => DecodeFailure::Answers(reason),
+            OpenError::Sum(_) => DecodeFailure::Store(error.to_string()),
+            OpenError::NotTheSum => {
+                self.name_damaged(job);
+                DecodeFailure::Store(error.to_string())
+            }
+        })?;
         durable::write(
             &self.contributions.key_sum_path(job.round),
             &key_sum,
@@ -106,6 +157,46 @@ impl Jobs {
             total_weight,
             liars,
         })
+    }
+
+    /// Weight and linear hash, as it was checked, of everything that is summed.
+    fn linear_hashes(&self, job: &DecodeJob) -> Result<Vec<(u16, Vec<u8>)>, CoordinatorError> {
+        let summed = job.weights.iter().filter(|(_, weight)| *weight > 0);
+        summed
+            .map(|(participant, weight)| {
+                let leaves = self.contributions.leaves(job.round, participant.0)?;
+                Ok((*weight, leaves.linear_hash))
+            })
+            .collect()
+    }
+
+    /// Logs which stored contributions are not what they were when they came in.
+    fn name_damaged(&self, job: &DecodeJob) {
+        for (participant, _) in job.weights.iter().filter(|(_, weight)| *weight > 0) {
+            match self
+                .contributions
+                .is_intact(self.payload, job.round, participant.0)
+            {
+                Ok(true) => {}
+                Ok(false) => tracing::error!(
+                    round = job.round,
+                    participant = participant.0,
+                    "the stored contribution has changed since it was checked: look at the disk; restore the file, or \
+                     the owners void the round with `unsilo void`"
+                ),
+                Err(error) => {
+                    tracing::error!(round = job.round, participant = participant.0, %error, "unreadable");
+                }
+            }
+        }
+    }
+
+    fn context(&self, round: u64, model: Hash) -> RoundContext {
+        RoundContext {
+            federation: self.federation,
+            round,
+            model,
+        }
     }
 }
 

@@ -32,6 +32,8 @@ pub(crate) struct Snapshot {
     pub(crate) phase: &'static str,
     /// Companies that wait for approval: name, admission entry, approvals so far.
     pub(crate) applicants: Vec<(String, Entry, usize)>,
+    /// Voids that owners are signing: canonical entry, signatures so far.
+    pub(crate) owners_voids: Vec<(Vec<u8>, usize)>,
 }
 
 /// A company that wants to join, with everything it sent.
@@ -49,9 +51,11 @@ pub(crate) enum Command {
     /// An event of the round whose sender waits only for "taken" or "refused".
     Event(Event, Reply<()>),
     /// A stored contribution; answered with its receipt.
-    Commit(SignedEntry, Reply<SignedReceipt>),
+    Commit(Box<SignedEntry>, Reply<SignedReceipt>),
     /// A company joins; answered with its certificate, DER.
     Join(JoinApplication, Reply<Vec<u8>>),
+    /// A participant's cosignature of the checkpoint of so many entries.
+    Cosign(u64, String, Reply<()>),
     /// A page of the log.
     Entries(u64, Reply<EntriesReply>),
     /// The receipt of a contribution with this root, if it is on the ledger.
@@ -80,7 +84,8 @@ impl Owner {
 
     /// Puts a stored contribution on the ledger.
     pub(crate) async fn commit(&self, entry: SignedEntry) -> Result<SignedReceipt, Rejected> {
-        self.ask(|reply| Command::Commit(entry, reply)).await
+        self.ask(|reply| Command::Commit(Box::new(entry), reply))
+            .await
     }
 
     /// The receipt of a contribution, if it is on the ledger.
@@ -97,6 +102,11 @@ impl Owner {
     /// Handles a join.
     pub(crate) async fn join(&self, application: JoinApplication) -> Result<Vec<u8>, Rejected> {
         self.ask(|reply| Command::Join(application, reply)).await
+    }
+
+    /// Keeps a participant's cosignature.
+    pub(crate) async fn cosign(&self, size: u64, line: String) -> Result<(), Rejected> {
+        self.ask(|reply| Command::Cosign(size, line, reply)).await
     }
 
     /// Reads a page of the log from entry `from` on.

@@ -1,14 +1,14 @@
 //! The owner's thread: takes commands, runs the machine, carries out its effects.
 
 mod admission;
+mod effects;
 mod log;
 
 use std::{
     collections::BTreeMap,
-    panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     thread,
@@ -17,14 +17,11 @@ use std::{
 
 use tokio::sync::{mpsc, oneshot, watch};
 use unsilo_ledger::{
-    Draft, FederationId, Hash, ParticipantId, SignedEntry, SigningIdentity, store::LedgerStore,
+    Draft, FederationId, Hash, ParticipantId, SigningIdentity, store::LedgerStore,
 };
 use unsilo_proto::{Code, Rejected, v1::Step};
 
-use super::{
-    Command, Owner, QUEUE, Snapshot,
-    jobs::{DecodeJob, Jobs},
-};
+use super::{Command, Owner, QUEUE, Snapshot, jobs::Jobs};
 use crate::{
     admission::{Invitations, Members, authority},
     contributions::Contributions,
@@ -32,7 +29,8 @@ use crate::{
     error::CoordinatorError,
     models::Models,
     payload::Payload,
-    round::{Announcement, DecodeFailure, Effect, Event, Machine, Timing},
+    round::{Event, Machine, Timing},
+    scalars::Scalars,
 };
 
 /// How often deadlines are looked at.
@@ -48,6 +46,7 @@ pub(crate) struct OwnerParts {
     pub(crate) invitations: Invitations,
     pub(crate) authority: Arc<authority::Authority>,
     pub(crate) contributions: Contributions,
+    pub(crate) scalars: Scalars,
     pub(crate) models: Models,
     pub(crate) payload: Payload,
     /// The model that queries are answered with; replaced when a round is published.
@@ -67,6 +66,7 @@ struct Task {
     invitations: Invitations,
     authority: Arc<authority::Authority>,
     contributions: Contributions,
+    scalars: Scalars,
     models: Models,
     jobs: Jobs,
     /// Where the contributions of the newest rounds are in the log.
@@ -123,6 +123,7 @@ pub(crate) fn start(parts: OwnerParts) -> Result<(Owner, OwnerThread), Coordinat
         invitations: parts.invitations,
         authority: parts.authority,
         contributions: parts.contributions,
+        scalars: parts.scalars,
         models: parts.models,
         receipts: BTreeMap::new(),
         approvals: parts.approvals,
@@ -135,6 +136,7 @@ pub(crate) fn start(parts: OwnerParts) -> Result<(Owner, OwnerThread), Coordinat
             entries: 0,
             phase: "founding",
             applicants: Vec::new(),
+            owners_voids: Vec::new(),
         })),
         steps: watch::Sender::new(Step::default()),
         served: parts.served,
@@ -187,13 +189,19 @@ impl Task {
                 return Err(CoordinatorError::Ledger(rejected.to_string()));
             }
         }
+        if self.is_cosigned() {
+            self.step_unasked(Event::Cosigned);
+        }
         self.recover_approvals()
     }
 
     fn run(mut self, mut queue: mpsc::Receiver<Command>) {
         while let Some(command) = queue.blocking_recv() {
             match command {
-                Command::Event(event @ Event::Approved { .. }, reply) => {
+                Command::Event(
+                    event @ (Event::Approved { .. } | Event::OwnersVoidSigned { .. }),
+                    reply,
+                ) => {
                     let result = self.approve(event);
                     answer(reply, result);
                 }
@@ -202,11 +210,15 @@ impl Task {
                     answer(reply, result);
                 }
                 Command::Commit(entry, reply) => {
-                    let result = self.commit(entry);
+                    let result = self.commit(*entry);
                     answer(reply, result);
                 }
                 Command::Join(application, reply) => {
                     let result = self.join(application);
+                    answer(reply, result);
+                }
+                Command::Cosign(size, line, reply) => {
+                    let result = self.cosign(size, &line);
                     answer(reply, result);
                 }
                 Command::Entries(from, reply) => {
@@ -257,75 +269,6 @@ impl Task {
         result
     }
 
-    fn carry_out(&mut self, effects: Vec<Effect>) -> Result<(), Rejected> {
-        let mut queue = std::collections::VecDeque::from(effects);
-        while let Some(effect) = queue.pop_front() {
-            match effect {
-                Effect::SignAndAppend {
-                    entry,
-                    mut signatures,
-                } => {
-                    signatures.push(entry.sign(&self.federation, &self.identity));
-                    self.append(SignedEntry::new(entry, signatures))?;
-                    queue.extend(self.advance()?);
-                }
-                Effect::Append(entry) => {
-                    self.append(entry)?;
-                    queue.extend(self.advance()?);
-                }
-                Effect::Announce(kind) => self.announce(kind),
-                Effect::Sum { round, weights } => {
-                    let jobs = self.jobs.clone();
-                    self.spawn(Event::SumFailed { round }, move || {
-                        jobs.sum(round, &weights)
-                    });
-                }
-                Effect::Decode {
-                    round,
-                    threshold,
-                    answers,
-                    weights,
-                    from,
-                    unit_log2,
-                } => {
-                    let jobs = self.jobs.clone();
-                    let job = DecodeJob {
-                        round,
-                        threshold,
-                        answers,
-                        weights,
-                        from,
-                        unit_log2,
-                    };
-                    let failed = Event::Decoded {
-                        round,
-                        result: Err(DecodeFailure::Store("the job did not end".into())),
-                    };
-                    self.spawn(failed, move || jobs.decode(&job));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn advance(&mut self) -> Result<Vec<Effect>, Rejected> {
-        self.machine
-            .handle(Event::Advanced, now_ms(), self.ledger.state())
-    }
-
-    fn announce(&self, kind: Announcement) {
-        let now_ms = now_ms();
-        let ledger_entries = self.ledger.len();
-        self.steps.send_modify(|step| {
-            *step = Step {
-                id: now_ms.max(step.id + 1),
-                ledger_entries,
-                now_ms,
-                kind: Some(kind),
-            };
-        });
-    }
-
     fn publish_snapshot(&self) {
         self.snapshot.send_replace(Arc::new(Snapshot {
             state: self.ledger.state().clone(),
@@ -335,6 +278,11 @@ impl Task {
                 .machine
                 .applicants()
                 .map(|(name, entry, approvals)| (name.to_owned(), entry.clone(), approvals))
+                .collect(),
+            owners_voids: self
+                .machine
+                .owners_voids()
+                .map(|(entry, signatures)| (entry.to_bytes(), signatures))
                 .collect(),
         }));
     }
@@ -352,33 +300,6 @@ impl Task {
                 self.served.send_replace(Some(Arc::new(served)));
             }
             Err(error) => tracing::error!(%error, "the current model cannot be served"),
-        }
-    }
-
-    /// Runs a job on its own thread. It reports `failed` if it panics or cannot be started: a job that ends
-    /// without a word would hold up its round until the next restart.
-    fn spawn(&mut self, failed: Event, job: impl FnOnce() -> Event + Send + 'static) {
-        let commands = self.commands.clone();
-        let failed = Arc::new(Mutex::new(Some(failed)));
-        let instead = {
-            let failed = failed.clone();
-            move || failed.lock().unwrap_or_else(PoisonError::into_inner).take()
-        };
-        let spawned = thread::Builder::new().name("job".into()).spawn(move || {
-            let event = catch_unwind(AssertUnwindSafe(job)).ok().or_else(instead);
-            if let (Some(event), Some(commands)) = (event, commands.upgrade()) {
-                // The owner is gone only when the process stops.
-                let _ = commands.blocking_send(Command::Finished(event));
-            }
-        });
-        self.running.retain(|job| !job.is_finished());
-        match spawned {
-            Ok(job) => self.running.push(job),
-            Err(error) => {
-                tracing::error!(%error, "no thread for a background job");
-                let mut failed = failed.lock().unwrap_or_else(PoisonError::into_inner);
-                self.unstarted.extend(failed.take());
-            }
         }
     }
 }

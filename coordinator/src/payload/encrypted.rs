@@ -1,18 +1,25 @@
-//! Ciphertexts: checked chunk by chunk, summed exactly, opened with the members' answers.
+//! Ciphertexts: checked chunk by chunk, summed digit by digit, opened with the members' answers.
+
+use std::io::Read;
 
 use unsilo_fhe::{
-    Accumulator, CHUNK_BYTES, ChunkHasher, KeySum, LinearHasher, Opening as Answered, Params,
-    apply_mean,
-    commit::ChunkHashError,
+    CHUNK_BYTES, ChunkHasher, DigitAccumulator, DigitSumReader, KeySum, LinearHash, LinearHasher,
+    Opening as Answered, Params, apply_mean, combine_hashes,
     decrypt::is_plausible,
-    decrypt_permuted, open_key_sum,
+    decrypt_permuted,
+    digit_sum::ReadSum,
+    linear_hash::LinearHashError,
+    open_key_sum,
     pack::{CiphertextError, check_chunks},
     ring::PolynomialError,
 };
 
-use super::{Hashes, Invalid, Opened, Opening};
+use super::{Checked, Invalid, OpenError, Opened, Opening};
 
-/// Hashes the chunks and checks their coefficients, in pieces of any size.
+/// Bytes of a stored sum that are read at a time: enough chunks that every thread gets some.
+const READ_BYTES: usize = 4 << 20;
+
+/// Hashes the chunks and their digits and checks their coefficients, in pieces of any size.
 pub(crate) struct Check {
     hasher: ChunkHasher,
     linear: LinearHasher,
@@ -38,8 +45,8 @@ impl Check {
     }
 
     pub(super) fn update(&mut self, mut bytes: &[u8]) {
-        self.hasher.update(bytes);
-        self.linear.update(bytes);
+        // Two passes over bytes that are still in the cache, side by side where there is a second core.
+        rayon::join(|| self.hasher.update(bytes), || self.linear.update(bytes));
         if !self.begun.is_empty() {
             let missing = CHUNK_BYTES - self.begun.len();
             let (now, later) = bytes.split_at(missing.min(bytes.len()));
@@ -64,33 +71,55 @@ impl Check {
         self.checked += chunks.len();
     }
 
-    pub(super) fn finish(self) -> Result<Hashes, Invalid> {
+    pub(super) fn finish(self) -> Result<Checked, Invalid> {
         if let Some(wrong) = self.wrong {
             return Err(wrong.into());
         }
-        let length = |wrong: ChunkHashError| CiphertextError::Length {
+        let length = |wrong: unsilo_fhe::commit::ChunkHashError| CiphertextError::Length {
             expected: self.chunks * CHUNK_BYTES,
             actual: usize::try_from(wrong.actual).unwrap_or(usize::MAX),
         };
-        Ok(Hashes {
-            chunks_root: self.hasher.finish().map_err(length)?,
+        let chunks_root = self.hasher.finish().map_err(length)?;
+        Ok(Checked {
+            chunks_root,
             linear_hash: self.linear.finish().map_err(length)?,
         })
     }
 }
 
 /// A sum over the chunks of `bytes` bytes.
-pub(super) fn adder(bytes: usize) -> Accumulator {
-    Accumulator::new(bytes / CHUNK_BYTES)
+pub(super) fn adder(bytes: usize) -> DigitAccumulator {
+    DigitAccumulator::new(bytes / CHUNK_BYTES)
+}
+
+/// Reads a stored digit sum: checked, hashed and reduced mod q on the way.
+pub(super) fn read_sum(
+    params: &Params,
+    mut file: impl Read,
+    total_weight: u64,
+) -> Result<ReadSum, String> {
+    let mut reader =
+        DigitSumReader::new(params, total_weight).map_err(|error| error.to_string())?;
+    let mut buffer = vec![0; READ_BYTES];
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => return reader.finish().map_err(|error| error.to_string()),
+            Ok(read) => reader
+                .update(&buffer[..read])
+                .map_err(|error| error.to_string())?,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error.to_string()),
+        }
+    }
 }
 
 /// Opens the key of the sum with the members' answers and adds the decrypted mean to `weights`.
 pub(super) fn open(
     params: &Params,
     opening: &Opening<'_>,
-    sum: &[u8],
+    sum: impl Read,
     weights: &mut [f32],
-) -> Result<Opened, String> {
+) -> Result<Opened, OpenError> {
     let Opening {
         context,
         permutation,
@@ -98,19 +127,43 @@ pub(super) fn open(
         answers,
         total_weight,
         unit_log2,
+        linear_hashes,
     } = *opening;
+    let sum = read_sum(params, sum, total_weight).map_err(OpenError::Sum)?;
+    check_sum(linear_hashes, &sum)?;
+    let theirs = |error: &dyn std::fmt::Display| OpenError::Answers(error.to_string());
     let answers: Vec<_> = answers
         .iter()
         .map(|answer| Ok((answer.seat, Answered::from_bytes(&answer.opening)?)))
         .collect::<Result<_, PolynomialError>>()
-        .map_err(|error| error.to_string())?;
+        .map_err(|error| theirs(&error))?;
+    let sum = &sum.ciphertext;
     let plausible = |key: &KeySum| is_plausible(params, context, sum, key, total_weight);
-    let opened = open_key_sum(threshold, &answers, plausible).map_err(|error| error.to_string())?;
+    let opened = open_key_sum(threshold, &answers, plausible).map_err(|error| theirs(&error))?;
     let mean = decrypt_permuted(permutation, context, sum, &opened.key_sum, total_weight)
-        .map_err(|error| error.to_string())?;
-    apply_mean(weights, &mean, unit_log2).map_err(|error| error.to_string())?;
+        .map_err(|error| theirs(&error))?;
+    apply_mean(weights, &mean, unit_log2).map_err(|error| theirs(&error))?;
     Ok(Opened {
         key_sum: opened.key_sum.to_bytes(),
         liars: opened.liars,
     })
+}
+
+/// Whether the sum is that of the contributions as they were when they came in. Every participant checks this too, and
+/// would blame the coordinator: a disk that changes bytes is found here first.
+fn check_sum(linear_hashes: &[(u16, Vec<u8>)], sum: &ReadSum) -> Result<(), OpenError> {
+    let hashes = linear_hashes
+        .iter()
+        .map(|(weight, bytes)| Ok((*weight, LinearHash::from_bytes(bytes)?)))
+        .collect::<Result<Vec<_>, LinearHashError>>()
+        .map_err(|error| OpenError::Sum(error.to_string()))?;
+    let weighted: Vec<_> = hashes
+        .iter()
+        .map(|(weight, hash)| (*weight, hash))
+        .collect();
+    if combine_hashes(&weighted) == sum.linear_hash {
+        Ok(())
+    } else {
+        Err(OpenError::NotTheSum)
+    }
 }

@@ -11,11 +11,11 @@ pub(crate) mod plain;
 #[cfg(test)]
 mod tests;
 
-use std::path::Path;
+use std::{io::Read, path::Path};
 
 use unsilo_fhe::{
-    LinearHash, Params, ParamsLiteral, Permutation, RoundContext, aggregate::AggregateError,
-    pack::CiphertextError,
+    LinearHash, Params, ParamsLiteral, Permutation, Projections, RoundContext,
+    aggregate::AggregateError, pack::CiphertextError,
 };
 
 use crate::{error::CoordinatorError, round::Answer};
@@ -47,11 +47,11 @@ pub(crate) enum Invalid {
     NotFinite(usize),
 }
 
-/// What the signed root of a contribution covers of its bytes.
-pub(crate) struct Hashes {
-    /// Root of the chunks.
+/// What the bytes of a contribution hash to.
+pub(crate) struct Checked {
+    /// The Merkle root of the chunks.
     pub(crate) chunks_root: [u8; 32],
-    /// That of nothing if the updates are plain.
+    /// The linear hash; of nothing if the payload has none.
     pub(crate) linear_hash: LinearHash,
 }
 
@@ -74,6 +74,22 @@ pub(crate) struct Opening<'a> {
     pub(crate) total_weight: u64,
     /// Exponent of the value of one quantisation step.
     pub(crate) unit_log2: i8,
+    /// Weight and linear hash of everything that was summed.
+    pub(crate) linear_hashes: &'a [(u16, Vec<u8>)],
+}
+
+/// Why a sum was not opened.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum OpenError {
+    /// The answers open nothing sensible: only another answer can help.
+    #[error("{0}")]
+    Answers(String),
+    /// The stored sum cannot be read.
+    #[error("the stored sum cannot be read: {0}")]
+    Sum(String),
+    /// A stored contribution, or the sum, changed since it was checked.
+    #[error("the stored sum is not that of the contributions as they came in")]
+    NotTheSum,
 }
 
 impl Payload {
@@ -106,7 +122,7 @@ impl Payload {
         )))
     }
 
-    /// Bytes of a contribution, and of a sum, without key shares.
+    /// Bytes of a contribution without key shares.
     pub(crate) fn bytes(&self) -> u64 {
         match self {
             Self::Encrypted(params) => params.ciphertext_bytes() as u64,
@@ -121,6 +137,19 @@ impl Payload {
             Self::Encrypted(_) => seats,
             #[cfg(feature = "plaintext-bench")]
             Self::Plain(_) => 0,
+        }
+    }
+
+    /// The vectors that a closed round's ciphertexts are projected with; `None` where there is nothing to check.
+    pub(crate) fn projections(
+        &self,
+        context: &RoundContext,
+        challenge: [u8; 32],
+    ) -> Option<Projections> {
+        match self {
+            Self::Encrypted(params) => Some(Projections::new(params, context, challenge)),
+            #[cfg(feature = "plaintext-bench")]
+            Self::Plain(_) => None,
         }
     }
 
@@ -160,16 +189,16 @@ impl Payload {
         }
     }
 
-    /// Opens `sum` and adds the mean to `weights`.
+    /// Opens `sum`, a stored one, and adds the mean to `weights`.
     ///
     /// # Errors
-    /// The text says why the answers do not open it.
+    /// [`OpenError`]
     pub(crate) fn open(
         &self,
         opening: &Opening<'_>,
-        sum: &[u8],
+        sum: impl Read,
         weights: &mut [f32],
-    ) -> Result<Opened, String> {
+    ) -> Result<Opened, OpenError> {
         match self {
             Self::Encrypted(params) => encrypted::open(params, opening, sum, weights),
             #[cfg(feature = "plaintext-bench")]
@@ -196,21 +225,18 @@ impl Check {
     }
 
     /// After the last byte: the hashes of all of them, or what is wrong.
-    pub(crate) fn finish(self) -> Result<Hashes, Invalid> {
+    pub(crate) fn finish(self) -> Result<Checked, Invalid> {
         match self {
             Self::Encrypted(check) => check.finish(),
             #[cfg(feature = "plaintext-bench")]
-            Self::Plain(check) => Ok(Hashes {
-                chunks_root: check.finish()?,
-                linear_hash: LinearHash::zero(),
-            }),
+            Self::Plain(check) => check.finish(),
         }
     }
 }
 
 /// A running weighted sum.
 pub(crate) enum Adder {
-    Encrypted(unsilo_fhe::Accumulator),
+    Encrypted(unsilo_fhe::DigitAccumulator),
     #[cfg(feature = "plaintext-bench")]
     Plain(plain::Adder),
 }
@@ -228,10 +254,10 @@ impl Adder {
         }
     }
 
-    /// The sum, as many bytes as the range has.
+    /// The sum of the range in its form on the wire.
     pub(crate) fn finish(self) -> Vec<u8> {
         match self {
-            Self::Encrypted(accumulator) => accumulator.finish(),
+            Self::Encrypted(accumulator) => accumulator.finish().into_bytes(),
             #[cfg(feature = "plaintext-bench")]
             Self::Plain(adder) => adder.finish(),
         }

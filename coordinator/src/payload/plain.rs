@@ -3,12 +3,12 @@
 //! A contribution is the update, little endian, 4 bytes a parameter in model order; a sum is the weighted sum of
 //! them, added in the order of the participants, so that everybody gets the same floats.
 
-use std::path::Path;
+use std::{io::Read, path::Path};
 
 use sha2::{Digest, Sha256};
-use unsilo_fhe::Params;
+use unsilo_fhe::{LinearHash, Params};
 
-use super::{Invalid, MARKER, Opened, Opening};
+use super::{Checked, Invalid, MARKER, OpenError, Opened, Opening};
 use crate::{
     directory::Directory,
     durable::{self, Readers},
@@ -75,10 +75,13 @@ impl Check {
         self.checked += entries.len();
     }
 
-    pub(super) fn finish(self) -> Result<[u8; 32], Invalid> {
+    pub(super) fn finish(self) -> Result<Checked, Invalid> {
         match self.wrong {
             Some(entry) => Err(Invalid::NotFinite(entry)),
-            None => Ok(self.hasher.finalize().into()),
+            None => Ok(Checked {
+                chunks_root: self.hasher.finalize().into(),
+                linear_hash: LinearHash::zero(),
+            }),
         }
     }
 }
@@ -105,11 +108,14 @@ impl Adder {
 /// Adds the mean to `weights`: there is no key to open.
 pub(super) fn open(
     opening: &Opening<'_>,
-    sum: &[u8],
+    mut sum: impl Read,
     weights: &mut [f32],
-) -> Result<Opened, String> {
+) -> Result<Opened, OpenError> {
+    let mut bytes = Vec::new();
+    sum.read_to_end(&mut bytes)
+        .map_err(|error| OpenError::Sum(error.to_string()))?;
     let scale = 1.0 / opening.total_weight as f64;
-    for (weight, sum) in weights.iter_mut().zip(sum.as_chunks().0) {
+    for (weight, sum) in weights.iter_mut().zip(bytes.as_chunks().0) {
         *weight = (f64::from(*weight) + f64::from(f32::from_le_bytes(*sum)) * scale) as f32;
     }
     Ok(Opened {

@@ -11,6 +11,7 @@ use unsilo_proto::{
 use super::{
     effect::Effect,
     machine::{GRACE_MS, Handled, not_due, same_round},
+    seating::older_guards,
 };
 
 /// Cosignatures under the close of a round, by seat.
@@ -32,7 +33,7 @@ impl Closing {
     }
 
     pub(super) fn announce(&self) -> Vec<Effect> {
-        vec![Effect::Announce(step::Kind::Closing(v1::Closing {
+        vec![Effect::announce(step::Kind::Closing(v1::Closing {
             round: self.round,
         }))]
     }
@@ -58,6 +59,10 @@ impl Closing {
             .ok_or_else(|| {
                 Rejected::new(Code::NoSeat, "this seat of the committee is not yours")
             })?;
+        let last = ledger.guard_head(participant).unwrap_or_default();
+        if !cosignature.guard.continues(&last) {
+            return Err(older_guards());
+        }
         let nonce = cosignature.nonce;
         if commit_nonce(&federation, round, participant, &nonce) != seat.nonce_commitment {
             return Err(Rejected::new(

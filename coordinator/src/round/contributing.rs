@@ -17,19 +17,22 @@ pub(super) fn announce(ledger: &State) -> Vec<Effect> {
     let Some(round) = ledger.round().map(|round| round.opening.round) else {
         return Vec::new();
     };
-    vec![Effect::Announce(step::Kind::Contributing(
+    vec![Effect::announce(step::Kind::Contributing(
         v1::Contributing { round },
     ))]
 }
 
-/// A contribution that is stored goes on the ledger; the ledger's rules refuse a second one.
+/// A contribution that is stored goes on the ledger, and so do a rater's directions; the ledger's rules refuse a
+/// second one.
 ///
 /// `taking` is false once the set is being closed: it must not change under the members' cosignatures.
 pub(super) fn stored(entry: SignedEntry, taking: bool, now_ms: u64, ledger: &State) -> Handled {
-    let Entry::ContributionCommitted { round, .. } = entry.entry else {
+    let (Entry::ContributionCommitted { round, .. } | Entry::DirectionsCommitted { round, .. }) =
+        entry.entry
+    else {
         return Err(Rejected::new(
             Code::Malformed,
-            "the signed entry is not a contribution's",
+            "the signed entry is neither a contribution's nor one of directions",
         ));
     };
     let open = ledger.round().ok_or_else(|| not_due("contributions"))?;
@@ -38,7 +41,7 @@ pub(super) fn stored(entry: SignedEntry, taking: bool, now_ms: u64, ledger: &Sta
         return Err(Rejected::new(
             Code::DeadlinePassed,
             format!(
-                "round {round} stopped taking contributions; yours is kept out, the next round takes a new one"
+                "round {round} stopped taking contributions and directions; yours is kept out, the next round takes a new one"
             ),
         ));
     }
@@ -66,13 +69,7 @@ pub(super) fn due(now_ms: u64, ledger: &State, due: &mut Due) -> Vec<Effect> {
 
 /// Asks the members to declare the open round void.
 pub(super) fn void(round: u64, reason: VoidReason, due: &mut Due) -> Vec<Effect> {
-    let words = match reason {
-        VoidReason::TooFewContributions => {
-            "fewer companies contributed than may be summed without exposing one of them"
-        }
-        _ => "too few members of the committee cosigned the set of contributions in time",
-    };
-    let voiding = Voiding::start(round, reason, words);
+    let voiding = Voiding::start(round, reason);
     let effects = voiding.announce();
     *due = Due::Voiding(voiding);
     effects

@@ -1,8 +1,21 @@
 //! What can happen to a round.
 
 use unsilo_ledger::{
-    Cosignature, EntrySignature, Hash, ParticipantId, PublicKey, Seat, SignedEntry,
+    Cosignature, EntrySignature, Hash, ParticipantId, PublicKey, Seat, SignedEntry, VoidReason,
 };
+
+use super::effect::Note;
+
+/// What the disk holds of a closed round that is not on the ledger.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Recalled {
+    /// Seats whose answers are stored, with the roots of their sheets.
+    pub(crate) answers: Vec<(u16, Hash)>,
+    /// The seats whose answers are judged, if that was decided.
+    pub(crate) judged: Option<Vec<(u16, Hash)>>,
+    /// That the round is to be void, if that was decided.
+    pub(crate) void: Option<VoidReason>,
+}
 
 /// A member's one answer of a round.
 #[derive(Clone)]
@@ -62,6 +75,45 @@ pub(crate) enum Event {
         round: u64,
         participant: ParticipantId,
         cosignature: Cosignature,
+    },
+    /// A rater's directions are stored, checked against this entry.
+    DirectionsStored(Box<SignedEntry>),
+    /// What was on disk of a round.
+    Recalled { round: u64, recalled: Recalled },
+    /// A decision is on disk.
+    Noted { round: u64, note: Note },
+    /// The table of the projections is on disk.
+    Projected { round: u64, table: Hash },
+    /// The projections could not be made or stored.
+    ProjectFailed { round: u64 },
+    /// At least the threshold of seated members cosigned the checkpoint of the whole log.
+    Cosigned,
+    /// A member's answers on projections and directions are stored, checked against its signature.
+    Answered {
+        round: u64,
+        participant: ParticipantId,
+        seat: u16,
+        sheet_root: Hash,
+    },
+    /// A member signs the judgement it computed.
+    JudgementSigned {
+        round: u64,
+        participant: ParticipantId,
+        entry: Vec<u8>,
+        signature: EntrySignature,
+    },
+    /// A rater commits to its row, or reveals it.
+    Rated(Box<SignedEntry>),
+    /// A member signs that one half of the rating step is over.
+    RatingStepSigned {
+        round: u64,
+        entry: Vec<u8>,
+        signature: EntrySignature,
+    },
+    /// An owner signs that a round is void.
+    OwnersVoidSigned {
+        entry: Vec<u8>,
+        signature: EntrySignature,
     },
     /// A member answers with its share of the key of the sum.
     Opened {

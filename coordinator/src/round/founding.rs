@@ -70,7 +70,7 @@ impl Founding {
     }
 
     pub(super) fn announce(&self) -> Vec<Effect> {
-        vec![Effect::Announce(step::Kind::Founding(v1::Founding {
+        vec![Effect::announce(step::Kind::Founding(v1::Founding {
             entry: self.entry.as_ref().map(Entry::to_bytes).unwrap_or_default(),
             missing: self.missing.clone(),
         }))]

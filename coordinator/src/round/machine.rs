@@ -1,23 +1,27 @@
-//! The machine: which step is due, and where each event goes.
+//! The machine: where each event goes. Which step is due is in `advance`.
 
-use std::collections::BTreeMap;
-
-use unsilo_ledger::{
-    Draft, Entry, EntrySignature, FederationId, Outcome, OwnerId, Phase, PublicKey, Seat, State,
-    VoidReason,
-};
-use unsilo_proto::{
-    Code, Rejected,
-    v1::{Published, Resting, step},
-};
+use unsilo_ledger::{Draft, Entry, EntrySignature, FederationId, PublicKey, Seat, State};
+use unsilo_proto::{Code, Rejected};
 
 use super::{
-    closing::Closing, contributing, effect::Effect, event::Event, founding::Founding,
-    opening::Opening, publishing::Publishing, seating::Seating, voiding::Voiding,
+    answering::Answering,
+    applicants::Applicants,
+    closing::Closing,
+    contributing,
+    effect::{Effect, Note},
+    event::Event,
+    founding::Founding,
+    judging::Judging,
+    opening::Opening,
+    owners_void::OwnersVoids,
+    publishing::Publishing,
+    rating::Rating,
+    seating::Seating,
+    voiding::Voiding,
 };
 use crate::payload::Payload;
 
-/// After enough members answered, how long the others are waited for: an answer more is redundancy that
+/// After enough members acted, how long the others are waited for at least: an answer more is redundancy that
 /// names liars, but nobody absent may cost the round more than this. Milliseconds.
 pub(crate) const GRACE_MS: u64 = 1_500;
 
@@ -37,6 +41,9 @@ pub(super) enum Due {
     Seating(Seating),
     Contributing,
     Closing(Closing),
+    Answering(Answering),
+    Judging(Judging),
+    Rating(Rating),
     Opening(Opening),
     Publishing(Publishing),
     Voiding(Voiding),
@@ -44,7 +51,10 @@ pub(super) enum Due {
 
 /// Ranks of the steps whose messages may be repeated late.
 const CLOSING: u8 = 2;
-const OPENING: u8 = 3;
+const ANSWERING: u8 = 3;
+const JUDGING: u8 = 4;
+const RATING: u8 = 5;
+const OPENING: u8 = 6;
 
 impl Due {
     /// How far into a round this step is.
@@ -53,8 +63,11 @@ impl Due {
             Due::Founding(_) | Due::Resting { .. } | Due::Finished | Due::Seating(_) => 0,
             Due::Contributing | Due::Voiding(_) => 1,
             Due::Closing(_) => CLOSING,
+            Due::Answering(_) => ANSWERING,
+            Due::Judging(_) => JUDGING,
+            Due::Rating(_) => RATING,
             Due::Opening(_) => OPENING,
-            Due::Publishing(_) => 4,
+            Due::Publishing(_) => OPENING + 1,
         }
     }
 }
@@ -63,12 +76,12 @@ impl Due {
 pub(crate) struct Machine {
     pub(super) timing: Timing,
     pub(super) due: Due,
-    draft: Draft,
-    federation: FederationId,
-    /// Admissions that owners are asked to sign, by the name of the applicant.
-    applicants: BTreeMap<String, (Entry, BTreeMap<OwnerId, EntrySignature>)>,
-    joined: Vec<(String, PublicKey)>,
-    payload: Payload,
+    pub(super) draft: Draft,
+    pub(super) federation: FederationId,
+    pub(super) applicants: Applicants,
+    pub(super) owners_voids: OwnersVoids,
+    pub(super) joined: Vec<(String, PublicKey)>,
+    pub(super) payload: Payload,
 }
 
 pub(super) type Handled = Result<Vec<Effect>, Rejected>;
@@ -81,7 +94,8 @@ impl Machine {
             due: Due::Founding(Founding::default()),
             federation: draft.federation_id(),
             draft,
-            applicants: BTreeMap::new(),
+            applicants: Applicants::default(),
+            owners_voids: OwnersVoids::default(),
             joined: Vec::new(),
             payload,
         }
@@ -96,6 +110,9 @@ impl Machine {
             Due::Seating(_) => "seating",
             Due::Contributing => "contributing",
             Due::Closing(_) => "closing",
+            Due::Answering(_) => "answering",
+            Due::Judging(_) => "judging",
+            Due::Rating(_) => "rating",
             Due::Opening(_) => "opening",
             Due::Publishing(_) => "publishing",
             Due::Voiding(_) => "voiding",
@@ -104,19 +121,20 @@ impl Machine {
 
     /// Companies that wait for the owners' approval: name, entry, approvals so far.
     pub(crate) fn applicants(&self) -> impl Iterator<Item = (&str, &Entry, usize)> {
-        self.applicants
-            .iter()
-            .map(|(name, (entry, signatures))| (name.as_str(), entry, signatures.len()))
+        self.applicants.waiting()
     }
 
-    /// Everything that owners have approved and the ledger does not hold yet: entries and signatures. Kept
-    /// over a restart by whoever feeds the machine, for people approve once.
+    /// Voids that owners are signing: entry, signatures so far.
+    pub(crate) fn owners_voids(&self) -> impl Iterator<Item = (&Entry, usize)> {
+        self.owners_voids.standing()
+    }
+
+    /// Everything that people have signed and the ledger does not hold yet: entries and signatures. Kept over a
+    /// restart by whoever feeds the machine, for people sign once.
     pub(crate) fn approvals(&self) -> impl Iterator<Item = (Vec<u8>, EntrySignature)> {
-        self.applicants.values().flat_map(|(entry, approvals)| {
-            approvals
-                .values()
-                .map(|signature| (entry.to_bytes(), signature.clone()))
-        })
+        self.applicants
+            .approvals()
+            .chain(self.owners_voids.signatures())
     }
 
     /// Takes one event at `now_ms` (milliseconds since 1970); `ledger` is the state after everything
@@ -125,6 +143,12 @@ impl Machine {
     /// # Errors
     /// [`Rejected`] goes back to the sender; nothing has changed then.
     pub(crate) fn handle(&mut self, event: Event, now_ms: u64, ledger: &State) -> Handled {
+        let mut effects = self.take(event, now_ms, ledger)?;
+        effects.extend(self.judge_if_ready(now_ms));
+        Ok(effects)
+    }
+
+    fn take(&mut self, event: Event, now_ms: u64, ledger: &State) -> Handled {
         match event {
             Event::Advanced => Ok(self.advance(now_ms, ledger)),
             Event::Tick => Ok(self.tick(now_ms, ledger)),
@@ -133,12 +157,19 @@ impl Machine {
                 Due::Founding(founding) => founding.signed(&self.federation, &entry, signature),
                 _ => Ok(Vec::new()), // A repetition: the genesis is on the ledger.
             },
-            Event::Approved { entry, signature } => self.approved(&entry, signature, ledger),
+            Event::Approved { entry, signature } => {
+                self.applicants
+                    .approved(&self.federation, &entry, signature, ledger)
+            }
+            Event::OwnersVoidSigned { entry, signature } => {
+                self.owners_voids
+                    .signed(&self.federation, &entry, signature, ledger)
+            }
             Event::SeatOffered { round, seat } => match &mut self.due {
                 Due::Seating(seating) => seating.offered(round, seat, now_ms, self.timing, ledger),
                 _ => seat_after_open(round, &seat, ledger),
             },
-            Event::Stored(entry) => {
+            Event::Stored(entry) | Event::DirectionsStored(entry) => {
                 let taking = matches!(self.due, Due::Contributing);
                 contributing::stored(*entry, taking, now_ms, ledger)
             }
@@ -152,6 +183,99 @@ impl Machine {
                 }
                 due => already(round, due.rank() > CLOSING, ledger, "cosignatures"),
             },
+            event => self.take_after_close(event, now_ms, ledger),
+        }
+    }
+
+    /// The events of a round that is closed.
+    fn take_after_close(&mut self, event: Event, now_ms: u64, ledger: &State) -> Handled {
+        match event {
+            Event::Recalled { round, recalled } => {
+                let void = recalled.void;
+                if let Due::Answering(answering) = &mut self.due {
+                    answering.recalled(recalled, now_ms, ledger);
+                }
+                Ok(void.map_or_else(Vec::new, |reason| self.void_closed(round, reason)))
+            }
+            Event::Noted { round, note } => Ok(match (note, &mut self.due) {
+                (Note::Judged(seats), Due::Answering(answering)) => {
+                    answering.fixed(seats);
+                    Vec::new()
+                }
+                (Note::Void(reason), _) => self.void_closed(round, reason),
+                (Note::Judged(_), _) => Vec::new(),
+            }),
+            Event::Cosigned => Ok(match &mut self.due {
+                Due::Answering(answering) => answering.cosigned(),
+                Due::Judging(judging) => judging.cosigned(),
+                Due::Opening(opening) => opening.cosigned(),
+                _ => Vec::new(),
+            }),
+            Event::Projected { round, table } => {
+                if let Due::Answering(answering) = &mut self.due {
+                    answering.projected(round, table);
+                }
+                Ok(Vec::new())
+            }
+            Event::ProjectFailed { round } => {
+                if let Due::Answering(answering) = &mut self.due {
+                    answering.project_failed(round, now_ms);
+                }
+                Ok(Vec::new())
+            }
+            Event::Answered {
+                round,
+                participant,
+                seat,
+                sheet_root,
+            } => match &mut self.due {
+                Due::Answering(answering) => {
+                    answering.answered(round, participant, (seat, sheet_root), now_ms, ledger)
+                }
+                due => already(round, due.rank() > ANSWERING, ledger, "answers"),
+            },
+            Event::JudgementSigned {
+                round,
+                participant,
+                entry,
+                signature,
+            } => match &mut self.due {
+                Due::Judging(judging) => judging.signed(
+                    &self.federation,
+                    (round, participant),
+                    &entry,
+                    signature,
+                    now_ms,
+                    ledger,
+                ),
+                due => already(round, due.rank() > JUDGING, ledger, "judgements"),
+            },
+            Event::Rated(entry) => match &mut self.due {
+                Due::Rating(rating) => rating.rated(*entry),
+                _ => Err(not_due("ratings")),
+            },
+            Event::RatingStepSigned {
+                round,
+                entry,
+                signature,
+            } => match &mut self.due {
+                Due::Rating(rating) => {
+                    rating.signed(&self.federation, round, &entry, signature, ledger)
+                }
+                due => already(
+                    round,
+                    due.rank() > RATING,
+                    ledger,
+                    "signatures under a step",
+                ),
+            },
+            event => self.take_after_weighing(event, now_ms, ledger),
+        }
+    }
+
+    /// The events of a round that is weighed, and of one that is to be void.
+    fn take_after_weighing(&mut self, event: Event, now_ms: u64, ledger: &State) -> Handled {
+        match event {
             Event::Opened {
                 round,
                 participant,
@@ -172,7 +296,17 @@ impl Machine {
                 }
                 Ok(Vec::new())
             }
-            Event::Decoded { round, result } => self.decoded(round, result, now_ms, ledger),
+            Event::Decoded { round, result } => {
+                let Due::Opening(opening) = &mut self.due else {
+                    return Ok(Vec::new());
+                };
+                let Some(publishing) = opening.decoded(round, result, now_ms, ledger) else {
+                    return Ok(Vec::new());
+                };
+                let effects = publishing.announce();
+                self.due = Due::Publishing(publishing);
+                Ok(effects)
+            }
             Event::PublishSigned {
                 round,
                 entry,
@@ -193,202 +327,45 @@ impl Machine {
                 }
                 _ => already(round, false, ledger, "signatures under a void"),
             },
+            // Every other event is taken before.
+            _ => Ok(Vec::new()),
         }
     }
 
-    /// Brings the step in line with the ledger.
-    fn advance(&mut self, now_ms: u64, ledger: &State) -> Vec<Effect> {
-        self.refresh_applicants(ledger);
-        match ledger.phase() {
-            Phase::Unfounded => {
-                let founding = Founding::propose(&self.draft, &self.joined);
-                let effects = founding.announce();
-                self.due = Due::Founding(founding);
-                effects
-            }
-            Phase::Idle => {
-                // An admission between rounds changes at most the draw.
-                match &mut self.due {
-                    Due::Seating(seating) if seating.round() == ledger.next_round() => {
-                        return seating.redraw(ledger);
-                    }
-                    Due::Resting { .. } | Due::Finished => return Vec::new(),
-                    _ => {}
-                }
-                let mut effects = Vec::new();
-                let published = published_rounds(ledger);
-                if let (Some(round), Some(model)) = (published.last(), ledger.model()) {
-                    effects.push(Effect::Announce(step::Kind::Published(Published {
-                        round: *round,
-                        model: model.to_vec(),
-                    })));
-                }
-                let plan = ledger.draft().map_or(0, |draft| draft.training.rounds);
-                if plan > 0 && published.len() as u64 >= plan {
-                    self.due = Due::Finished;
-                    effects.push(rest(true, "the federation has run all its rounds"));
-                } else if self.timing.pause_ms > 0 && !published.is_empty() {
-                    self.due = Due::Resting {
-                        until_ms: now_ms.saturating_add(self.timing.pause_ms),
-                    };
-                    effects.push(rest(false, "pause between rounds"));
-                } else {
-                    effects.extend(self.start_seating(now_ms, ledger));
-                }
-                effects
-            }
-            Phase::Open => match &self.due {
-                Due::Contributing => contributing::due(now_ms, ledger, &mut self.due),
-                Due::Closing(_) | Due::Voiding(_) => Vec::new(),
-                _ => {
-                    self.due = Due::Contributing;
-                    let mut effects = contributing::announce(ledger);
-                    effects.extend(contributing::due(now_ms, ledger, &mut self.due));
-                    effects
-                }
-            },
-            Phase::Rating(_) => Vec::new(),
-            Phase::Closed | Phase::Weighed => match &self.due {
-                Due::Opening(_) | Due::Publishing(_) | Due::Voiding(_) => Vec::new(),
-                _ => {
-                    let (opening, effects) = Opening::start(self.payload, ledger);
-                    self.due = Due::Opening(opening);
-                    effects
-                }
-            },
-        }
+    /// Goes on to the judging once the answers are fixed and the projections made, whichever came last.
+    fn judge_if_ready(&mut self, now_ms: u64) -> Option<Effect> {
+        let Due::Answering(answering) = &self.due else {
+            return None;
+        };
+        let judging = answering.judging(now_ms)?;
+        let announced = judging.announce();
+        self.due = Due::Judging(judging);
+        Some(announced)
     }
 
-    fn tick(&mut self, now_ms: u64, ledger: &State) -> Vec<Effect> {
-        let admission = self.admit_if_enough(ledger);
-        if !admission.is_empty() {
-            return admission;
-        }
-        match &mut self.due {
-            Due::Resting { until_ms } if now_ms >= *until_ms => self.start_seating(now_ms, ledger),
-            Due::Seating(seating) => seating.tick(now_ms, self.timing, ledger),
-            Due::Contributing => contributing::due(now_ms, ledger, &mut self.due),
-            Due::Closing(closing) => {
-                if !closing.is_overdue(now_ms, self.timing.answer_ms, ledger) {
-                    return closing.close_if_enough(now_ms, ledger);
-                }
-                let round = ledger.round().map_or(0, |round| round.opening.round);
-                contributing::void(round, VoidReason::TooFewMembers, &mut self.due)
-            }
-            Due::Opening(opening) => opening.tick(now_ms, ledger),
-            Due::Publishing(publishing) => publishing.publish_if_enough(now_ms, ledger),
-            Due::Founding(founding) => founding.found_if_complete(),
-            Due::Voiding(voiding) => voiding.void_if_enough(ledger),
-            Due::Finished | Due::Resting { .. } => Vec::new(),
-        }
-    }
-
-    fn start_seating(&mut self, now_ms: u64, ledger: &State) -> Vec<Effect> {
-        let Some((seating, effects)) = Seating::start(now_ms, self.timing, ledger) else {
+    /// The decision that a closed round is to be void is on disk: members are asked to say so.
+    fn void_closed(&mut self, round: u64, reason: unsilo_ledger::VoidReason) -> Vec<Effect> {
+        let after_close = matches!(
+            self.due,
+            Due::Answering(_) | Due::Judging(_) | Due::Rating(_) | Due::Opening(_)
+        );
+        if !after_close {
             return Vec::new();
-        };
-        self.due = Due::Seating(seating);
+        }
+        let voiding = Voiding::start(round, reason);
+        let effects = voiding.announce();
+        self.due = Due::Voiding(voiding);
         effects
-    }
-
-    fn decoded(
-        &mut self,
-        round: u64,
-        result: Result<super::event::Decoded, super::event::DecodeFailure>,
-        now_ms: u64,
-        ledger: &State,
-    ) -> Handled {
-        let Due::Opening(opening) = &mut self.due else {
-            return Ok(Vec::new());
-        };
-        let Some(publishing) = opening.decoded(round, result, now_ms, ledger) else {
-            return Ok(Vec::new());
-        };
-        let effects = publishing.announce();
-        self.due = Due::Publishing(publishing);
-        Ok(effects)
     }
 
     fn joined(&mut self, joined: Vec<(String, PublicKey)>, ledger: &State) -> Vec<Effect> {
         self.joined = joined;
-        self.refresh_applicants(ledger);
+        self.applicants.refresh(&self.joined, ledger);
         match &mut self.due {
-            Due::Founding(founding) if ledger.phase() == Phase::Unfounded => {
+            Due::Founding(founding) if ledger.phase() == unsilo_ledger::Phase::Unfounded => {
                 founding.update(&self.draft, &self.joined)
             }
             _ => Vec::new(),
-        }
-    }
-
-    /// Everybody who joined and is not on the ledger waits for approval, once there are owners to give it.
-    /// Approvals are for one identity: a company that joins with another one begins anew.
-    fn refresh_applicants(&mut self, ledger: &State) {
-        if ledger.phase() == Phase::Unfounded {
-            return;
-        }
-        let waiting = self.joined.iter().filter(|(name, key)| {
-            ledger.participant_by_key(key).is_none() && ledger.participant_by_name(name).is_none()
-        });
-        let mut applicants = BTreeMap::new();
-        for (name, key) in waiting {
-            let entry = Entry::ParticipantAdmitted {
-                name: name.clone(),
-                key: *key,
-                owner: None,
-            };
-            let approvals = match self.applicants.remove(name) {
-                Some((before, approvals)) if before == entry => approvals,
-                _ => BTreeMap::new(),
-            };
-            applicants.insert(name.clone(), (entry, approvals));
-        }
-        self.applicants = applicants;
-    }
-
-    fn approved(&mut self, entry: &[u8], signature: EntrySignature, ledger: &State) -> Handled {
-        let Some((admission, approvals)) = self
-            .applicants
-            .values_mut()
-            .find(|(admission, _)| admission.to_bytes() == entry)
-        else {
-            return Err(Rejected::new(
-                Code::NotFound,
-                "no such company waits for approval: it may be admitted already",
-            ));
-        };
-        verify_signature(&self.federation, admission, &signature)?;
-        let signer = ledger
-            .participant_by_key(&signature.signer)
-            .ok_or_else(|| {
-                Rejected::new(Code::NotAParticipant, "only participants admit others")
-            })?;
-        // Owners are counted, each once: another participant of the same owner adds nothing.
-        approvals.entry(signer.owner).or_insert(signature);
-        Ok(self.admit_if_enough(ledger))
-    }
-
-    /// Admits who has enough approvals. The applicant stays one until the ledger says otherwise, so a failed
-    /// append is repeated.
-    ///
-    /// Not while a round is open: an admission changes who is waited for and how many companies a close
-    /// needs, so a coordinator that restarts would take up again a set that members have cosigned.
-    fn admit_if_enough(&self, ledger: &State) -> Vec<Effect> {
-        if ledger.phase() == Phase::Open {
-            return Vec::new();
-        }
-        let approved = self
-            .applicants
-            .values()
-            .find(|(_, approvals)| approvals.len() >= ledger.majority());
-        match approved {
-            Some((entry, approvals)) => {
-                let signatures = approvals.values().cloned().collect();
-                vec![Effect::Append(unsilo_ledger::SignedEntry::new(
-                    entry.clone(),
-                    signatures,
-                ))]
-            }
-            None => Vec::new(),
         }
     }
 }
@@ -461,20 +438,4 @@ pub(super) fn same_round(got: u64, expected: u64) -> Result<(), Rejected> {
             ),
         ))
     }
-}
-
-/// Numbers of the rounds that gave a model, in order.
-fn published_rounds(ledger: &State) -> Vec<u64> {
-    ledger
-        .history()
-        .filter(|record| matches!(record.outcome, Outcome::Published { .. }))
-        .map(|record| record.round)
-        .collect()
-}
-
-fn rest(finished: bool, reason: &str) -> Effect {
-    Effect::Announce(step::Kind::Resting(Resting {
-        finished,
-        reason: reason.to_owned(),
-    }))
 }

@@ -5,22 +5,32 @@
 //! cosignatures, answers) is collected again after a restart, because every sender repeats the same bytes
 //! when it is told the step again. So a crash at any point goes on with the same round.
 //!
-//! One file a step: `founding` → `seating` → `contributing` → `closing` → `opening` → `publishing`, and
-//! `voiding` beside them.
+//! What was decided and must be the same after a restart without being on the ledger is written down first
+//! ([`Note`]): whose answers are judged, and that a closed round is to be void.
+//!
+//! One file a step: `founding` → `seating` → `contributing` → `closing` → `answering` → `judging` → `rating` →
+//! `opening` → `publishing`, and `voiding` beside them. Beside the rounds: `applicants`, `owners_void`.
 
+mod advance;
+mod answering;
+mod applicants;
 mod closing;
 mod contributing;
 mod effect;
 mod event;
 mod founding;
+mod grace;
+mod judging;
 mod machine;
 mod opening;
+mod owners_void;
 mod publishing;
+mod rating;
 mod seating;
 #[cfg(test)]
 mod tests;
 mod voiding;
 
-pub(crate) use effect::{Announcement, Effect};
-pub(crate) use event::{Answer, DecodeFailure, Decoded, Event};
+pub(crate) use effect::{Announcement, Effect, Note};
+pub(crate) use event::{Answer, DecodeFailure, Decoded, Event, Recalled};
 pub(crate) use machine::{Machine, Timing};

@@ -25,6 +25,8 @@ pub(super) struct Opening {
     round: u64,
     /// Whether the sum waits for members' answers.
     by_members: bool,
+    /// The checkpoint of this step is cosigned.
+    cosigned: bool,
     answers: BTreeMap<u16, Answer>,
     enough_since_ms: Option<u64>,
     sum: Option<Hash>,
@@ -41,6 +43,7 @@ impl Opening {
         let opening = Self {
             round,
             by_members: payload.is_opened_by_members(),
+            cosigned: false,
             answers: BTreeMap::new(),
             enough_since_ms: None,
             sum: None,
@@ -50,13 +53,33 @@ impl Opening {
         };
         let mut effects = Vec::new();
         if opening.by_members {
-            effects.push(Effect::Announce(step::Kind::Opening(v1::Opening { round })));
+            effects.push(opening.announce());
         }
         effects.push(Effect::Sum {
             round,
             weights: ledger.weights().unwrap_or_default().to_vec(),
         });
         (opening, effects)
+    }
+
+    pub(super) fn round(&self) -> u64 {
+        self.round
+    }
+
+    fn announce(&self) -> Effect {
+        Effect::Announce {
+            kind: step::Kind::Opening(v1::Opening { round: self.round }),
+            cosigned: self.cosigned,
+        }
+    }
+
+    /// Enough members cosigned the checkpoint: they may act.
+    pub(super) fn cosigned(&mut self) -> Vec<Effect> {
+        if self.cosigned || !self.by_members {
+            return Vec::new();
+        }
+        self.cosigned = true;
+        vec![self.announce()]
     }
 
     pub(super) fn answered(

@@ -39,7 +39,7 @@ impl Publishing {
     }
 
     pub(super) fn announce(&self) -> Vec<Effect> {
-        vec![Effect::Announce(step::Kind::Publishing(v1::Publishing {
+        vec![Effect::announce(step::Kind::Publishing(v1::Publishing {
             round: self.round,
             entry: self.entry.to_bytes(),
         }))]

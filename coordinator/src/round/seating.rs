@@ -89,10 +89,7 @@ impl Seating {
         }
         let last = ledger.guard_head(seat.participant).unwrap_or_default();
         if !seat.guard.continues(&last) {
-            return Err(Rejected::new(
-                Code::NoSeat,
-                "your guard records are older than those the ledger knows: was the node's directory restored from a backup?",
-            ));
+            return Err(older_guards());
         }
         let Some(model) = ledger.model() else {
             return Err(not_due("seats"));
@@ -208,7 +205,7 @@ impl Seating {
             .filter(|participant| asked_owners.contains(&participant.owner))
             .map(|participant| participant.id.0)
             .collect();
-        vec![Effect::Announce(step::Kind::Seating(v1::Seating {
+        vec![Effect::announce(step::Kind::Seating(v1::Seating {
             round: self.draw.round,
             model: ledger
                 .model()
@@ -217,4 +214,13 @@ impl Seating {
             asked,
         }))]
     }
+}
+
+/// The refusal of a member that remembers less than the ledger knows of it.
+pub(super) fn older_guards() -> Rejected {
+    Rejected::new(
+        Code::NoSeat,
+        "your guard records are older than those the ledger knows: was the node's directory restored from a backup? It \
+         sits this round out",
+    )
 }

@@ -25,7 +25,7 @@ pub(super) struct Voiding {
 }
 
 impl Voiding {
-    pub(super) fn start(round: u64, reason: VoidReason, words: &'static str) -> Self {
+    pub(super) fn start(round: u64, reason: VoidReason) -> Self {
         Self {
             round,
             entry: Entry::RoundVoided {
@@ -33,13 +33,13 @@ impl Voiding {
                 reason,
                 authority: VoidAuthority::Committee,
             },
-            reason: words,
+            reason: words(reason),
             signatures: BTreeMap::new(),
         }
     }
 
     pub(super) fn announce(&self) -> Vec<Effect> {
-        vec![Effect::Announce(step::Kind::Voiding(v1::Voiding {
+        vec![Effect::announce(step::Kind::Voiding(v1::Voiding {
             round: self.round,
             entry: self.entry.to_bytes(),
             reason: self.reason.to_owned(),
@@ -81,5 +81,23 @@ impl Voiding {
             self.entry.clone(),
             signatures,
         ))]
+    }
+}
+
+/// The reason in a sentence for people.
+fn words(reason: VoidReason) -> &'static str {
+    match reason {
+        VoidReason::TooFewContributions => {
+            "fewer companies contributed than may be summed without exposing one of them"
+        }
+        VoidReason::TooFewMembers => "too few members of the committee acted in time",
+        VoidReason::NoVerdict => "the members did not agree on a judgement of the contributions",
+        VoidReason::TooFewAccepted => {
+            "fewer contributions were accepted than may be summed without exposing one of them"
+        }
+        VoidReason::Brake => {
+            "the raters' consensus excludes too many contributions to change the model by the rest"
+        }
+        _ => "it cannot be completed",
     }
 }

@@ -1,33 +1,32 @@
 //! The duties of a round's members.
 
-use std::pin::Pin;
-
-use futures_util::Stream;
 use tonic::{Request, Response, Status, async_trait};
-use unsilo_fhe::{Opening, commit::share_hash};
+use unsilo_fhe::Opening;
 use unsilo_ledger::{Cosignature, Seat};
 use unsilo_proto::{
-    Code, Rejected, limits,
+    Code, Rejected,
     v1::{
-        Acknowledgement, CosignCloseRequest, OfferSeatRequest, OpenRequest, SealedShare,
-        SharesRequest, SignPublishRequest, SignVoidRequest, committee_server::Committee,
+        Acknowledgement, AnswerRequest, AnswersPart, AnswersRequest, AppealRequest, AppealsReply,
+        AppealsRequest, CosignCloseRequest, DirectionKeys, DirectionsRequest, MailboxReply,
+        MailboxRequest, OfferSeatRequest, OpenRequest, PostReceiptRequest, SealedShare,
+        SharesRequest, SignJudgementRequest, SignPublishRequest, SignRatingStepRequest,
+        SignViolationRequest, SignVoidRequest, committee_server::Committee,
     },
 };
 
-use super::{Services, blocking, borsh_field, hash_field, signature_field};
+use super::{
+    Parts, Services, answers::under_way, borsh_field, each, hash_field, seat_field, signature_field,
+};
 use crate::{
     contributions::Contributions,
     round::{Answer, Event},
 };
 
-/// Sealed shares that wait for a slow member.
-const SHARES_AHEAD: usize = 4;
-
-type Shares = Pin<Box<dyn Stream<Item = Result<SealedShare, Status>> + Send>>;
-
 #[async_trait]
 impl Committee for Services {
-    type SharesStream = Shares;
+    type SharesStream = Parts<SealedShare>;
+    type DirectionsStream = Parts<DirectionKeys>;
+    type AnswersStream = Parts<AnswersPart>;
 
     async fn offer_seat(
         &self,
@@ -62,39 +61,123 @@ impl Committee for Services {
         Ok(Response::new(Acknowledgement {}))
     }
 
-    async fn shares(&self, request: Request<SharesRequest>) -> Result<Response<Shares>, Status> {
+    async fn post_receipt(
+        &self,
+        request: Request<PostReceiptRequest>,
+    ) -> Result<Response<Acknowledgement>, Status> {
+        let holder = self.participant(&request)?;
+        self.post(&holder, request.get_ref())?;
+        Ok(Response::new(Acknowledgement {}))
+    }
+
+    async fn mailbox(
+        &self,
+        request: Request<MailboxRequest>,
+    ) -> Result<Response<MailboxReply>, Status> {
+        self.participant(&request)?;
+        Ok(Response::new(self.posted(request.get_ref())))
+    }
+
+    async fn shares(
+        &self,
+        request: Request<SharesRequest>,
+    ) -> Result<Response<Parts<SealedShare>>, Status> {
         let participant = self.participant(&request)?.id;
         let round = request.into_inner().round;
         let snapshot = self.owner.now();
-        let closed = snapshot
-            .state
-            .round()
-            .filter(|current| current.opening.round == round && current.closing.is_some())
-            .ok_or_else(|| {
-                Rejected::new(
-                    Code::WrongStep,
-                    format!(
-                        "the shares of round {round} are handed out between its close and its end"
-                    ),
-                )
-            })?;
+        let closed = under_way(&snapshot, round)?;
         let seat = closed.seat_of(participant).ok_or_else(|| {
             Rejected::new(Code::NoSeat, "you hold no seat in this round's committee")
         })?;
         let contributors: Vec<_> = closed.contributions.keys().map(|id| id.0).collect();
-        let (sender, receiver) = tokio::sync::mpsc::channel(SHARES_AHEAD);
         let store = self.contributions.clone();
-        tokio::spawn(async move {
-            for participant in contributors {
-                let store = store.clone();
-                let share = blocking(move || share_of(&store, round, participant, seat)).await;
-                if sender.send(share).await.is_err() {
-                    return; // The member hung up.
-                }
-            }
-        });
-        let stream = tokio_stream::wrappers::ReceiverStream::new(receiver);
-        Ok(Response::new(Box::pin(stream)))
+        Ok(Response::new(each(contributors, move |participant| {
+            share_of(&store, round, participant, seat)
+        })))
+    }
+
+    async fn directions(
+        &self,
+        request: Request<DirectionsRequest>,
+    ) -> Result<Response<Parts<DirectionKeys>>, Status> {
+        let member = self.participant(&request)?;
+        let round = request.into_inner().round;
+        Ok(Response::new(self.hand_out_directions(&member, round)?))
+    }
+
+    async fn answer(
+        &self,
+        request: Request<AnswerRequest>,
+    ) -> Result<Response<Acknowledgement>, Status> {
+        let member = self.participant(&request)?;
+        self.take_answer(&member, request.into_inner()).await?;
+        Ok(Response::new(Acknowledgement {}))
+    }
+
+    async fn answers(
+        &self,
+        request: Request<AnswersRequest>,
+    ) -> Result<Response<Parts<AnswersPart>>, Status> {
+        let member = self.participant(&request)?;
+        let round = request.into_inner().round;
+        Ok(Response::new(self.hand_out_answers(&member, round).await?))
+    }
+
+    async fn sign_judgement(
+        &self,
+        request: Request<SignJudgementRequest>,
+    ) -> Result<Response<Acknowledgement>, Status> {
+        let member = self.participant(&request)?;
+        self.take_judgement(&member, request.into_inner()).await?;
+        Ok(Response::new(Acknowledgement {}))
+    }
+
+    async fn sign_rating_step(
+        &self,
+        request: Request<SignRatingStepRequest>,
+    ) -> Result<Response<Acknowledgement>, Status> {
+        let participant = self.participant(&request)?;
+        let SignRatingStepRequest {
+            round,
+            entry,
+            signature,
+        } = request.into_inner();
+        let signature = signature_field(participant.key, &signature)?;
+        self.owner
+            .event(Event::RatingStepSigned {
+                round,
+                entry,
+                signature,
+            })
+            .await?;
+        Ok(Response::new(Acknowledgement {}))
+    }
+
+    async fn appeal(
+        &self,
+        request: Request<AppealRequest>,
+    ) -> Result<Response<Acknowledgement>, Status> {
+        let dealer = self.participant(&request)?;
+        self.take_appeal(&dealer, request.into_inner()).await?;
+        Ok(Response::new(Acknowledgement {}))
+    }
+
+    async fn appeals(
+        &self,
+        request: Request<AppealsRequest>,
+    ) -> Result<Response<AppealsReply>, Status> {
+        self.participant(&request)?;
+        let round = request.into_inner().round;
+        Ok(Response::new(self.hand_out_appeals(round).await?))
+    }
+
+    async fn sign_violation(
+        &self,
+        request: Request<SignViolationRequest>,
+    ) -> Result<Response<Acknowledgement>, Status> {
+        let member = self.participant(&request)?;
+        self.take_violation(&member, request.into_inner()).await?;
+        Ok(Response::new(Acknowledgement {}))
     }
 
     async fn open(
@@ -103,10 +186,7 @@ impl Committee for Services {
     ) -> Result<Response<Acknowledgement>, Status> {
         let participant = self.participant(&request)?;
         let request = request.into_inner();
-        let seat = u16::try_from(request.seat)
-            .ok()
-            .filter(|seat| (1..=limits::SEATS).contains(&usize::from(*seat)))
-            .ok_or_else(|| Rejected::new(Code::Malformed, "seat is out of range"))?;
+        let seat = seat_field(request.seat)?;
         let digest = hash_field("digest", &request.digest)?;
         let signature = signature_field(participant.key, &request.signature)?.signature;
         Opening::from_bytes(&request.opening)
@@ -191,21 +271,18 @@ fn share_of(
         .get(usize::from(seat).wrapping_sub(1))
         .cloned()
         .ok_or_else(|| missing(&"no share for the seat"))?;
-    let chunks_root = store
-        .chunks_root(round, participant)
-        .map_err(|error| missing(&error))?;
-    let linear_hash = store
-        .linear_hash(round, participant)
+    let leaves = store
+        .leaves(round, participant)
         .map_err(|error| missing(&error))?;
     Ok(SealedShare {
         participant,
         sealed,
-        chunks_root: chunks_root.to_vec(),
-        share_hashes: header
-            .sealed_shares
+        chunks_root: leaves.chunks_root.to_vec(),
+        share_hashes: leaves
+            .share_hashes
             .iter()
-            .map(|sealed| share_hash(sealed).to_vec())
+            .map(|hash| hash.to_vec())
             .collect(),
-        linear_hash: linear_hash.digest().to_vec(),
+        linear_hash_hash: leaves.linear_hash_hash.to_vec(),
     })
 }

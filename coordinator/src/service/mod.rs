@@ -2,18 +2,24 @@
 //! owner; bulk data goes straight to and from disk.
 
 mod admission;
+mod answers;
 mod committee;
+mod directions;
+mod disputes;
 mod ledger_log;
+mod mailbox;
 mod model;
 mod round;
 mod status;
 
 use std::{
     collections::BTreeMap,
+    pin::Pin,
     sync::{Arc, Mutex},
 };
 
 use borsh::BorshDeserialize;
+use futures_util::Stream;
 use tokio::sync::watch;
 use tonic::{
     Request, Status,
@@ -36,7 +42,16 @@ use crate::{
     models::Models,
     owner::Owner,
     payload::Payload,
+    scalars::Scalars,
 };
+
+pub(crate) use mailbox::Mailbox;
+
+/// Items of a stream that wait for a slow receiver.
+const AHEAD: usize = 4;
+
+/// A reply in parts.
+type Parts<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 /// How many step streams each identity holds open.
 pub(crate) type Connected = Arc<Mutex<BTreeMap<PublicKey, usize>>>;
@@ -46,6 +61,9 @@ pub(crate) struct Services {
     pub(crate) owner: Owner,
     pub(crate) members: Members,
     pub(crate) contributions: Contributions,
+    pub(crate) scalars: Scalars,
+    /// Receipts that their holders posted for the committee.
+    pub(crate) mailbox: mailbox::Mailbox,
     pub(crate) models: Models,
     pub(crate) payload: Payload,
     pub(crate) draft: Draft,
@@ -73,7 +91,7 @@ impl Services {
             )
             .add_service(
                 CommitteeServer::from_arc(shared())
-                    .max_decoding_message_size(limits::MESSAGE_BYTES),
+                    .max_decoding_message_size(limits::COMMITTEE_MESSAGE_BYTES),
             )
             .add_service(
                 ModelsServer::from_arc(shared()).max_decoding_message_size(limits::MESSAGE_BYTES),
@@ -122,6 +140,74 @@ impl Services {
                     ),
                 )
             })
+    }
+}
+
+/// Loads one item after the other and sends it, until the receiver hangs up.
+fn each<K, T>(
+    keys: Vec<K>,
+    load: impl Fn(K) -> Result<T, Rejected> + Clone + Send + 'static,
+) -> Parts<T>
+where
+    K: Send + 'static,
+    T: Send + 'static,
+{
+    let (sender, receiver) = tokio::sync::mpsc::channel(AHEAD);
+    tokio::spawn(async move {
+        for key in keys {
+            let load = load.clone();
+            let item = blocking(move || load(key)).await;
+            let failed = item.is_err();
+            if sender.send(item).await.is_err() || failed {
+                return;
+            }
+        }
+    });
+    Box::pin(tokio_stream::wrappers::ReceiverStream::new(receiver))
+}
+
+/// Something on our disk that cannot be read.
+fn unreadable(what: &str, error: &dyn std::fmt::Display) -> Rejected {
+    tracing::error!(%error, what, "cannot be read");
+    Rejected::new(
+        Code::Internal,
+        format!("the coordinator cannot read {what} and logged why; try again later"),
+    )
+}
+
+/// Something that cannot be stored.
+fn unstorable(what: &str, error: &crate::error::CoordinatorError) -> Rejected {
+    tracing::error!(%error, what, "cannot be stored");
+    if error.is_disk_full() {
+        Rejected::new(
+            Code::StorageFull,
+            format!("the coordinator's disk is full and {what} is not kept; send it again later"),
+        )
+    } else {
+        Rejected::new(
+            Code::Internal,
+            format!("the coordinator cannot store {what} and logged why; send it again later"),
+        )
+    }
+}
+
+/// The seat of a committee from its field.
+fn seat_field(seat: u32) -> Result<u16, Rejected> {
+    u16::try_from(seat)
+        .ok()
+        .filter(|seat| (1..=limits::SEATS).contains(&usize::from(*seat)))
+        .ok_or_else(|| Rejected::new(Code::Malformed, "seat is out of range"))
+}
+
+/// Refuses a field of more bytes than allowed.
+fn at_most(what: &str, bytes: &[u8], most: usize) -> Result<(), Rejected> {
+    if bytes.len() <= most {
+        Ok(())
+    } else {
+        Err(Rejected::new(
+            Code::TooLarge,
+            format!("{what} has {} bytes, at most {most} are taken", bytes.len()),
+        ))
     }
 }
 

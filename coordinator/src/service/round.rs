@@ -1,12 +1,11 @@
 //! The step stream, and receiving contributions.
 
 use std::{
-    pin::Pin,
     sync::{Arc, PoisonError},
     time::Duration,
 };
 
-use futures_util::{Stream, StreamExt};
+use futures_util::StreamExt;
 use tokio_stream::wrappers::WatchStream;
 use tonic::{Request, Response, Status, Streaming, async_trait};
 use unsilo_fhe::{Committee, RoundContext, RoundPublicKey, share::sealed_share_bytes};
@@ -14,15 +13,20 @@ use unsilo_ledger::{CurrentRound, Entry, Participant, Phase, SignedEntry};
 use unsilo_proto::{
     Code, Rejected, limits,
     v1::{
-        ContributePart, ContributionHeader, Receipt, Step, StepsRequest, UploadStateReply,
+        Acknowledgement, BlobPart, CiphertextRequest, CommitDirectionsRequest, ContributePart,
+        ContributionHeader, DirectionAnswersRequest, OwnersVoid, OwnersVoidsReply, RateRequest,
+        Receipt, SeatDirectionAnswer, SignOwnersVoidRequest, Step, StepsRequest, UploadStateReply,
         UploadStateRequest, contribute_part, rounds_server::Rounds,
     },
 };
 
-use super::{Services, admission::version_refused, blocking, hash_field};
+use super::{
+    Parts, Services, admission::version_refused, at_most, blocking, hash_field, signature_field,
+};
 use crate::{
     contributions::{Header, UploadError},
     payload::Payload,
+    round::Event,
     server::until_true,
 };
 
@@ -34,13 +38,13 @@ const UPLOAD_WAIT: Duration = Duration::from_secs(35);
 /// Step streams one identity may hold open: a node needs one, and leaves some behind when its network fails.
 const STREAMS_EACH: usize = 16;
 
-type Steps = Pin<Box<dyn Stream<Item = Result<Step, Status>> + Send>>;
-
 #[async_trait]
 impl Rounds for Services {
-    type StepsStream = Steps;
+    type StepsStream = Parts<Step>;
+    type DirectionAnswersStream = Parts<SeatDirectionAnswer>;
+    type CiphertextStream = Parts<BlobPart>;
 
-    async fn steps(&self, request: Request<StepsRequest>) -> Result<Response<Steps>, Status> {
+    async fn steps(&self, request: Request<StepsRequest>) -> Result<Response<Parts<Step>>, Status> {
         let caller = self.caller(&request)?;
         let version = request.into_inner().protocol_version;
         if version != limits::PROTOCOL_VERSION {
@@ -140,6 +144,71 @@ impl Rounds for Services {
         })??;
         Ok(Response::new(Receipt {
             receipt: receipt.to_bytes(),
+        }))
+    }
+
+    async fn commit_directions(
+        &self,
+        request: Request<CommitDirectionsRequest>,
+    ) -> Result<Response<Acknowledgement>, Status> {
+        let rater = self.participant(&request)?;
+        self.take_directions(&rater, request.into_inner()).await?;
+        Ok(Response::new(Acknowledgement {}))
+    }
+
+    async fn direction_answers(
+        &self,
+        request: Request<DirectionAnswersRequest>,
+    ) -> Result<Response<Parts<SeatDirectionAnswer>>, Status> {
+        let rater = self.participant(&request)?;
+        let round = request.into_inner().round;
+        let answers = self.hand_out_direction_answers(&rater, round).await?;
+        Ok(Response::new(answers))
+    }
+
+    async fn ciphertext(
+        &self,
+        request: Request<CiphertextRequest>,
+    ) -> Result<Response<Parts<BlobPart>>, Status> {
+        self.participant(&request)?;
+        let parts = self.hand_out_ciphertext(request.into_inner()).await?;
+        Ok(Response::new(parts))
+    }
+
+    async fn rate(
+        &self,
+        request: Request<RateRequest>,
+    ) -> Result<Response<Acknowledgement>, Status> {
+        let rater = self.participant(&request)?;
+        self.take_rating(&rater, request.into_inner()).await?;
+        Ok(Response::new(Acknowledgement {}))
+    }
+
+    async fn sign_owners_void(
+        &self,
+        request: Request<SignOwnersVoidRequest>,
+    ) -> Result<Response<OwnersVoidsReply>, Status> {
+        let owner = self.participant(&request)?;
+        let SignOwnersVoidRequest { entry, signature } = request.into_inner();
+        if !entry.is_empty() {
+            at_most("entry", &entry, limits::ENTRY_BYTES)?;
+            let signature = signature_field(owner.key, &signature)?;
+            self.owner
+                .event(Event::OwnersVoidSigned { entry, signature })
+                .await?;
+        }
+        let snapshot = self.owner.now();
+        let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        let voids = snapshot
+            .owners_voids
+            .iter()
+            .map(|(entry, signatures)| OwnersVoid {
+                entry: entry.clone(),
+                signatures: count(*signatures),
+                signatures_needed: count(snapshot.state.majority()),
+            });
+        Ok(Response::new(OwnersVoidsReply {
+            voids: voids.collect(),
         }))
     }
 }
@@ -258,6 +327,13 @@ impl Services {
             ));
         }
         check_share_sizes(current, &header.sealed_shares)?;
+        if header.linear_hash.len() != limits::LINEAR_HASH_BYTES {
+            return Err(malformed(format!(
+                "header.linear_hash has {} bytes, {} are expected",
+                header.linear_hash.len(),
+                limits::LINEAR_HASH_BYTES
+            )));
+        }
         let sent = self.payload.bytes()
             + header
                 .sealed_shares
@@ -282,6 +358,7 @@ impl Services {
                 root,
                 entry: header.entry,
                 sealed_shares: header.sealed_shares,
+                linear_hash: header.linear_hash,
             },
             offset: header.offset,
             signed,
@@ -397,6 +474,7 @@ fn refused(error: UploadError) -> Rejected {
         UploadError::Offset { .. } | UploadError::Truncated { .. } => Code::OutOfOrder,
         UploadError::TooLong { .. } => Code::TooLarge,
         UploadError::Invalid(_) | UploadError::Root => Code::ContributionInvalid,
+        UploadError::LinearHash => Code::LinearHashDiffers,
         UploadError::Store(store) => {
             tracing::error!(error = %store, "a contribution cannot be stored");
             return if store.is_disk_full() {

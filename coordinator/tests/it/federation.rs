@@ -11,25 +11,22 @@ use tonic::{
 };
 use unsilo_coordinator::{InitOptions, ServeOptions, Server, init};
 use unsilo_fhe::{
-    Committee, Dealing, Entropy, KeySum, Params, ParamsLiteral, RoundContext, RoundKeyPair,
-    RoundPublicKey, apply_mean, combine, contribute, decrypt, encode, open_share,
+    Committee, Dealing, Entropy, LinearHasher, Params, ParamsLiteral, RoundContext, RoundKeyPair,
+    RoundPublicKey, commitment, contribute, encode,
 };
 use unsilo_ledger::{
-    CloseStatement, Draft, Entry, FederationId, SeatOffer, SignedEntry, SignedReceipt,
-    SigningIdentity, State, commit_nonce,
+    Draft, Entry, FederationId, GuardHead, SeatOffer, SignedEntry, SignedReceipt, SigningIdentity,
+    State, commit_nonce,
 };
 use unsilo_proto::{
-    Code, Invite, JOIN_DOMAIN, OPENING_DOMAIN, Rejected, join_statement, limits, opening_hash,
-    opening_statement,
+    Code, Invite, JOIN_DOMAIN, Rejected, join_statement, limits,
     v1::{
-        ContributePart, ContributionHeader, CosignCloseRequest, EntriesRequest, JoinReply,
-        JoinRequest, ModelRequest, OfferSeatRequest, OpenRequest, Receipt, SharesRequest,
-        SignGenesisRequest, SignPublishRequest, Step, StepsRequest, SumRequest,
-        admission_client::AdmissionClient, blob_part, committee_client::CommitteeClient,
-        contribute_part, ledger_log_client::LedgerLogClient, models_client::ModelsClient,
+        ContributePart, ContributionHeader, EntriesReply, EntriesRequest, JoinReply, JoinRequest,
+        OfferSeatRequest, Receipt, SignGenesisRequest, Step, StepsRequest,
+        admission_client::AdmissionClient, committee_client::CommitteeClient, contribute_part,
+        ledger_log_client::LedgerLogClient, models_client::ModelsClient,
         rounds_client::RoundsClient, step::Kind,
     },
-    weights_digest,
 };
 
 pub(crate) const FOUNDERS: [&str; 4] = ["Aster", "Birch", "Cedar", "Daisy"];
@@ -209,7 +206,7 @@ impl Company {
         self.channel = Some(connected.expect("connects"));
     }
 
-    fn link(&self) -> Channel {
+    pub(crate) fn link(&self) -> Channel {
         self.channel.clone().expect("connected")
     }
 
@@ -234,12 +231,17 @@ impl Company {
 
     /// Waits for a step that `wanted` likes.
     pub(crate) async fn step(&self, wanted: impl Fn(&Kind) -> bool) -> Kind {
+        let step = self.whole_step(|step| step.kind.as_ref().is_some_and(&wanted));
+        step.await.kind.expect("wanted")
+    }
+
+    /// Waits for a step that `wanted` likes, with all that came with it.
+    pub(crate) async fn whole_step(&self, wanted: impl Fn(&Step) -> bool) -> Step {
         let waiting = async {
             let mut steps = self.steps().await.expect("a stream");
             while let Some(step) = steps.message().await.expect("a step") {
-                match step.kind {
-                    Some(kind) if wanted(&kind) => return kind,
-                    _ => {}
+                if wanted(&step) {
+                    return step;
                 }
             }
             panic!("the step stream ended")
@@ -249,15 +251,23 @@ impl Company {
             .expect("the step comes")
     }
 
+    pub(crate) fn models(&self) -> ModelsClient<Channel> {
+        ModelsClient::new(self.link()).max_decoding_message_size(limits::MESSAGE_BYTES)
+    }
+
+    pub(crate) fn log(&self) -> LedgerLogClient<Channel> {
+        LedgerLogClient::new(self.link()).max_decoding_message_size(limits::MESSAGE_BYTES)
+    }
+
+    /// The whole log, with its checkpoint.
+    pub(crate) async fn entries(&self) -> EntriesReply {
+        let reply = self.log().entries(EntriesRequest { from: 0 }).await;
+        reply.expect("answered").into_inner()
+    }
+
     /// The ledger, replayed.
     pub(crate) async fn state(&self) -> State {
-        let mut client =
-            LedgerLogClient::new(self.link()).max_decoding_message_size(limits::MESSAGE_BYTES);
-        let reply = client
-            .entries(EntriesRequest { from: 0 })
-            .await
-            .expect("answered")
-            .into_inner();
+        let reply = self.entries().await;
         let entries: Vec<_> = reply
             .entries
             .iter()
@@ -368,7 +378,7 @@ impl Federation {
                 model: state.model().expect("founded"),
                 round_key: keys.public().as_bytes().to_vec(),
                 nonce_commitment: commit_nonce(&self.id, seating.round, id, &nonce),
-                guard: unsilo_ledger::GuardHead::default(),
+                guard: GuardHead::default(),
             };
             let signature = offer.sign(&company.identity);
             let seat = offer.into_seat(id, signature);
@@ -388,7 +398,7 @@ impl Federation {
             .await;
     }
 
-    fn seats(&self, state: &State) -> Committee {
+    pub(crate) fn seats(&self, state: &State) -> Committee {
         let open = state.round().expect("open");
         let keys = open
             .opening
@@ -399,7 +409,7 @@ impl Federation {
         Committee::new(keys, usize::from(open.opening.threshold)).expect("valid")
     }
 
-    fn context(&self, state: &State) -> RoundContext {
+    pub(crate) fn context(&self, state: &State) -> RoundContext {
         let open = state.round().expect("open");
         RoundContext {
             federation: self.id.0,
@@ -427,10 +437,11 @@ impl Federation {
         let update = vec![0.01 * f32::from(seed); self.params.parameters()];
         let encoded = encode(&self.params, &self.id.0, -14, &update, [seed; 32]).expect("encodes");
         let made = contribute(&dealing, encoded, Entropy::from_bytes([seed; 32])).expect("made");
+        let linear_hash = made.linear_hash.to_bytes();
         self.package(
             company,
             &state,
-            made.ciphertext,
+            (made.ciphertext, linear_hash),
             made.sealed_shares,
             made.commitment.root,
         )
@@ -440,7 +451,7 @@ impl Federation {
         &self,
         company: &Company,
         state: &State,
-        ciphertext: Vec<u8>,
+        (ciphertext, linear_hash): (Vec<u8>, Vec<u8>),
         sealed_shares: Vec<Vec<u8>>,
         root: [u8; 32],
     ) -> Made {
@@ -463,10 +474,37 @@ impl Federation {
                 entry: signed.encode(),
                 sealed_shares,
                 offset: 0,
+                linear_hash,
             },
             ciphertext,
             root,
         }
+    }
+
+    /// A contribution whose ciphertext is none of the key that was shared, signed as it is.
+    pub(crate) async fn garbage(&self, company: usize) -> Made {
+        let made = self.contribution(company, 1).await;
+        let company = &self.companies[company];
+        let state = company.state().await;
+        let id = state
+            .participant_by_key(&company.identity.public())
+            .expect("admitted")
+            .id;
+        let mut ciphertext = made.ciphertext;
+        ciphertext.rotate_left(6);
+        let shares = made.header.sealed_shares;
+        let signed = commitment(
+            &self.params,
+            &self.context(&state),
+            id.0,
+            &ciphertext,
+            &shares,
+        );
+        let mut hasher = LinearHasher::new(&self.params);
+        hasher.update(&ciphertext);
+        let linear_hash = hasher.finish().expect("whole").to_bytes();
+        let root = signed.expect("whole").root;
+        self.package(company, &state, (ciphertext, linear_hash), shares, root)
     }
 
     /// Sends a header and parts of ciphertext.
@@ -494,177 +532,6 @@ impl Federation {
         Ok(SignedReceipt::from_bytes(&reply.receipt).expect("a receipt"))
     }
 
-    /// Everybody contributes and the committee does its duty until the model is published.
-    pub(crate) async fn complete_round(&mut self) {
-        for company in 0..self.companies.len() {
-            let made = self.contribution(company, company as u8 + 1).await;
-            self.send(company, made.header, &made.ciphertext)
-                .await
-                .expect("taken");
-        }
-        self.cosign().await;
-        self.open_sum().await;
-        self.publish().await;
-    }
-
-    pub(crate) async fn cosign(&self) {
-        self.companies[0]
-            .step(|kind| matches!(kind, Kind::Closing(_)))
-            .await;
-        let state = self.companies[0].state().await;
-        let open = state.round().expect("open");
-        for company in &self.companies {
-            let id = state
-                .participant_by_key(&company.identity.public())
-                .expect("admitted")
-                .id;
-            let Some(seat) = open.seat_of(id) else {
-                continue;
-            };
-            let statement = CloseStatement {
-                federation: self.id,
-                round: open.opening.round,
-                contributions: state.contributions_hash().expect("open"),
-                nonce: company.seat(open.opening.round).1,
-                guard: unsilo_ledger::GuardHead::default(),
-            };
-            let cosignature = statement.sign(seat, &company.identity);
-            let request = CosignCloseRequest {
-                round: open.opening.round,
-                cosignature: borsh::to_vec(&cosignature).expect("encodes"),
-            };
-            company
-                .committee()
-                .cosign_close(request)
-                .await
-                .expect("taken");
-        }
-    }
-
-    pub(crate) async fn open_sum(&self) {
-        self.companies[0]
-            .step(|kind| matches!(kind, Kind::Opening(_)))
-            .await;
-        let state = self.companies[0].state().await;
-        let closed = state.round().expect("closed");
-        let round = closed.opening.round;
-        let context = self.context(&state);
-        let committee = self.seats(&state);
-        let weights: Vec<_> = state
-            .weights()
-            .expect("weighed")
-            .iter()
-            .map(|(id, weight)| (id.0, *weight))
-            .collect();
-        for company in &self.companies {
-            let id = state
-                .participant_by_key(&company.identity.public())
-                .expect("admitted")
-                .id;
-            let seat = closed.seat_of(id).expect("all are seated");
-            let mut stream = company
-                .committee()
-                .shares(SharesRequest { round })
-                .await
-                .expect("shares")
-                .into_inner();
-            let mut shares = Vec::new();
-            while let Some(share) = stream.message().await.expect("a share") {
-                let dealing = Dealing {
-                    params: &self.params,
-                    context: &context,
-                    participant: share.participant,
-                    committee: &committee,
-                };
-                let keys = company.seat(round).0;
-                shares.push(open_share(keys, &dealing, seat, &share.sealed).expect("opens"));
-            }
-            let weighted: Vec<_> = weights
-                .iter()
-                .zip(&shares)
-                .map(|((participant, weight), share)| {
-                    assert_eq!(*participant, share.participant());
-                    (*weight, share)
-                })
-                .collect();
-            let opening = combine(&weighted).expect("combines").to_bytes();
-            let digest = weights_digest(round, &weights);
-            let statement =
-                opening_statement(&self.id.0, round, seat, &digest, &opening_hash(&opening));
-            let signature = company.identity.sign(OPENING_DOMAIN, &statement);
-            let request = OpenRequest {
-                round,
-                seat: u32::from(seat),
-                digest: digest.to_vec(),
-                opening,
-                signature: signature.to_vec(),
-            };
-            company.committee().open(request).await.expect("taken");
-        }
-    }
-
-    /// Recomputes the model as every company would, signs it, and checks what is served.
-    pub(crate) async fn publish(&self) {
-        let step = self.companies[0]
-            .step(|kind| matches!(kind, Kind::Publishing(_)))
-            .await;
-        let Kind::Publishing(publishing) = step else {
-            unreachable!("that was asked for");
-        };
-        let entry = Entry::from_bytes(&publishing.entry).expect("an entry");
-        let Entry::ModelPublished {
-            model,
-            total_weight,
-            ..
-        } = entry
-        else {
-            panic!("another entry is to be signed");
-        };
-        let state = self.companies[0].state().await;
-        let context = self.context(&state);
-        let (sum, key) = self.sum(publishing.round).await;
-        let key = KeySum::from_bytes(&key).expect("a key");
-        let mean = decrypt(&self.params, &context, &sum, &key, total_weight).expect("decrypts");
-        let mut weights = floats(&self.model(context.model).await);
-        apply_mean(&mut weights, &mean, -14).expect("applies");
-        let bytes: Vec<u8> = weights
-            .iter()
-            .flat_map(|weight| weight.to_le_bytes())
-            .collect();
-        assert_eq!(unsilo_ledger::model_hash(&self.draft.model, &bytes), model);
-        for company in &self.companies {
-            let signature = entry.sign(&self.id, &company.identity).signature;
-            let request = SignPublishRequest {
-                round: publishing.round,
-                entry: publishing.entry.clone(),
-                signature: signature.to_vec(),
-            };
-            company
-                .committee()
-                .sign_publish(request)
-                .await
-                .expect("taken");
-        }
-        assert_eq!(self.model(model).await, bytes);
-    }
-
-    async fn sum(&self, round: u64) -> (Vec<u8>, Vec<u8>) {
-        let mut client = ModelsClient::new(self.companies[1].link())
-            .max_decoding_message_size(limits::MESSAGE_BYTES);
-        let stream = client.sum(SumRequest { round }).await.expect("a sum");
-        blob(stream.into_inner()).await
-    }
-
-    async fn model(&self, hash: [u8; 32]) -> Vec<u8> {
-        let mut client = ModelsClient::new(self.companies[1].link())
-            .max_decoding_message_size(limits::MESSAGE_BYTES);
-        let request = ModelRequest {
-            model: hash.to_vec(),
-        };
-        let stream = client.model(request).await.expect("a model");
-        blob(stream.into_inner()).await.0
-    }
-
     /// Stops the server and starts it again; everybody connects anew.
     pub(crate) async fn restart(mut self) -> Self {
         self.server.stop().await.expect("stops");
@@ -677,32 +544,11 @@ impl Federation {
 }
 
 impl Company {
-    fn seat(&self, round: u64) -> (&RoundKeyPair, [u8; 32]) {
+    pub(crate) fn seat(&self, round: u64) -> (&RoundKeyPair, [u8; 32]) {
         let kept = self.seats.iter().find(|(of, _, _)| *of == round);
         let (_, keys, nonce) = kept.expect("a seat was offered");
         (keys, *nonce)
     }
-}
-
-async fn blob(mut stream: tonic::Streaming<unsilo_proto::v1::BlobPart>) -> (Vec<u8>, Vec<u8>) {
-    let (mut expected, mut key, mut data) = (0, Vec::new(), Vec::new());
-    while let Some(part) = stream.message().await.expect("a part") {
-        match part.part.expect("not empty") {
-            blob_part::Part::Header(header) => (expected, key) = (header.bytes, header.key_sum),
-            blob_part::Part::Data(bytes) => data.extend_from_slice(&bytes),
-        }
-    }
-    assert_eq!(data.len() as u64, expected);
-    (data, key.to_vec())
-}
-
-fn floats(bytes: &[u8]) -> Vec<f32> {
-    bytes
-        .as_chunks::<4>()
-        .0
-        .iter()
-        .map(|bytes| f32::from_le_bytes(*bytes))
-        .collect()
 }
 
 pub(crate) fn header_part(header: ContributionHeader) -> ContributePart {

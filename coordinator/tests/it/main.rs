@@ -1,7 +1,9 @@
 //! The coordinator over real TLS and gRPC on loopback: what `serve` does, seen from outside.
 
 mod admission;
+mod duties;
 mod endpoint;
 mod federation;
 mod lifecycle;
 mod rounds;
+mod scalars;

@@ -38,6 +38,8 @@ async fn two_rounds_run_over_the_wire_and_a_restart_in_each_step_loses_nothing()
     federation = federation.restart().await;
     federation.cosign().await;
     federation = federation.restart().await;
+    federation.judge().await;
+    federation = federation.restart().await;
     federation.open_sum().await;
     federation.companies[0]
         .step(|kind| matches!(kind, Kind::Publishing(_)))
@@ -85,6 +87,9 @@ async fn a_header_is_checked_before_a_byte_is_stored() {
     assert_eq!(code(send(header).await), Some(Code::Malformed));
     let mut header = good.clone();
     header.sealed_shares.pop();
+    assert_eq!(code(send(header).await), Some(Code::Malformed));
+    let mut header = good.clone();
+    header.linear_hash.pop();
     assert_eq!(code(send(header).await), Some(Code::Malformed));
     let mut header = good.clone();
     header.sealed_shares[0].push(0);
@@ -176,7 +181,7 @@ async fn parts_out_of_order_too_many_or_too_few_are_refused_and_the_rest_goes_on
     let mut swapped = made.ciphertext.clone();
     swapped.rotate_left(CHUNK_BYTES);
     let refused = federation.send(0, made.header.clone(), &swapped).await;
-    assert_eq!(code(refused), Some(Code::ContributionInvalid));
+    assert_eq!(code(refused), Some(Code::LinearHashDiffers));
     assert_eq!(upload_state().await.stored, 0);
 
     let mut large = made.ciphertext.clone();
@@ -194,7 +199,14 @@ async fn parts_out_of_order_too_many_or_too_few_are_refused_and_the_rest_goes_on
         .id;
     let signed = commitment(&federation.params, &context, id.0, &large, shares).expect("whole");
     let company = &federation.companies[0];
-    let bad = federation.package(company, &state, large, shares.clone(), signed.root);
+    let linear_hash = made.header.linear_hash.clone();
+    let bad = federation.package(
+        company,
+        &state,
+        (large, linear_hash),
+        shares.clone(),
+        signed.root,
+    );
     let refused = federation.send(0, bad.header, &bad.ciphertext).await;
     assert_eq!(code(refused), Some(Code::ContributionInvalid));
 
@@ -281,6 +293,7 @@ async fn a_contribution_is_taken_once_and_then_cannot_be_touched() {
             .expect("taken");
     }
     federation.cosign().await;
+    federation.judge().await;
     let late = federation.send(0, made.header, &made.ciphertext).await;
     assert_eq!(
         late.expect("the same receipt").to_bytes(),
@@ -312,11 +325,19 @@ async fn a_lost_contribution_holds_up_its_round_only_until_it_is_sent_again() {
         .map(|participant| participant.id)
         .expect("admitted");
     let path = federation.home.path().join("contributions/round-1");
-    std::fs::remove_file(path.join(format!("{lost}.ciphertext"))).expect("removed");
+    let file = path.join(format!("{lost}.ciphertext"));
+    // Before the close: there is nothing to project. Then Cedar sends what it signed.
+    std::fs::remove_file(&file).expect("removed");
     federation.cosign().await;
-    // Everybody answers, but there is no sum to open; then Cedar sends what it signed.
-    federation.open_sum().await;
     let made = kept.swap_remove(2);
+    federation
+        .send(2, made.header.clone(), &made.ciphertext)
+        .await
+        .expect("the same receipt");
+    federation.judge().await;
+    // Before the sum, which everybody answers for.
+    std::fs::remove_file(&file).ok();
+    federation.open_sum().await;
     federation
         .send(2, made.header, &made.ciphertext)
         .await
@@ -369,7 +390,7 @@ async fn duties_want_a_seat_and_messages_their_size() {
     assert_eq!(code(steps), Some(Code::VersionUnsupported));
     let huge = OfferSeatRequest {
         round: 1,
-        seat: vec![0; limits::MESSAGE_BYTES + 1],
+        seat: vec![0; limits::COMMITTEE_MESSAGE_BYTES + 1],
     };
     let status = aster
         .committee()

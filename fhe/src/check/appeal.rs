@@ -244,3 +244,106 @@ impl Appeal {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        AnswerSheet, Committee, Contribution, Entropy, Params, ParamsLiteral, ProjectionAnswers,
+        Projections, RoundContext, RoundKeyPair, commitment, contribute, encode, open_share,
+        params::CHUNK_BYTES, share::ShareError,
+    };
+
+    /// A dealer seals, and commits to, what is no share: 12,288 bytes with a word above q, or of another length.
+    #[test]
+    fn a_dealer_that_sealed_what_is_no_polynomial_is_blamed() {
+        for plaintext in [
+            vec![0xFF; CHUNK_BYTES],
+            vec![0; CHUNK_BYTES - 1],
+            vec![0; 32],
+            vec![],
+        ] {
+            assert_eq!(
+                decided(&plaintext),
+                Blame::Dealer,
+                "{} bytes",
+                plaintext.len()
+            );
+        }
+    }
+
+    /// The same with a share that *is* one: then the member could have answered.
+    #[test]
+    fn a_member_that_complains_about_a_share_is_blamed() {
+        assert_eq!(decided(&vec![0; CHUNK_BYTES]), Blame::Member);
+    }
+
+    /// Seat 3 of 3 is dealt `plaintext` and says that it cannot use it.
+    fn decided(plaintext: &[u8]) -> Blame {
+        let literal = ParamsLiteral {
+            profile: "default".into(),
+            parameters: 10,
+        };
+        let params = Params::new(&literal).expect("valid");
+        let context = RoundContext {
+            federation: [1; 32],
+            round: 2,
+            model: [3; 32],
+        };
+        let keys: Vec<_> = (1..=3)
+            .map(|seat| RoundKeyPair::from_secret_bytes(&[seat; 32]).expect("a key"))
+            .collect();
+        let members = keys.iter().map(|keys| keys.public().clone()).collect();
+        let committee = Committee::new(members, 3).expect("valid");
+        let dealing = Dealing {
+            params: &params,
+            context: &context,
+            participant: 5,
+            committee: &committee,
+        };
+        let encoded = encode(&params, &context.federation, 0, &[1.0; 10], [1; 32]).expect("finite");
+        let Contribution {
+            ciphertext,
+            mut sealed_shares,
+            seal_seeds,
+            ..
+        } = contribute(&dealing, encoded, Entropy::from_bytes([1; 32])).expect("deals");
+        let seed = seal_seeds.seed(3).expect("a seat");
+        sealed_shares[2] =
+            seal(keys[2].public(), &dealing.slot(3), seed, plaintext).expect("seals");
+        let opened = open_share(&keys[2], &dealing, 3, &sealed_shares[2]).err();
+        assert!(
+            plaintext == vec![0; CHUNK_BYTES]
+                || matches!(
+                    opened,
+                    Some(ShareError::Malformed { .. } | ShareError::Length { .. })
+                )
+        );
+
+        let commitment =
+            commitment(&params, &context, 5, &ciphertext, &sealed_shares).expect("whole");
+        let projections = Projections::new(&params, &context, [4; 32]);
+        let complaint = vec![ProjectionAnswers::unusable(5)];
+        let entropy = Entropy::from_bytes([2; 32]);
+        let (sheet, _) =
+            AnswerSheet::seal(&projections, &committee, 3, complaint, entropy).expect("seals");
+        let appeal =
+            Appeal::new(&dealing, 3, &sealed_shares[2], seal_seeds).expect("its own seeds");
+        assert_eq!(appeal.plaintext, plaintext);
+        let hashes: Vec<_> = sealed_shares
+            .iter()
+            .map(|share| share_hash(share))
+            .collect();
+        let decided = appeal.decide(&Dispute {
+            dealing,
+            contribution_root: &commitment.root,
+            commitment: &commitment,
+            share_hashes: &hashes,
+            keys: &ProjectionKeys::new(&projections),
+            closed: &[5],
+            sheet_root: sheet.root(),
+            shown: &sheet.show(5).expect("about participant 5"),
+        });
+        decided.expect("they belong together")
+    }
+}

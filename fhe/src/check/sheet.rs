@@ -105,9 +105,11 @@ pub enum SheetError {
         /// The first that is out of order.
         participant: u32,
     },
-    /// Answers of another seat.
-    #[error("the answers on participant {participant} are those of another seat")]
-    OtherSeat {
+    /// Answers of another seat, round or challenge.
+    #[error(
+        "the answers on participant {participant} are those of another seat, round or challenge"
+    )]
+    OtherOrigin {
         /// Whose contribution they are about.
         participant: u32,
     },
@@ -185,8 +187,13 @@ impl AnswerSheet {
         entropy: Entropy,
     ) -> Result<(Self, SealedSheet), SheetError> {
         check_seat(committee, seat)?;
-        if let Some(other) = answers.iter().find(|a| a.seat.is_some_and(|s| s != seat)) {
-            return Err(SheetError::OtherSeat {
+        let own = |answers: &&ProjectionAnswers| {
+            answers
+                .origin
+                .is_none_or(|origin| origin == (seat, *projections))
+        };
+        if let Some(other) = answers.iter().find(|answers| !own(answers)) {
+            return Err(SheetError::OtherOrigin {
                 participant: other.participant,
             });
         }
@@ -516,4 +523,151 @@ pub(super) fn sheet_root(
             tree,
         ],
     )
+}
+
+#[cfg(test)]
+mod tests {
+    //! What only a member that does not follow the protocol can send: a well-sealed sheet with the wrong content.
+
+    use super::*;
+    use crate::{Params, ParamsLiteral, RoundContext};
+
+    const KEY: [u8; 32] = [9; 32];
+
+    struct Round {
+        projections: Projections,
+        keys: Vec<RoundKeyPair>,
+        committee: Committee,
+    }
+
+    fn round() -> Round {
+        let literal = ParamsLiteral {
+            profile: "default".into(),
+            parameters: 10,
+        };
+        let context = RoundContext {
+            federation: [1; 32],
+            round: 2,
+            model: [3; 32],
+        };
+        let params = Params::new(&literal).expect("valid");
+        let keys: Vec<_> = (1..=3)
+            .map(|seat| RoundKeyPair::from_secret_bytes(&[seat; 32]).expect("a key"))
+            .collect();
+        let members = keys.iter().map(|keys| keys.public().clone()).collect();
+        Round {
+            projections: Projections::new(&params, &context, [4; 32]),
+            keys,
+            committee: Committee::new(members, 3).expect("valid"),
+        }
+    }
+
+    fn sheet(projections: &Projections) -> AnswerSheet {
+        let entry = |participant, words| Entry { participant, words };
+        let entries = vec![entry(5, Some([7; PROJECTIONS])), entry(6, None)];
+        AnswerSheet::new(projections, 1, Zeroizing::new([8; 32]), entries).expect("valid")
+    }
+
+    /// Seat 2 opens a sheet with this plaintext under this root.
+    fn opened(round: &Round, plaintext: &[u8], root: &[u8; 32]) -> Result<AnswerSheet, SheetError> {
+        let payload = Payload {
+            msg: plaintext,
+            aad: root,
+        };
+        let encrypted = cipher(&KEY)
+            .encrypt(&Nonce::default(), payload)
+            .expect("encrypts");
+        let aad = associated_data(&round.projections, 1, 2, root);
+        let (info, to) = (info(&round.projections), round.keys[1].public());
+        let key = seal_bytes(to, &info, &aad, &[1; 32], &KEY).expect("seals");
+        let received = ReceivedSheet {
+            seat: 1,
+            root,
+            sheet: &encrypted,
+            key: &key,
+        };
+        received.open(
+            &round.projections,
+            &round.committee,
+            2,
+            &round.keys[1],
+            &[5, 6],
+        )
+    }
+
+    #[test]
+    fn a_sheet_with_another_content_than_its_root_does_not_open() {
+        let round = round();
+        let sheet = sheet(&round.projections);
+        let plaintext = sheet.to_bytes();
+        assert_eq!(
+            opened(&round, &plaintext, &sheet.root).map(|s| s.root),
+            Ok(sheet.root)
+        );
+        // The salt, an answer, and the claim that there is none.
+        let first = SALT_SEED_BYTES;
+        for place in [0, first + 5, first + 4 + 1 + WORDS_BYTES - 6] {
+            let mut altered = plaintext.to_vec();
+            altered[place] ^= 1;
+            let error = SheetError::OtherRoot { seat: 1 };
+            assert_eq!(opened(&round, &altered, &sheet.root).err(), Some(error));
+        }
+        let complaint = [
+            &plaintext[..first + 4],
+            &[0; 1 + WORDS_BYTES],
+            &plaintext[first + ENTRY_BYTES..],
+        ];
+        let error = SheetError::OtherRoot { seat: 1 };
+        assert_eq!(
+            opened(&round, &complaint.concat(), &sheet.root).err(),
+            Some(error)
+        );
+    }
+
+    #[test]
+    fn a_sheet_that_is_not_about_the_closed_set_or_holds_no_numbers_does_not_open() {
+        let round = round();
+        let sheet = sheet(&round.projections);
+        let plaintext = sheet.to_bytes();
+        let error_at = |place: usize, byte: u8| {
+            let mut altered = plaintext.to_vec();
+            altered[place] = byte;
+            opened(&round, &altered, &sheet.root).err()
+        };
+        let (first, second) = (SALT_SEED_BYTES, SALT_SEED_BYTES + ENTRY_BYTES);
+        assert_eq!(
+            error_at(first, 4),
+            Some(SheetError::OtherContribution {
+                seat: 1,
+                expected: 5,
+                actual: 4
+            })
+        );
+        let words = |participant| {
+            Some(SheetError::Words {
+                seat: 1,
+                participant,
+            })
+        };
+        assert_eq!(error_at(first + 4, 2), words(5), "neither answered nor not");
+        assert_eq!(
+            error_at(first + 4, 0),
+            words(5),
+            "words where it says there are none"
+        );
+        assert_eq!(
+            error_at(second + 5, 1),
+            words(6),
+            "words where it says there are none"
+        );
+        let mut large = plaintext.to_vec();
+        large[first + 5..][..6].fill(0xFF);
+        assert_eq!(opened(&round, &large, &sheet.root).err(), words(5));
+        for length in [0, 31, plaintext.len() - 1, plaintext.len() + ENTRY_BYTES] {
+            let mut altered = plaintext.to_vec();
+            altered.resize(length, 0);
+            let result = opened(&round, &altered, &sheet.root);
+            assert!(matches!(result, Err(SheetError::Length { seat: 1, .. })));
+        }
+    }
 }

@@ -132,6 +132,27 @@ impl Verdict {
         self.sketches.get(&participant).map(Sketch::projections)
     }
 
+    /// Pairs of accepted participants, ascending, whose updates are all but the same:
+    /// `sum_k (x_ik - x_jk)^2 <= min(sum_k x_ik^2, sum_k x_jk^2)/100`. Nothing new is opened for this.
+    #[must_use]
+    pub fn copies(&self) -> Vec<(u32, u32)> {
+        let sketches: Vec<_> = self
+            .sketches
+            .iter()
+            .map(|(&j, sketch)| (j, &sketch.projections, squares(sketch.projections)))
+            .collect();
+        let mut copies = Vec::new();
+        for (at, &(i, a, norm)) in sketches.iter().enumerate() {
+            for &(j, b, other_norm) in &sketches[at + 1..] {
+                let difference = squares(std::array::from_fn(|k| a[k] - b[k]));
+                if 100 * difference <= norm.min(other_norm) {
+                    copies.push((i, j));
+                }
+            }
+        }
+        copies
+    }
+
     /// Members' check of the opened key: `<row(A_k), S> = sum_j w_j·y_jk` for every projection. Also the test to give
     /// [`crate::open_key_sum`], which tries each subset when one answer of five contradicts the others.
     ///
@@ -170,6 +191,11 @@ pub fn verify_projections_of_sum(
         None => Ok(()),
         Some(projection) => Err(EqualityError::Ciphertext { projection }),
     }
+}
+
+fn squares(projections: [i64; PROJECTIONS]) -> u128 {
+    let squared = |x: i64| u128::from(x.unsigned_abs()).pow(2);
+    projections.into_iter().map(squared).sum()
 }
 
 fn differing(a: &[u64; PROJECTIONS], b: &[u64; PROJECTIONS]) -> Option<usize> {

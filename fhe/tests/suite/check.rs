@@ -90,3 +90,28 @@ fn what_was_checked_is_what_was_summed() {
     let projected = project(&round.projections, &doubled).expect("a ciphertext");
     assert!(verify_projections_of_sum(&round.table, &named, &projected).is_err());
 }
+
+#[test]
+fn copies_are_seen_in_the_sketches_and_similar_updates_are_not() {
+    let original = update(3000, 1, 0.3);
+    // Half of the other's update and half of its own; the same with a hundredth of noise in the norm; another one.
+    let mixed = original
+        .iter()
+        .zip(update(3000, 2, 0.3))
+        .map(|(a, b)| (a + b) / 2.0);
+    let noisy = original
+        .iter()
+        .zip(update(3000, 3, 0.003))
+        .map(|(a, b)| a + b);
+    let updates = [
+        original.clone(),
+        mixed.collect(),
+        noisy.collect(),
+        update(3000, 4, 0.3),
+        original,
+    ];
+    let round = Checking::new(3000, 5, &updates);
+    let verdict = round.judge(&round.sheets()).expect("judged");
+    assert_eq!(verdict.judgement().accepted.len(), 5);
+    assert_eq!(verdict.copies(), [(0, 2), (0, 4), (2, 4)]);
+}

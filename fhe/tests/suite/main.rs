@@ -1,7 +1,9 @@
 //! Everything that can be tested from outside, in one binary.
 
+mod acceptance;
 mod algebra;
 mod check;
+mod check_vectors;
 mod checking;
 mod decoding;
 mod directions;
@@ -9,6 +11,8 @@ mod disputes;
 mod fedavg;
 mod federation;
 mod opening;
+mod opening_vectors;
 mod secrecy;
+mod sheets;
 mod vectors;
 mod verifiable_sum;

@@ -2,7 +2,8 @@
 
 use crate::federation::{CONTEXT, Federation};
 use unsilo_fhe::{
-    Contribution, Dealing, Encoded, Entropy, KeyShare, RoundKeyPair, SealSeeds, encode,
+    AnswerSheet, Contribution, Dealing, Direction, DirectionAnswers, Encoded, Entropy, KeyShare,
+    Products, ProjectionAnswers, RoundKeyPair, SealSeeds, Verdict, encode,
     encrypt::encrypt_and_forget, gaussian::ErrorSampler, open_share, share::ShareError, xof::Xof,
 };
 
@@ -26,15 +27,21 @@ macro_rules! assert_secret {
     };
 }
 assert_secret!(
+    AnswerSheet,
     Contribution,
+    Direction,
+    DirectionAnswers,
     Encoded,
     Entropy,
     ErrorSampler,
     KeyShare,
+    ProjectionAnswers,
     RoundKeyPair,
     SealSeeds,
+    Verdict,
     Xof,
 );
+assert_lacks!(Products: std::fmt::Debug, std::fmt::Display);
 
 #[test]
 fn a_sealed_share_opens_for_its_seat_round_model_and_participant_only() {

@@ -16,15 +16,15 @@ macro_rules! vectors {
     };
 }
 
-fn list(value: &Value) -> &[Value] {
+pub(crate) fn list(value: &Value) -> &[Value] {
     value.as_array().expect("a list")
 }
 
-fn number(value: &Value) -> u64 {
+pub(crate) fn number(value: &Value) -> u64 {
     value.as_u64().expect("a number")
 }
 
-fn bytes(value: &Value) -> Vec<u8> {
+pub(crate) fn bytes(value: &Value) -> Vec<u8> {
     let text = value.as_str().expect("a hex string");
     (0..text.len())
         .step_by(2)
@@ -32,11 +32,11 @@ fn bytes(value: &Value) -> Vec<u8> {
         .collect()
 }
 
-fn array(value: &Value) -> [u8; 32] {
+pub(crate) fn array(value: &Value) -> [u8; 32] {
     bytes(value).try_into().expect("32 bytes")
 }
 
-fn context(value: &Value) -> RoundContext {
+pub(crate) fn context(value: &Value) -> RoundContext {
     RoundContext {
         federation: array(&value["federation"]),
         round: number(&value["round"]),
@@ -44,17 +44,17 @@ fn context(value: &Value) -> RoundContext {
     }
 }
 
-fn sha256(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn sha256(bytes: &[u8]) -> Vec<u8> {
     use sha2::{Digest, Sha256};
     Sha256::digest(bytes).to_vec()
 }
 
-fn pack(coefficients: &[u64]) -> Vec<u8> {
+pub(crate) fn pack(coefficients: &[u64]) -> Vec<u8> {
     let words = coefficients.iter().map(|word| word.to_le_bytes());
     words.flat_map(|word| word[..6].to_vec()).collect()
 }
 
-fn assert_polynomial(coefficients: &[u64], expected: &Value) {
+pub(crate) fn assert_polynomial(coefficients: &[u64], expected: &Value) {
     let first: Vec<_> = list(&expected["first"]).iter().map(number).collect();
     assert_eq!(coefficients[..4], first);
     assert_eq!(sha256(&pack(coefficients)), bytes(&expected["sha256"]));
@@ -306,7 +306,7 @@ fn shares_sealed_by_another_implementation_open() {
 }
 
 /// `f(seat)` for the polynomial with the vector's coefficients, by Horner's rule in 128 bits.
-fn answer(threshold: u64, seat: u64) -> Vec<u64> {
+pub(crate) fn answer(threshold: u64, seat: u64) -> Vec<u64> {
     let q = u128::from(unsilo_fhe::Q);
     let mut value = vec![0_u64; N];
     for k in (0..threshold).rev() {

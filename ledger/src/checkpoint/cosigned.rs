@@ -159,6 +159,11 @@ impl CosignedCheckpoint {
         self.cosignatures.values()
     }
 
+    /// Whether this participant cosigned.
+    pub fn has(&self, participant: ParticipantId) -> bool {
+        self.cosignatures.contains_key(&participant)
+    }
+
     /// Who cosigned, ascending.
     pub fn cosigners(&self) -> impl ExactSizeIterator<Item = ParticipantId> {
         self.cosignatures.keys().copied()

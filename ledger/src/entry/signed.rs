@@ -3,7 +3,7 @@
 use super::Entry;
 use crate::draft::FederationId;
 use crate::hash::{Domain, DomainHasher, Hash};
-use crate::identity::{PublicKey, Signature, SigningIdentity};
+use crate::identity::{PublicKey, Signature, SignatureBatch, SigningIdentity, domain_message};
 use borsh::{BorshDeserialize, BorshSerialize};
 use thiserror::Error;
 
@@ -14,6 +14,9 @@ const SIGNED_ENTRY: Domain = Domain::new("signed entry");
 pub const ENTRY_VERSION: u8 = 1;
 /// The largest encoded entry, signatures included: 1 MiB.
 pub const MAX_ENTRY_BYTES: usize = 1024 * 1024;
+
+/// An encoded [`EntrySignature`]: key and signature.
+const SIGNATURE_BYTES: usize = 96;
 
 /// One signature under an entry.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -126,6 +129,12 @@ impl SignedEntry {
         bytes
     }
 
+    /// How many canonical bytes there are.
+    pub fn encoded_len(&self) -> usize {
+        // Counting cannot fail.
+        borsh::object_length(self).map_or(usize::MAX, |body| body.saturating_add(1))
+    }
+
     /// Parses canonical bytes, with nothing left over.
     ///
     /// # Errors
@@ -144,6 +153,33 @@ impl SignedEntry {
     /// Who signed, in ascending order of keys if the entry is well-formed.
     pub fn signers(&self) -> impl Iterator<Item = &PublicKey> {
         self.signatures.iter().map(|signature| &signature.signer)
+    }
+
+    /// Puts the signatures under this entry, whose canonical bytes are `encoded`, into a batch; `false` if one
+    /// of them is invalid by its encoding.
+    pub(crate) fn add_signatures(
+        &self,
+        federation: &FederationId,
+        encoded: &[u8],
+        batch: &mut SignatureBatch,
+    ) -> bool {
+        // Borsh writes the signatures last: a count of four bytes, then keys and signatures.
+        let signatures = self
+            .signatures
+            .len()
+            .saturating_mul(SIGNATURE_BYTES)
+            .saturating_add(4);
+        let Some(signed) = encoded
+            .len()
+            .checked_sub(signatures)
+            .and_then(|end| encoded.get(..end))
+        else {
+            return false;
+        };
+        let prefix = domain_message(ENTRY, &federation.0);
+        self.signatures
+            .iter()
+            .all(|signature| batch.add(&signature.signer, &[&prefix, signed], &signature.signature))
     }
 
     /// The first signer whose signature does not verify.

@@ -17,7 +17,7 @@ use crate::mechanism::power::capped_power;
 use crate::member::{OwnerId, ParticipantId};
 use crate::rejected::Rejected;
 use crate::round::{CurrentRound, Opening, RoundRecord, SumRecord};
-use borsh::BorshSerialize;
+use borsh::{BorshDeserialize, BorshSerialize};
 use std::sync::Arc;
 
 const STATE: Domain = Domain::new("state root");
@@ -28,7 +28,7 @@ const HISTORY: Domain = Domain::new("round history");
 const ACTIVE_ROUNDS: u64 = 3;
 
 /// Large parts are behind `Arc`s: a batch of entries is tried on a clone before it is stored.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, BorshSerialize, BorshDeserialize)]
 pub(super) struct Books {
     pub(super) federation: FederationId,
     pub(super) draft: Arc<Draft>,
@@ -219,14 +219,15 @@ impl Books {
     }
 
     pub(super) fn push_history(&mut self, record: RoundRecord) {
-        let mut bytes = Vec::new();
-        // Writing to a Vec cannot fail.
-        let _ = record.serialize(&mut bytes);
-        self.history_digest = DomainHasher::new(HISTORY)
-            .with(&self.history_digest)
-            .with(&bytes)
-            .finish();
+        self.history_digest = next_history(&self.history_digest, &record);
         Arc::make_mut(&mut self.history).push(record);
+    }
+
+    /// [`Books::history_digest`] of these rounds.
+    pub(super) fn digest_of_history(history: &[RoundRecord]) -> Hash {
+        history
+            .iter()
+            .fold([0; 32], |last, record| next_history(&last, record))
     }
 
     pub(super) fn root(&self) -> Hash {
@@ -266,6 +267,13 @@ fn capped(stakes: &[(OwnerId, u64)]) -> Result<Vec<(OwnerId, u64)>, Rejected> {
     let amounts: Vec<u64> = stakes.iter().map(|(_, stake)| *stake).collect();
     let powers = capped_power(&amounts).map_err(|_| Rejected::Overflow)?;
     Ok(stakes.iter().map(|(owner, _)| *owner).zip(powers).collect())
+}
+
+fn next_history(last: &Hash, record: &RoundRecord) -> Hash {
+    let mut bytes = Vec::new();
+    // Writing to a Vec cannot fail.
+    let _ = record.serialize(&mut bytes);
+    DomainHasher::new(HISTORY).with(last).with(&bytes).finish()
 }
 
 /// The hash of a round in progress: of what is fixed by its digest, so that it costs little per entry.

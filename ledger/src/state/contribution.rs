@@ -12,6 +12,7 @@ use crate::hash::{Domain, DomainHasher, Hash};
 use crate::member::{OwnerId, ParticipantId};
 use crate::rejected::Rejected;
 use crate::round::Contribution;
+use std::collections::BTreeMap;
 
 const CONTRIBUTIONS: Domain = Domain::new("contributions so far");
 /// More than any model within the limits needs, 2^40 bytes.
@@ -54,6 +55,22 @@ pub(super) fn check(
             position: u32::try_from(current.contributions.len()).map_err(|_| Rejected::Overflow)?,
         },
     })
+}
+
+/// The rolling hash over these contributions, in the order of the log; `None` if their positions are not
+/// 0, 1, 2 and so on.
+pub(super) fn digest_of(contributions: &BTreeMap<ParticipantId, Contribution>) -> Option<Hash> {
+    let mut ordered: Vec<_> = contributions.iter().collect();
+    ordered.sort_by_key(|(_, contribution)| contribution.position);
+    let in_place = (0_u32..)
+        .zip(&ordered)
+        .all(|(position, (_, contribution))| contribution.position == position);
+    let digest = ordered
+        .into_iter()
+        .fold([0; 32], |last, (participant, contribution)| {
+            next_digest(&last, *participant, contribution)
+        });
+    in_place.then_some(digest)
 }
 
 /// The rolling hash over the contributions of a round, in the order of the log.

@@ -36,7 +36,7 @@ pub(super) struct Rows {
 }
 
 /// Accounts are numbered by owner, as in the list of members.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, BorshSerialize, BorshDeserialize)]
 pub(super) struct Economy {
     pub(super) accounts: Shelf<Account>,
     pub(super) pool: Pool,

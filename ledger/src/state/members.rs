@@ -4,8 +4,9 @@ use crate::hash::{Domain, DomainHasher, Hash};
 use crate::identity::PublicKey;
 use crate::member::{Owner, OwnerId, Participant, ParticipantId};
 use crate::name::fold;
-use borsh::BorshSerialize;
+use borsh::{BorshDeserialize, BorshSerialize};
 use std::collections::BTreeMap;
+use std::io::{Read, Result, Write};
 
 const MEMBERS: Domain = Domain::new("members");
 
@@ -22,6 +23,34 @@ pub(super) struct Members {
     by_name: BTreeMap<String, ParticipantId>,
     /// Hash of both lists; kept because it goes into every state root and seldom changes.
     digest: Hash,
+}
+
+/// As both lists: indexes and digest are made again when they are read.
+impl BorshSerialize for Members {
+    fn serialize<W: Write>(&self, writer: &mut W) -> Result<()> {
+        (&self.participants, &self.owners).serialize(writer)
+    }
+}
+
+impl BorshDeserialize for Members {
+    fn deserialize_reader<R: Read>(reader: &mut R) -> Result<Self> {
+        let (participants, owners): (Vec<Participant>, Vec<Owner>) =
+            BorshDeserialize::deserialize_reader(reader)?;
+        let mut members = Self::new();
+        for participant in &participants {
+            let keys = participant.former_keys.iter().chain([&participant.key]);
+            members
+                .by_key
+                .extend(keys.map(|key| (*key, participant.id)));
+            members
+                .by_name
+                .insert(fold(&participant.name), participant.id);
+        }
+        members.participants = participants;
+        members.owners = owners;
+        members.refresh();
+        Ok(members)
+    }
 }
 
 impl Members {

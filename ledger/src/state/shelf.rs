@@ -1,7 +1,8 @@
 //! A list that is cheap to copy, to change at one place, and to hash again after that.
 
 use crate::hash::{Domain, DomainHasher, Hash};
-use borsh::BorshSerialize;
+use borsh::{BorshDeserialize, BorshSerialize};
+use std::io::{Read, Result, Write};
 use std::sync::{Arc, OnceLock};
 
 const BOARD: Domain = Domain::new("part of a list in the state");
@@ -30,6 +31,23 @@ impl<T> Default for Shelf<T> {
             boards: Vec::new(),
             len: 0,
         }
+    }
+}
+
+/// As the values in order: digests are computed again when they are read.
+impl<T: Clone + BorshSerialize> BorshSerialize for Shelf<T> {
+    fn serialize<W: Write>(&self, writer: &mut W) -> Result<()> {
+        self.iter().cloned().collect::<Vec<T>>().serialize(writer)
+    }
+}
+
+impl<T: Clone + BorshSerialize + BorshDeserialize> BorshDeserialize for Shelf<T> {
+    fn deserialize_reader<R: Read>(reader: &mut R) -> Result<Self> {
+        let mut shelf = Self::default();
+        for value in Vec::<T>::deserialize_reader(reader)? {
+            shelf.push(value);
+        }
+        Ok(shelf)
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::diverged::AppendError;
 use crate::entry::signed::DecodeError;
 use crate::identity::PublicKey;
-use std::io::ErrorKind;
+use std::io;
 use std::path::PathBuf;
 use thiserror::Error;
 
@@ -28,17 +28,11 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
     },
-    /// The file is not a ledger, is of another version, or its pages are damaged.
+    /// The file is not a ledger, is of another version, or is damaged.
     #[error("the ledger file is damaged: {reason}; restore it from a replica")]
     Damaged {
         /// What was found.
         reason: String,
-    },
-    /// A position without an entry.
-    #[error("the ledger file is damaged: entry {index} is missing; restore it from a replica")]
-    Gap {
-        /// The position, from 0.
-        index: u64,
     },
     /// Bytes that are no entry.
     #[error("the ledger file is damaged: entry {index}: {error}; restore it from a replica")]
@@ -70,27 +64,19 @@ pub enum StoreError {
     /// The entries or the checkpoint given do not fit; nothing was written.
     #[error(transparent)]
     Append(#[from] AppendError),
-    /// The database or the disk failed.
+    /// The disk failed, or is full.
     #[error("the ledger file could not be read or written: {0}")]
-    Database(#[source] Box<redb::Error>),
+    Io(#[source] io::Error),
 }
 
 impl StoreError {
-    pub(super) fn database(error: impl Into<redb::Error>) -> Self {
-        match error.into() {
-            redb::Error::Corrupted(reason) => Self::Damaged { reason },
-            // A file that was cut off: the disk did its part.
-            redb::Error::Io(error)
-                if matches!(
-                    error.kind(),
-                    ErrorKind::InvalidData | ErrorKind::UnexpectedEof
-                ) =>
-            {
-                Self::Damaged {
-                    reason: error.to_string(),
-                }
-            }
-            error => Self::Database(Box::new(error)),
-        }
+    pub(super) fn io(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+
+    /// Whether there was no room left on the disk.
+    pub fn is_full_disk(&self) -> bool {
+        matches!(self, Self::Io(error)
+            if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
     }
 }

@@ -1,50 +1,46 @@
-//! The redb file: tables, transactions, and reading everything back.
+//! The file of the log: entries one after another, and a head that says how far they reach.
 
 use super::StoreError;
-use crate::checkpoint::CosignedCheckpoint;
+use super::disk::{Disk, open_locked, sync_directory};
+use super::layout::{ENTRIES_AT, Head, Identity, LENGTH_BYTES, MAGIC, Slots, confirmation, encode};
+use super::reader::{EntryReader, Positions};
 use crate::draft::FederationId;
 use crate::entry::signed::SignedEntry;
 use crate::identity::PublicKey;
-use crate::kept::KEPT_CHECKPOINTS;
 use crate::replica::Replica;
-use redb::{
-    Builder, ConcurrencyMode, Database, DatabaseError, Durability, ReadOnlyDatabase,
-    ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata, StorageBackend,
-    TableDefinition, backends::InMemoryBackend,
-};
+use std::fs::{File, OpenOptions};
+use std::io::{self, ErrorKind};
 use std::path::Path;
 
-/// Position, from 0, to canonical bytes.
-const ENTRIES: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("entries");
-/// Size to note, for the checkpoints that somebody cosigned.
-const COSIGNED: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("cosigned");
-/// What is known besides the entries.
-const ABOUT: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("about");
-const VERSION: &str = "version";
-const COORDINATOR: &str = "coordinator";
-const FEDERATION: &str = "federation";
-const CHECKPOINT: &str = "checkpoint";
-const FILE_VERSION: &[u8] = b"unsilo ledger 2";
-/// Pages kept in memory, in bytes. The log is read from end to end once, and then at its end.
-const CACHE_BYTES: usize = 16 * 1024 * 1024;
-
 /// How many entries, and about how many of their bytes, are verified together when a log is read back.
-const BATCH_ENTRIES: usize = 1_024;
-const BATCH_BYTES: usize = 8 * 1024 * 1024;
+const BATCH_ENTRIES: usize = 8_192;
+const BATCH_BYTES: usize = 16 * 1024 * 1024;
+/// How much is written at a time.
+const WRITE_BYTES: usize = 8 * 1024 * 1024;
+/// How often a reader tries again when a writer changed the head under its eyes.
+const ATTEMPTS: usize = 5;
 
-/// The log's database, for writing or for reading only.
-pub(super) enum LogFile {
-    Writable(Database),
-    ReadOnly(ReadOnlyDatabase),
+/// The log's file, for writing or for reading only.
+pub(super) struct LogFile {
+    disk: Box<dyn Disk>,
+    writable: bool,
+    /// The newest head whose entries are whole.
+    head: Head,
+    /// Where entries begin, for those that lie before `head.end`.
+    positions: Positions,
+    /// Bytes behind the head: an append that was cut short, and of which nobody was told.
+    unfinished: u64,
 }
 
-fn builder() -> Builder {
-    let mut builder = Builder::new();
-    builder.set_cache_size(CACHE_BYTES);
-    builder
+/// What a log holds, read back.
+pub(super) struct Loaded {
+    pub(super) file: LogFile,
+    pub(super) replica: Replica,
 }
 
 impl LogFile {
+    /// A new, empty log. A crash on the way leaves no half log at `path`, only a file beside it that holds
+    /// nothing and that the next attempt replaces.
     pub(super) fn create(
         path: &Path,
         coordinator: &PublicKey,
@@ -55,369 +51,407 @@ impl LogFile {
                 path: path.to_owned(),
             });
         }
-        // Made under another name: a crash on the way leaves no half ledger at `path`, only a file that
-        // holds nothing and that the next attempt replaces.
         let unfinished = path.with_extension("creating");
-        let io = |error: std::io::Error| StoreError::database(redb::Error::Io(error));
-        match std::fs::remove_file(&unfinished) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io(error)),
-            _ => (),
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .open(&unfinished)
+            .map_err(StoreError::io)?;
+        if file.try_lock().is_err() {
+            return Err(StoreError::InUse {
+                path: path.to_owned(),
+            });
         }
-        let mut builder = builder();
-        builder.set_concurrency_mode(ConcurrencyMode::SingleWriter);
-        let database = builder
-            .create(&unfinished)
-            .map_err(|error| explain(path, error))?;
-        drop(Self::initialise(database, coordinator, federation)?);
-        std::fs::rename(&unfinished, path).map_err(io)?;
-        sync_directory(path).map_err(io)?;
-        Self::open(path)
+        let created = Self::initialise(Box::new(file), coordinator, federation)?;
+        // Under its name it is a whole log; the name itself lasts once the directory is synced.
+        std::fs::rename(&unfinished, path).map_err(StoreError::io)?;
+        sync_directory(path).map_err(StoreError::io)?;
+        Ok(created)
     }
 
-    /// Writes what identifies the log into an empty database.
+    /// Writes an empty log to an empty disk.
     pub(super) fn initialise(
-        database: Database,
+        disk: Box<dyn Disk>,
         coordinator: &PublicKey,
         federation: Option<&FederationId>,
     ) -> Result<Self, StoreError> {
-        let transaction = durable_write(&database)?;
-        {
-            transaction
-                .open_table(ENTRIES)
-                .map_err(StoreError::database)?;
-            transaction
-                .open_table(COSIGNED)
-                .map_err(StoreError::database)?;
-            let mut about = transaction
-                .open_table(ABOUT)
-                .map_err(StoreError::database)?;
-            about
-                .insert(VERSION, FILE_VERSION)
-                .map_err(StoreError::database)?;
-            about
-                .insert(COORDINATOR, &coordinator.0[..])
-                .map_err(StoreError::database)?;
-            if let Some(federation) = federation {
-                about
-                    .insert(FEDERATION, &federation.0[..])
-                    .map_err(StoreError::database)?;
-            }
-        }
-        transaction.commit().map_err(StoreError::database)?;
-        Ok(Self::Writable(database))
-    }
-
-    /// For writing. The whole file is checked page by page before a byte of it is believed.
-    pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
-        let mut builder = builder();
-        builder
-            .set_concurrency_mode(ConcurrencyMode::SingleWriter)
-            .set_check_integrity_on_open(true);
-        let database = builder.open(path).map_err(|error| explain(path, error))?;
-        Ok(Self::Writable(database))
-    }
-
-    /// For reading, also while another process writes.
-    pub(super) fn open_read_only(path: &Path) -> Result<Self, StoreError> {
-        let mut builder = builder();
-        builder.set_concurrency_mode(ConcurrencyMode::SingleWriter);
-        match builder.open_read_only(path) {
-            Ok(database) => Ok(Self::ReadOnly(database)),
-            // The writer died and nobody opened the file for writing since. It must not be changed
-            // here, so a copy is recovered, in memory, exactly as the writer would.
-            Err(DatabaseError::RepairAborted) => Self::recover_copy(path),
-            Err(error) => Err(explain(path, error)),
-        }
-    }
-
-    fn recover_copy(path: &Path) -> Result<Self, StoreError> {
-        let copy = || -> Result<InMemoryBackend, redb::Error> {
-            let bytes = std::fs::read(path)?;
-            let backend = InMemoryBackend::new();
-            backend.set_len(u64::try_from(bytes.len()).unwrap_or(u64::MAX))?;
-            backend.write(0, &bytes)?;
-            Ok(backend)
+        let identity = Identity {
+            magic: MAGIC,
+            coordinator: *coordinator,
+            federation: federation.copied(),
         };
-        let backend = copy().map_err(StoreError::database)?;
-        let database = builder()
-            .set_check_integrity_on_open(true)
-            .create_with_backend(backend);
-        database
-            .map(Self::Writable)
-            .map_err(|error| explain(path, error))
-    }
-
-    fn read(&self) -> Result<ReadTransaction, StoreError> {
-        match self {
-            Self::Writable(database) => database.begin_read(),
-            Self::ReadOnly(database) => database.begin_read(),
-        }
-        .map_err(StoreError::database)
-    }
-
-    /// One transaction: the entries and the checkpoint over them, and what was cosigned. On disk when it
-    /// returns.
-    pub(super) fn append(
-        &self,
-        entries: Option<NewEntries<'_>>,
-        cosigned: Option<&CosignedCheckpoint>,
-    ) -> Result<(), StoreError> {
-        let Self::Writable(database) = self else {
-            return Err(StoreError::ReplicaOnly);
+        let head = Head::empty();
+        let write = || {
+            disk.set_len(ENTRIES_AT)?;
+            disk.write_at(0, &encode(0, &identity))?;
+            disk.write_at(head.offset(), &encode(head.offset(), &head))?;
+            disk.sync()
         };
-        let transaction = durable_write(database)?;
-        if let Some(new) = entries {
-            let mut table = transaction
-                .open_table(ENTRIES)
-                .map_err(StoreError::database)?;
-            for (index, entry) in (new.first..).zip(new.encoded) {
-                table
-                    .insert(index, entry.as_slice())
-                    .map_err(StoreError::database)?;
-            }
-            let mut about = transaction
-                .open_table(ABOUT)
-                .map_err(StoreError::database)?;
-            about
-                .insert(CHECKPOINT, new.note.as_bytes())
-                .map_err(StoreError::database)?;
-        }
-        if let Some(cosigned) = cosigned {
-            let mut table = transaction
-                .open_table(COSIGNED)
-                .map_err(StoreError::database)?;
-            table
-                .insert(cosigned.checkpoint().size, cosigned.note().as_bytes())
-                .map_err(StoreError::database)?;
-            while table.len().map_err(StoreError::database)?
-                > u64::try_from(KEPT_CHECKPOINTS).unwrap_or(u64::MAX)
-            {
-                table.pop_first().map_err(StoreError::database)?;
-            }
-        }
-        // Until here nothing is visible to anyone: a crash leaves the log as it was. `commit` syncs
-        // the new pages, then switches to them in one write and syncs that.
-        transaction.commit().map_err(StoreError::database)
+        write().map_err(StoreError::io)?;
+        Ok(Self {
+            disk,
+            writable: true,
+            head,
+            positions: Positions::default(),
+            unfinished: 0,
+        })
     }
 
-    /// Reads and verifies the whole log, as one snapshot.
-    pub(super) fn load(&self, expected: &PublicKey) -> Result<Replica, StoreError> {
-        let found = self.coordinator()?;
-        if found != *expected {
+    /// Reads and verifies a log for the one process that writes it, and cuts off what an append left that
+    /// did not come to its end.
+    pub(super) fn open(path: &Path, coordinator: &PublicKey) -> Result<Loaded, StoreError> {
+        let file = match open_locked(path) {
+            Ok(Some(file)) => file,
+            Ok(None) => {
+                return Err(StoreError::InUse {
+                    path: path.to_owned(),
+                });
+            }
+            Err(error) => return Err(missing(path, error)),
+        };
+        Self::load(Box::new(file), coordinator)
+    }
+
+    /// As [`LogFile::open`], from any disk.
+    pub(super) fn load(disk: Box<dyn Disk>, coordinator: &PublicKey) -> Result<Loaded, StoreError> {
+        let found = read_slots(&*disk)?.identity.coordinator;
+        if found != *coordinator {
             return Err(StoreError::OtherCoordinator {
-                expected: *expected,
+                expected: *coordinator,
                 found,
             });
         }
-        self.load_each(|_, _| ())
+        let mut loaded = load(disk, true, &mut |_, _| ())?;
+        loaded.file.finish_last_append()?;
+        Ok(loaded)
     }
 
-    /// As [`LogFile::load`], for the coordinator in the file, showing each accepted entry
-    /// and its position to `visit`.
-    pub(super) fn load_each(
-        &self,
-        mut visit: impl FnMut(u64, &SignedEntry),
-    ) -> Result<Replica, StoreError> {
-        let transaction = self.read()?;
-        let about = About::read(&transaction)?;
-        let mut replica = Replica::new(about.coordinator, about.federation);
-        let table = transaction
-            .open_table(ENTRIES)
-            .map_err(StoreError::database)?;
-        let mut rows = table.iter().map_err(StoreError::database)?;
-        loop {
-            let batch = Batch::read(&mut rows, replica.len())?;
-            if batch.entries.is_empty() {
-                break;
-            }
-            let first = replica.len();
-            replica
-                .load(&batch.entries, &batch.encoded)
-                .map_err(StoreError::Altered)?;
-            for (index, entry) in (first..).zip(&batch.entries) {
-                visit(index, entry);
-            }
+    /// Reads and verifies a log, also while another process writes it, and shows every entry with its
+    /// position. It is the log as of this moment.
+    pub(super) fn read(
+        path: &Path,
+        visit: &mut dyn FnMut(u64, &SignedEntry),
+    ) -> Result<Loaded, StoreError> {
+        let file = File::open(path).map_err(|error| missing(path, error))?;
+        load(Box::new(file), false, visit)
+    }
+
+    /// Appends entries and the checkpoint over them; on disk when it returns.
+    ///
+    /// The entries are written behind those there are, the head over the older of the two heads, and both
+    /// are synced at once. Until then the newer of the two heads is not touched, and says how far the log
+    /// reached before:
+    /// - a crash that leaves the new head but not all its entries: they do not lead to its checkpoint, and
+    ///   opening falls back to the head before;
+    /// - one that leaves entries but not the new head: they lie behind the head there is, and are cut off;
+    /// - one after the sync: opening finds the append, whether or not its caller was told.
+    ///
+    /// The confirmation written last, which the next append or a clean end syncs, tells the first case from
+    /// damage to an append that somebody was told of: that is refused.
+    pub(super) fn append(&mut self, entries: &[Vec<u8>], note: &str) -> Result<(), StoreError> {
+        if !self.writable {
+            return Err(StoreError::ReplicaOnly);
         }
-        match about.checkpoint {
-            Some(note) => replica.adopt(&note).map_err(StoreError::Altered)?,
-            None if replica.is_empty() => (),
-            None => {
-                return Err(StoreError::Damaged {
-                    reason: "entries without a checkpoint".to_owned(),
-                });
-            }
+        let mut positions = self.positions.clone_end();
+        let mut at = self.head.end;
+        for entry in entries {
+            positions.push(at);
+            let length = u64::try_from(entry.len()).unwrap_or(u64::MAX);
+            at = at.saturating_add(LENGTH_BYTES).saturating_add(length);
         }
-        load_cosigned(&transaction, &mut replica)?;
-        Ok(replica)
-    }
-
-    pub(super) fn coordinator(&self) -> Result<PublicKey, StoreError> {
-        Ok(About::read(&self.read()?)?.coordinator)
-    }
-
-    pub(super) fn entries(
-        &self,
-        from: u64,
-        limit: usize,
-        max_bytes: usize,
-    ) -> Result<Vec<SignedEntry>, StoreError> {
-        let encoded = self.encoded(from, limit, max_bytes)?;
-        let decode = |(index, bytes): (u64, Vec<u8>)| {
-            SignedEntry::decode(&bytes).map_err(|error| StoreError::Undecodable { index, error })
+        let head = Head {
+            sequence: self.head.sequence.saturating_add(1),
+            end: at,
+            entries: self
+                .head
+                .entries
+                .saturating_add(u64::try_from(entries.len()).unwrap_or(u64::MAX)),
+            note: note.to_owned(),
         };
-        (from..).zip(encoded).map(decode).collect()
+        self.write(entries, &head).map_err(StoreError::io)?;
+        self.positions.extend(positions);
+        self.head = head;
+        Ok(())
     }
 
+    fn write(&self, entries: &[Vec<u8>], head: &Head) -> io::Result<()> {
+        let mut at = self.head.end;
+        let mut buffer = Vec::new();
+        let mut flush = |buffer: &mut Vec<u8>| {
+            self.disk.write_at(at, buffer)?;
+            at = at.saturating_add(u64::try_from(buffer.len()).unwrap_or(u64::MAX));
+            buffer.clear();
+            io::Result::Ok(())
+        };
+        for entry in entries {
+            let length = u32::try_from(entry.len()).map_err(|_| ErrorKind::InvalidInput)?;
+            buffer.extend_from_slice(&length.to_le_bytes());
+            buffer.extend_from_slice(entry);
+            if buffer.len() >= WRITE_BYTES {
+                flush(&mut buffer)?;
+            }
+        }
+        flush(&mut buffer)?;
+        self.seal(head)
+    }
+
+    /// Writes a head whose entries are written, syncs both, and confirms it.
+    fn seal(&self, head: &Head) -> io::Result<()> {
+        self.disk
+            .write_at(head.offset(), &encode(head.offset(), head))?;
+        self.disk.sync()?;
+        let (offset, confirmation) = confirmation(head.sequence);
+        self.disk.write_at(offset, &confirmation)
+    }
+
+    /// After a crash: cuts off what lies behind the head, and makes a head that is not confirmed durable, with
+    /// its entries. They were read from the system's memory, which may hold what a failed sync never wrote, so
+    /// they are written once more. The head before was synced before this one was written.
+    fn finish_last_append(&mut self) -> Result<(), StoreError> {
+        let slots = read_slots(&*self.disk)?;
+        let confirmed = slots.confirmed == Some(self.head.sequence);
+        if confirmed && self.unfinished == 0 {
+            return Ok(());
+        }
+        let [newest, before] = &slots.heads;
+        let from = match (newest, before) {
+            _ if confirmed => self.head.end,
+            (Some(newest), _) if *newest != self.head => self.head.end,
+            (_, Some(before)) => before.end,
+            (_, None) => ENTRIES_AT,
+        };
+        let rewrite = || {
+            self.disk.set_len(self.head.end)?;
+            let mut at = from;
+            while at < self.head.end {
+                let left = usize::try_from(self.head.end.saturating_sub(at)).unwrap_or(usize::MAX);
+                let mut buffer = vec![0; left.min(WRITE_BYTES)];
+                if self.disk.read_at(at, &mut buffer)? < buffer.len() {
+                    return Err(ErrorKind::UnexpectedEof.into());
+                }
+                self.disk.write_at(at, &buffer)?;
+                at = at.saturating_add(u64::try_from(buffer.len()).unwrap_or(u64::MAX));
+            }
+            self.seal(&self.head)
+        };
+        rewrite().map_err(StoreError::io)
+    }
+
+    /// Bytes of an append that did not come to its end; cut off by now if the log is open for writing.
+    pub(super) fn unfinished(&self) -> u64 {
+        self.unfinished
+    }
+
+    /// Where the entries end: the length of the file.
+    pub(super) fn bytes(&self) -> u64 {
+        self.head.end
+    }
+
+    /// Canonical bytes from entry `from` on: at least one, and then as many as stay within both limits.
     pub(super) fn encoded(
         &self,
         from: u64,
         limit: usize,
         max_bytes: usize,
     ) -> Result<Vec<Vec<u8>>, StoreError> {
-        let transaction = self.read()?;
-        let table = transaction
-            .open_table(ENTRIES)
-            .map_err(StoreError::database)?;
         let mut entries: Vec<Vec<u8>> = Vec::new();
+        if from >= self.head.entries || limit == 0 {
+            return Ok(entries);
+        }
+        let mut reader = EntryReader::new(&*self.disk, self.positions.before(from), self.head.end);
+        for _ in self.positions.first_before(from)..from {
+            reader.next()?;
+        }
         let mut left = max_bytes;
-        for row in table
-            .range(from..)
-            .map_err(StoreError::database)?
-            .take(limit)
-        {
-            let (_, bytes) = row.map_err(StoreError::database)?;
-            match left.checked_sub(bytes.value().len()) {
+        while entries.len() < limit {
+            let Some(bytes) = reader.next()? else { break };
+            match left.checked_sub(bytes.len()) {
                 Some(rest) => left = rest,
                 None if entries.is_empty() => left = 0,
                 None => break,
             }
-            entries.push(bytes.value().to_vec());
+            entries.push(bytes.to_vec());
         }
         Ok(entries)
     }
 }
 
-/// The entries of one append, encoded, with the note of the checkpoint over them.
-pub(super) struct NewEntries<'a> {
-    pub(super) first: u64,
-    pub(super) encoded: &'a [Vec<u8>],
-    pub(super) note: &'a str,
-}
-
-/// Reads back what participants cosigned.
-fn load_cosigned(transaction: &ReadTransaction, replica: &mut Replica) -> Result<(), StoreError> {
-    let table = transaction
-        .open_table(COSIGNED)
-        .map_err(StoreError::database)?;
-    for row in table.iter().map_err(StoreError::database)? {
-        let (_, note) = row.map_err(StoreError::database)?;
-        let note = std::str::from_utf8(note.value()).map_err(|_| StoreError::Damaged {
-            reason: "a cosigned checkpoint is not text".to_owned(),
-        })?;
-        replica.adopt_cosigned(note).map_err(StoreError::Altered)?;
+impl Drop for LogFile {
+    /// The last confirmation is synced too, where that works: without it a damaged end of the file would be
+    /// taken for an append that was cut short.
+    fn drop(&mut self) {
+        if self.writable {
+            let _ = self.disk.sync();
+        }
     }
-    Ok(())
 }
 
-/// Entries read back together, so that their signatures can be verified on all cores.
-#[derive(Default)]
-struct Batch {
-    entries: Vec<SignedEntry>,
-    encoded: Vec<Vec<u8>>,
+fn missing(path: &Path, error: io::Error) -> StoreError {
+    if error.kind() == ErrorKind::NotFound {
+        return StoreError::Missing {
+            path: path.to_owned(),
+        };
+    }
+    StoreError::io(error)
 }
 
-impl Batch {
-    /// The next entries, which must be those from position `from` on; none at the end.
-    fn read(rows: &mut redb::Range<'_, u64, &'static [u8]>, from: u64) -> Result<Self, StoreError> {
-        let mut batch = Self::default();
-        let mut bytes_left = BATCH_BYTES;
-        for index in from.. {
-            if batch.entries.len() >= BATCH_ENTRIES || bytes_left == 0 {
+fn read_slots(disk: &dyn Disk) -> Result<Slots, StoreError> {
+    let mut header = vec![0; usize::try_from(ENTRIES_AT).unwrap_or_default()];
+    let read = disk.read_at(0, &mut header).map_err(StoreError::io)?;
+    header.truncate(read);
+    Slots::parse(&header)
+}
+
+/// The head to read to, and if it may turn out to be one of an append cut short, the one before it.
+fn choose(slots: &Slots, length: u64) -> Result<(Head, Option<Head>), StoreError> {
+    let mut whole = slots
+        .heads
+        .iter()
+        .flatten()
+        .filter(|head| head.end >= ENTRIES_AT && head.end <= length);
+    let damaged = |reason: &str| StoreError::Damaged {
+        reason: reason.to_owned(),
+    };
+    let newest = whole
+        .next()
+        .ok_or_else(|| damaged("neither of its two heads is whole"))?;
+    if slots
+        .confirmed
+        .is_some_and(|confirmed| confirmed > newest.sequence)
+    {
+        return Err(damaged("its end is missing"));
+    }
+    let before = whole.next().filter(|before| {
+        slots.confirmed != Some(newest.sequence)
+            && before.sequence.checked_add(1) == Some(newest.sequence)
+            && before.end <= newest.end
+    });
+    Ok((newest.clone(), before.cloned()))
+}
+
+fn load(
+    disk: Box<dyn Disk>,
+    writable: bool,
+    visit: &mut dyn FnMut(u64, &SignedEntry),
+) -> Result<Loaded, StoreError> {
+    let mut attempt = 1_usize;
+    let (slots, length, (newest, before)) = loop {
+        let found = read_slots(&*disk).and_then(|slots| {
+            let length = disk.len().map_err(StoreError::io)?;
+            let chosen = choose(&slots, length)?;
+            Ok((slots, length, chosen))
+        });
+        match found {
+            Err(StoreError::Damaged { .. }) if !writable && attempt < ATTEMPTS => {
+                attempt = attempt.saturating_add(1)
+            }
+            found => break found?,
+        }
+    };
+    let mut loading = Loading {
+        disk: &*disk,
+        at: ENTRIES_AT,
+        positions: Positions::default(),
+        replica: Replica::new(slots.identity.coordinator, slots.identity.federation),
+    };
+    let head = match before {
+        None => {
+            loading.read_to(&newest, visit)?;
+            newest
+        }
+        Some(before) => {
+            loading.read_to(&before, visit)?;
+            let mut further = loading.clone();
+            let mut last = Vec::new();
+            let mut hold = |index, entry: &SignedEntry| last.push((index, entry.clone()));
+            match further.read_to(&newest, &mut hold) {
+                Ok(()) => {
+                    loading = further;
+                    for (index, entry) in &last {
+                        visit(*index, entry);
+                    }
+                    newest
+                }
+                Err(StoreError::Io(error)) => return Err(StoreError::Io(error)),
+                // Nobody was told of it.
+                Err(_) => before,
+            }
+        }
+    };
+    let Loading {
+        positions, replica, ..
+    } = loading;
+    let file = LogFile {
+        disk,
+        writable,
+        unfinished: length.saturating_sub(head.end),
+        head,
+        positions,
+    };
+    Ok(Loaded { file, replica })
+}
+
+/// A log that is being read back.
+#[derive(Clone)]
+struct Loading<'a> {
+    disk: &'a dyn Disk,
+    at: u64,
+    positions: Positions,
+    replica: Replica,
+}
+
+impl Loading<'_> {
+    /// Reads, verifies and applies the entries up to a head, which must be of exactly these.
+    fn read_to(
+        &mut self,
+        head: &Head,
+        visit: &mut dyn FnMut(u64, &SignedEntry),
+    ) -> Result<(), StoreError> {
+        let mut reader = EntryReader::new(self.disk, self.at, head.end);
+        loop {
+            let first = self.replica.len();
+            let mut entries = Vec::new();
+            let mut encoded: Vec<Vec<u8>> = Vec::new();
+            let mut bytes_left = BATCH_BYTES;
+            while entries.len() < BATCH_ENTRIES && bytes_left > 0 {
+                self.at = reader.position();
+                let Some(bytes) = reader.next()? else { break };
+                self.positions.push(self.at);
+                bytes_left = bytes_left.saturating_sub(bytes.len());
+                encoded.push(bytes.to_vec());
+            }
+            self.at = reader.position();
+            for (index, bytes) in (first..).zip(&encoded) {
+                let entry = SignedEntry::decode(bytes)
+                    .map_err(|error| StoreError::Undecodable { index, error })?;
+                entries.push(entry);
+            }
+            if entries.is_empty() {
                 break;
             }
-            let Some(row) = rows.next() else { break };
-            let (position, bytes) = row.map_err(StoreError::database)?;
-            if position.value() != index {
-                return Err(StoreError::Gap { index });
+            self.replica
+                .load(&entries, &encoded)
+                .map_err(StoreError::Altered)?;
+            for (index, entry) in (first..).zip(&entries) {
+                visit(index, entry);
             }
-            let entry = SignedEntry::decode(bytes.value())
-                .map_err(|error| StoreError::Undecodable { index, error })?;
-            bytes_left = bytes_left.saturating_sub(bytes.value().len());
-            batch.entries.push(entry);
-            batch.encoded.push(bytes.value().to_vec());
         }
-        Ok(batch)
-    }
-}
-
-/// The table [`ABOUT`], parsed.
-struct About {
-    coordinator: PublicKey,
-    federation: Option<FederationId>,
-    checkpoint: Option<String>,
-}
-
-impl About {
-    fn read(transaction: &ReadTransaction) -> Result<Self, StoreError> {
-        let damaged = |reason: &str| StoreError::Damaged {
-            reason: reason.to_owned(),
-        };
-        let table = transaction
-            .open_table(ABOUT)
-            .map_err(StoreError::database)?;
-        let get = |key: &str| -> Result<Option<Vec<u8>>, StoreError> {
-            let value = table.get(key).map_err(StoreError::database)?;
-            Ok(value.map(|bytes| bytes.value().to_vec()))
-        };
-        if get(VERSION)?.as_deref() != Some(FILE_VERSION) {
-            return Err(damaged("not a ledger of this version"));
+        if self.replica.len() != head.entries {
+            return Err(StoreError::Damaged {
+                reason: format!(
+                    "it has {} entries where its head says {}",
+                    self.replica.len(),
+                    head.entries
+                ),
+            });
         }
-        let key = |bytes: Vec<u8>| {
-            bytes
-                .try_into()
-                .map_err(|_| damaged("a key is not 32 bytes long"))
-        };
-        let coordinator = get(COORDINATOR)?.ok_or_else(|| damaged("no coordinator is named"))?;
-        let checkpoint = get(CHECKPOINT)?
-            .map(|note| String::from_utf8(note).map_err(|_| damaged("the checkpoint is not text")))
-            .transpose()?;
-        Ok(Self {
-            coordinator: PublicKey(key(coordinator)?),
-            federation: get(FEDERATION)?.map(key).transpose()?.map(FederationId),
-            checkpoint,
-        })
-    }
-}
-
-fn durable_write(database: &Database) -> Result<redb::WriteTransaction, StoreError> {
-    let mut transaction = database.begin_write().map_err(StoreError::database)?;
-    transaction
-        .set_durability(Durability::Immediate)
-        .map_err(StoreError::database)?;
-    // Implied by the single-writer mode; said here because the crash argument rests on it.
-    transaction.set_two_phase_commit(true);
-    Ok(transaction)
-}
-
-/// A new name is durable only when the directory that holds it is.
-fn sync_directory(path: &Path) -> std::io::Result<()> {
-    let parent = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty());
-    std::fs::File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
-}
-
-fn explain(path: &Path, error: DatabaseError) -> StoreError {
-    let path = path.to_owned();
-    match error {
-        DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => {
-            StoreError::InUse { path }
+        if head.entries > 0 {
+            self.replica
+                .adopt(&head.note)
+                .map_err(StoreError::Altered)?;
         }
-        DatabaseError::Storage(redb::StorageError::Io(error))
-            if error.kind() == std::io::ErrorKind::NotFound =>
-        {
-            StoreError::Missing { path }
-        }
-        error => StoreError::database(error),
+        Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! `ledger verify`: everything derived again from the entries, and counted.
 
-use super::StoreError;
-use super::file::LogFile;
+use super::file::{Loaded, LogFile};
+use super::{StoreError, cosignatures};
 use crate::draft::FederationId;
 use crate::entry::Entry;
 use crate::entry::signed::SignedEntry;
@@ -9,7 +9,6 @@ use crate::hash::Hash;
 use crate::identity::PublicKey;
 use crate::replica::Replica;
 use crate::round::Outcome;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 /// What a verified log holds. It exists only if everything in the log was found to be right.
@@ -21,8 +20,14 @@ pub struct Report {
     pub federation: Option<FederationId>,
     /// Entries, all decoded, allowed, and under the Merkle root.
     pub entries: u64,
+    /// The file's length in bytes.
+    pub bytes: u64,
+    /// Bytes behind the log: of an append that is under way, or did not come to its end. Nobody was told of it.
+    pub unfinished: u64,
     /// Signatures that verified: under entries, seats, cosignatures, and the checkpoint.
     pub signatures: u64,
+    /// Cosignatures of the newest checkpoints that verified.
+    pub cosignatures: u64,
     /// Participants.
     pub participants: u64,
     /// Owners.
@@ -45,14 +50,13 @@ pub struct Report {
 /// # Errors
 /// The first thing that is wrong; entries before it have been shown by then.
 pub fn read(path: &Path, each: impl FnMut(u64, &SignedEntry)) -> Result<Replica, StoreError> {
-    // redb trusts a file that it opens for reading and says that damaged pages may make it panic. A
-    // panic leaves nothing half done: all that was built in here is dropped.
-    let read = AssertUnwindSafe(|| LogFile::open_read_only(path)?.load_each(each));
-    catch_unwind(read).unwrap_or_else(|_| {
-        Err(StoreError::Damaged {
-            reason: "its pages contradict each other".to_owned(),
-        })
-    })
+    Ok(load(path, each)?.replica)
+}
+
+fn load(path: &Path, mut each: impl FnMut(u64, &SignedEntry)) -> Result<Loaded, StoreError> {
+    let mut loaded = LogFile::read(path, &mut each)?;
+    cosignatures::read(path, &mut loaded.replica)?;
+    Ok(loaded)
 }
 
 /// Verifies the log at `path`: every signature, every rule, every hash, the checkpoint and the state
@@ -62,9 +66,12 @@ pub fn read(path: &Path, each: impl FnMut(u64, &SignedEntry)) -> Result<Replica,
 /// The first thing that is wrong.
 pub fn verify(path: &Path) -> Result<Report, StoreError> {
     let mut signatures = 0_u64;
-    let replica = read(path, |_, entry| {
+    let Loaded { file, replica } = load(path, |_, entry| {
         signatures = signatures.saturating_add(count_signatures(entry))
     })?;
+    let cosignatures = replica.checkpoints().fold(0, |sum, kept| {
+        count(kept.cosigners().len()).saturating_add(sum)
+    });
     let state = replica.state();
     let published = state
         .history()
@@ -77,7 +84,10 @@ pub fn verify(path: &Path) -> Result<Report, StoreError> {
         coordinator: replica.coordinator(),
         federation: state.federation_id(),
         entries: replica.len(),
+        bytes: file.bytes(),
+        unfinished: file.unfinished(),
         signatures: signatures.saturating_add(u64::from(checkpoint.is_some())),
+        cosignatures,
         participants: count(state.participants().count()),
         owners: count(state.owners().count()),
         published: count(published),

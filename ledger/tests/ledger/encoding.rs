@@ -184,3 +184,12 @@ fn descriptions_of_unapplied_entries_write_nothing_odd_to_the_terminal() {
     assert!(line.chars().all(|c| !c.is_control()), "{line:?}");
     assert!(line.contains("unknown key"));
 }
+
+#[test]
+fn the_length_of_an_entry_is_that_of_its_bytes() {
+    let mut world = World::new(5);
+    world.rated_round(|_, _| 1);
+    for entry in &world.log {
+        assert_eq!(entry.encoded_len(), entry.encode().len());
+    }
+}

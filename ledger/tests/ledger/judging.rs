@@ -224,7 +224,7 @@ fn answers_and_erased_seats_are_those_of_the_committee() {
 fn the_rejected_have_no_weight() {
     let mut world = closed(5);
     accepted(&mut world, |judgement| {
-        reject(judgement, &[2], RejectionReason::BadPair)
+        reject(judgement, &[2], RejectionReason::BadPair { seat: 1 })
     });
     let weights: Vec<u16> = world
         .state

@@ -22,6 +22,7 @@ mod publication;
 mod rating;
 mod replicas;
 mod rules;
+mod snapshots;
 mod staking;
 mod stored;
 mod unit;

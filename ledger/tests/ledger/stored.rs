@@ -1,15 +1,14 @@
 //! The log on disk.
 
 use crate::world::{COORDINATOR, World, identity};
-use redb::{Builder, ConcurrencyMode, Database, ReadableTable, TableDefinition};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tempfile::TempDir;
 use unsilo_ledger::store::FILE_NAME;
-use unsilo_ledger::{AppendError, Diverged, LedgerStore, SigningIdentity, StoreError, verify};
-
-const ENTRIES: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("entries");
-const ABOUT: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("about");
+use unsilo_ledger::{
+    AppendError, Diverged, Domain, DomainHasher, LedgerStore, ParticipantId, SigningIdentity,
+    StoreError, verify,
+};
 
 fn coordinator() -> Arc<SigningIdentity> {
     Arc::new(identity(COORDINATOR))
@@ -32,19 +31,47 @@ fn open(path: &Path) -> Result<LedgerStore, StoreError> {
     LedgerStore::open(path, coordinator())
 }
 
-/// Edits the file as somebody with the disk in hand would.
-fn edit(path: &Path, change: impl FnOnce(&redb::WriteTransaction)) {
-    let database = raw(path);
-    let transaction = database.begin_write().expect("not open elsewhere");
-    change(&transaction);
-    transaction.commit().expect("writable");
+/// Where the entries begin, and where the two heads lie.
+const ENTRIES_AT: usize = 4_096;
+const HEADS_AT: [usize; 2] = [1_024, 2_048];
+
+/// Where each entry of a file lies, its length in front of it included.
+fn entries_in(bytes: &[u8]) -> Vec<std::ops::Range<usize>> {
+    let mut found = Vec::new();
+    let mut at = ENTRIES_AT;
+    while let Some((length, _)) = bytes[at..].split_first_chunk() {
+        let end = at + 4 + u32::from_le_bytes(*length) as usize;
+        found.push(at..end);
+        at = end;
+    }
+    found
 }
 
-fn raw(path: &Path) -> Database {
-    Builder::new()
-        .set_concurrency_mode(ConcurrencyMode::SingleWriter)
-        .open(path)
-        .expect("a database")
+/// Edits the file as somebody with the disk in hand would.
+fn edit(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
+    let mut bytes = std::fs::read(path).expect("readable");
+    change(&mut bytes);
+    std::fs::write(path, bytes).expect("writable");
+}
+
+/// Writes both heads anew, as this program would for this content: with a checksum that fits.
+fn forge_heads(bytes: &mut [u8], change: impl Fn(&mut u64, &mut u64, &mut String)) {
+    for at in HEADS_AT {
+        let length = u32::from_le_bytes(bytes[at..at + 4].try_into().expect("4")) as usize;
+        let body = bytes[at + 4..at + 4 + length].to_vec();
+        let (sequence, mut end, mut entries, mut note): (u64, u64, u64, String) =
+            borsh::from_slice(&body).expect("a head");
+        change(&mut end, &mut entries, &mut note);
+        let body = borsh::to_vec(&(sequence, end, entries, note)).expect("a head");
+        let mut slot = (body.len() as u32).to_le_bytes().to_vec();
+        slot.extend_from_slice(&body);
+        let checksum = DomainHasher::new(Domain::new("ledger file slot"))
+            .with(&(at as u64).to_le_bytes())
+            .with(&slot)
+            .finish();
+        slot.extend_from_slice(&checksum);
+        bytes[at..at + slot.len()].copy_from_slice(&slot);
+    }
 }
 
 #[test]
@@ -209,37 +236,27 @@ fn existing_and_missing_files_are_told_apart() {
 #[test]
 fn an_edited_entry_is_noticed() {
     let (_directory, path, world) = stored();
-    for at in 0..world.log.len() {
-        let mut bytes = world.log[at].encode();
-        let last = bytes.len() - 1;
-        bytes[last] ^= 1;
-        edit(&path, |transaction| {
-            let mut table = transaction.open_table(ENTRIES).expect("a table");
-            table.insert(at as u64, bytes.as_slice()).expect("writable");
-        });
+    let sound = std::fs::read(&path).expect("readable");
+    for (at, entry) in entries_in(&sound).into_iter().enumerate() {
+        edit(&path, |bytes| bytes[entry.end - 1] ^= 1);
         assert!(open(&path).is_err(), "entry {at}");
         assert!(verify(&path).is_err(), "entry {at}");
-        edit(&path, |transaction| {
-            let mut table = transaction.open_table(ENTRIES).expect("a table");
-            table
-                .insert(at as u64, world.log[at].encode().as_slice())
-                .expect("writable");
-        });
+        std::fs::write(&path, &sound).expect("writable");
     }
-    open(&path).expect("as it was");
+    assert_eq!(
+        open(&path).expect("as it was").len(),
+        world.log.len() as u64
+    );
 }
 
 #[test]
 fn swapped_entries_are_noticed_even_where_the_rules_allow_both_orders() {
-    let (_directory, path, world) = stored();
-    edit(&path, |transaction| {
-        let mut table = transaction.open_table(ENTRIES).expect("a table");
-        table
-            .insert(2, world.log[3].encode().as_slice())
-            .expect("writable");
-        table
-            .insert(3, world.log[2].encode().as_slice())
-            .expect("writable");
+    let (_directory, path, _) = stored();
+    edit(&path, |bytes| {
+        let entries = entries_in(bytes);
+        let (second, third) = (entries[2].clone(), entries[3].clone());
+        let moved = [&bytes[third.clone()], &bytes[second.clone()]].concat();
+        bytes[second.start..third.end].copy_from_slice(&moved);
     });
     let error = open(&path).err().expect("another order is another log");
     assert!(
@@ -252,63 +269,120 @@ fn swapped_entries_are_noticed_even_where_the_rules_allow_both_orders() {
 }
 
 #[test]
-fn cut_and_holed_logs_are_noticed() {
-    let (_directory, path, world) = stored();
-    let last = world.log.len() as u64 - 1;
-    edit(&path, |transaction| {
-        transaction
-            .open_table(ENTRIES)
-            .expect("a table")
-            .remove(last)
-            .expect("writable");
+fn a_log_that_was_cut_is_noticed_even_if_its_heads_were_forged_to_fit() {
+    let (_directory, path, _) = stored();
+    let sound = std::fs::read(&path).expect("readable");
+    let last = entries_in(&sound).pop().expect("entries");
+    edit(&path, |bytes| bytes.truncate(last.start));
+    assert!(matches!(open(&path), Err(StoreError::Damaged { .. })));
+    assert!(matches!(verify(&path), Err(StoreError::Damaged { .. })));
+    edit(&path, |bytes| {
+        forge_heads(bytes, |end, entries, _| {
+            *end = (*end).min(last.start as u64);
+            *entries = (*entries).min(8);
+        });
     });
-    assert!(matches!(
-        open(&path),
-        Err(StoreError::Altered(AppendError::Diverged(
-            Diverged::Count { .. }
-        )))
-    ));
-    edit(&path, |transaction| {
-        let mut table = transaction.open_table(ENTRIES).expect("a table");
-        table
-            .insert(last, world.log[last as usize].encode().as_slice())
-            .expect("writable");
-        table.remove(4).expect("writable");
-    });
-    assert!(matches!(open(&path), Err(StoreError::Gap { index: 4 })));
+    let counted = |error| {
+        matches!(
+            error,
+            StoreError::Altered(AppendError::Diverged(Diverged::Count { .. }))
+        )
+    };
+    assert!(open(&path).err().is_some_and(counted));
+    assert!(verify(&path).err().is_some_and(counted));
 }
 
 #[test]
-fn a_log_rolled_back_with_its_checkpoint_removed_or_forged_is_noticed() {
+fn a_hole_is_noticed_even_if_the_heads_were_forged_to_fit() {
     let (_directory, path, _) = stored();
-    edit(&path, |transaction| {
-        transaction
-            .open_table(ABOUT)
-            .expect("a table")
-            .remove("checkpoint")
-            .expect("writable");
+    edit(&path, |bytes| {
+        let hole = entries_in(bytes)[3].clone();
+        let lost = hole.len() as u64;
+        bytes.drain(hole);
+        forge_heads(bytes, |end, entries, _| {
+            if *entries > 3 {
+                *end -= lost;
+                *entries -= 1;
+            }
+        });
     });
-    assert!(matches!(open(&path), Err(StoreError::Damaged { .. })));
-    let (_directory, path, _) = stored();
-    edit(&path, |transaction| {
-        let mut table = transaction.open_table(ABOUT).expect("a table");
-        let note = table
-            .get("checkpoint")
-            .expect("readable")
-            .expect("there")
-            .value()
-            .to_vec();
-        let note = String::from_utf8(note)
-            .expect("text")
-            .replace("\n9\n", "\n8\n");
-        table
-            .insert("checkpoint", note.as_bytes())
-            .expect("writable");
-    });
+    // What the committee closed is not what is there.
     assert!(matches!(
         open(&path),
-        Err(StoreError::Altered(AppendError::Checkpoint(_)))
+        Err(StoreError::Altered(AppendError::Rejected { .. }))
     ));
+}
+
+#[test]
+fn a_checkpoint_that_was_removed_or_forged_is_noticed() {
+    let (_directory, path, _) = stored();
+    let sound = std::fs::read(&path).expect("readable");
+    let with_note = |change: fn(&mut String)| {
+        std::fs::write(&path, &sound).expect("writable");
+        edit(&path, |bytes| {
+            forge_heads(bytes, |_, _, note| change(note));
+        });
+        (open(&path).err(), verify(&path).err())
+    };
+    let (opened, verified) = with_note(|note| note.clear());
+    for error in [opened, verified] {
+        assert!(matches!(
+            error,
+            Some(StoreError::Altered(AppendError::Checkpoint(_)))
+        ));
+    }
+    let (opened, verified) = with_note(|note| *note = note.replace("\n9\n", "\n8\n"));
+    for error in [opened, verified] {
+        assert!(matches!(
+            error,
+            Some(StoreError::Altered(AppendError::Checkpoint(_)))
+        ));
+    }
+    with_note(|_| ());
+    open(&path).expect("as it was");
+}
+
+#[test]
+fn an_append_that_was_cut_short_is_cut_off_and_told() {
+    let (_directory, path, world) = stored();
+    edit(&path, |bytes| bytes.extend_from_slice(&[7; 100]));
+    let report = verify(&path).expect("nobody was told of it");
+    assert_eq!(report.unfinished, 100);
+    assert_eq!(report.entries, world.log.len() as u64);
+    let store = open(&path).expect("nobody was told of it");
+    assert_eq!(store.cut_off(), 100);
+    drop(store);
+    assert_eq!(open(&path).expect("intact").cut_off(), 0);
+    assert_eq!(verify(&path).expect("intact").unfinished, 0);
+}
+
+#[test]
+fn entries_are_found_wherever_they_lie() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join(FILE_NAME);
+    let mut world = World::new(70);
+    for _ in 0..3 {
+        world.full_round();
+    }
+    let mut store = LedgerStore::create(&path, coordinator()).expect("new");
+    let mut at = 0;
+    // Appends of every size, over several strides of the index of positions.
+    for size in (1..).take_while(|size| *size < 40) {
+        let end = (at + size).min(world.log.len());
+        store.append(&world.log[at..end]).expect("allowed");
+        at = end;
+    }
+    assert_eq!(at, world.log.len(), "all of it");
+    let check = |store: &LedgerStore| {
+        for from in 0..world.log.len() {
+            let found = store.entries(from as u64, 3).expect("readable");
+            let end = (from + 3).min(world.log.len());
+            assert_eq!(found, world.log[from..end], "from {from}");
+        }
+    };
+    check(&store);
+    drop(store);
+    check(&open(&path).expect("intact"));
 }
 
 #[test]
@@ -401,14 +475,14 @@ fn a_replica_remembers_which_federation_it_joined() {
 }
 
 #[test]
-fn damaged_pages_are_reported_not_believed() {
+fn damage_is_reported_not_believed() {
     let (_directory, path, world) = stored();
     let sound = std::fs::read(&path).expect("readable");
-    for at in (0..sound.len()).step_by(389) {
+    for at in (0..sound.len()).step_by(13) {
         let mut bytes = sound.clone();
         bytes[at] ^= 0x55;
         std::fs::write(&path, &bytes).expect("writable");
-        // A flipped byte may lie in free space: then the log is whole and reads as it was.
+        // A flipped byte may lie in the head before, or where nothing is: then the log reads as it was.
         let verified = verify(&path).map(|report| report.state_root);
         let opened = open(&path).map(|store| store.state().root());
         for root in [verified, opened].into_iter().flatten() {
@@ -422,8 +496,125 @@ fn damaged_pages_are_reported_not_believed() {
     }
     std::fs::write(
         &path,
-        b"not a database at all, but long enough to look like one",
+        b"not a ledger at all, but long enough to look like one",
     )
     .expect("writable");
-    assert!(verify(&path).is_err());
+    assert!(matches!(verify(&path), Err(StoreError::Damaged { .. })));
+    // An entry that says it is longer than any may be.
+    std::fs::write(&path, &sound).expect("writable");
+    edit(&path, |bytes| bytes[ENTRIES_AT..ENTRIES_AT + 4].fill(0xff));
+    assert!(matches!(verify(&path), Err(StoreError::Damaged { .. })));
+}
+
+/// The path of a store of one round in which participants 0 to 2 cosigned the checkpoint of two entries.
+fn cosigned() -> (TempDir, PathBuf, PathBuf, Vec<usize>) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join(FILE_NAME);
+    let beside = path.with_extension("cosignatures");
+    let mut world = World::new(4);
+    world.full_round();
+    let mut store = LedgerStore::create(&path, coordinator()).expect("new");
+    store.append(&world.log[..2]).expect("allowed");
+    let mut lengths = vec![0];
+    for number in 0..3 {
+        let checkpoint = store.checkpoint().expect("not empty").clone();
+        let cosignature = checkpoint.cosign(ParticipantId(number), &identity(number), 5);
+        store
+            .add_cosignature(2, &cosignature.line())
+            .expect("its own");
+        lengths.push(std::fs::metadata(&beside).expect("there").len() as usize);
+    }
+    store.append(&world.log[2..]).expect("allowed");
+    (directory, path, beside, lengths)
+}
+
+#[test]
+fn cosignatures_that_a_crash_cut_off_are_gone_and_the_others_are_there() {
+    let (_directory, path, beside, lengths) = cosigned();
+    let sound = std::fs::read(&beside).expect("there");
+    assert_eq!(verify(&path).expect("intact").cosignatures, 3);
+    for length in (0..=sound.len()).step_by(7) {
+        std::fs::write(&beside, &sound[..length]).expect("writable");
+        let whole = lengths.iter().filter(|end| **end <= length).count() as u64 - 1;
+        assert_eq!(verify(&path).expect("intact").cosignatures, whole);
+        let mut store = open(&path).expect("intact");
+        let kept = store.cosigned(2).map_or(0, |kept| kept.cosigners().len());
+        assert_eq!(kept as u64, whole, "{length}");
+        // They are asked for again, and kept again.
+        let again = (0..3).all(|number| {
+            let Some(checkpoint) = store.cosigned(2).map(|kept| kept.signed().clone()) else {
+                return false;
+            };
+            let cosignature = checkpoint.cosign(ParticipantId(number), &identity(number), 5);
+            store.add_cosignature(2, &cosignature.line()).is_ok()
+        });
+        drop(store);
+        let expected = if again { 3 } else { 0 };
+        assert_eq!(verify(&path).expect("intact").cosignatures, expected);
+    }
+    std::fs::remove_file(&beside).expect("there");
+    assert_eq!(verify(&path).expect("intact").cosignatures, 0);
+    open(&path).expect("a log without cosignatures");
+}
+
+#[test]
+fn cosignatures_of_a_later_log_show_that_this_one_is_an_old_copy() {
+    let (directory, path, beside, _) = cosigned();
+    let old = directory.path().join("old.log");
+    std::fs::copy(&path, &old).expect("readable");
+    let mut store = open(&path).expect("intact");
+    let mut world = World::new(4);
+    world.full_round();
+    let known = world.log.len();
+    world.full_round();
+    store.append(&world.log[known..]).expect("allowed");
+    let checkpoint = store.checkpoint().expect("not empty").clone();
+    let cosignature = checkpoint.cosign(ParticipantId(1), &identity(1), 5);
+    store
+        .add_cosignature(store.len(), &cosignature.line())
+        .expect("its own");
+    drop(store);
+    std::fs::copy(&beside, old.with_extension("cosignatures")).expect("readable");
+    for error in [open(&old).err(), verify(&old).err()] {
+        assert!(
+            matches!(
+                error,
+                Some(StoreError::Altered(AppendError::Cosignature(_)))
+            ),
+            "{error:?}"
+        );
+    }
+}
+
+#[test]
+fn the_file_of_cosignatures_does_not_grow_for_ever() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join(FILE_NAME);
+    let beside = path.with_extension("cosignatures");
+    let mut world = World::new(60);
+    let mut store = LedgerStore::create(&path, coordinator()).expect("new");
+    store.append(&world.log).expect("allowed");
+    let mut largest = 0;
+    let mut written = 0;
+    for _ in 0..12 {
+        let known = world.log.len();
+        world.full_round();
+        for entry in &world.log[known..] {
+            store.append(std::slice::from_ref(entry)).expect("allowed");
+            let checkpoint = store.checkpoint().expect("not empty").clone();
+            for number in 0..60 {
+                let cosignature = checkpoint.cosign(ParticipantId(number), &identity(number), 5);
+                store
+                    .add_cosignature(store.len(), &cosignature.line())
+                    .expect("its own");
+                written += 130;
+            }
+            largest = largest.max(std::fs::metadata(&beside).expect("there").len());
+        }
+    }
+    assert!(
+        written > 5 << 20 && largest < written && largest < 6 << 20,
+        "{written} written, {largest} in the file"
+    );
+    assert_eq!(store.checkpoints().count(), unsilo_ledger::KEPT_COSIGNED);
 }

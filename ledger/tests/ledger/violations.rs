@@ -501,7 +501,10 @@ fn too_many_rejected_contributions_are_a_violation() {
     assert!(!found(&bad_round(&mut world, RejectionReason::TooLong)));
     assert_eq!(world.state.faults(ParticipantId(0)), [1, 2]);
     // What may be somebody else's fault does not count.
-    for reason in [RejectionReason::BadPair, RejectionReason::Undecodable] {
+    for reason in [
+        RejectionReason::BadPair { seat: 1 },
+        RejectionReason::Undecodable,
+    ] {
         assert!(!found(&bad_round(&mut world, reason)));
     }
     assert!(found(&bad_round(&mut world, RejectionReason::OutOfRange)));

@@ -1,67 +1,25 @@
 //! Guard records: what this identity has done that may be done once. Written before anyone else can see the act.
 //!
 //! [`Guards`] is the pure rule book: it says which record may follow which. [`GuardStore`] makes a record durable
-//! and applies the same rules again, so that a mistake elsewhere cannot answer twice.
+//! and applies the same rules again, so that a mistake elsewhere cannot answer twice. The records are chained, and the
+//! chain's head is shown on the ledger, so that a directory that was put back from a backup is noticed.
 
+mod head;
 mod records;
+mod rules;
 mod store;
+#[cfg(test)]
+mod tests;
 
-pub use records::{ContributionRecord, OpeningRecord, SeatRecord};
+pub use records::{
+    AnswerRecord, ContributionRecord, DirectionsRecord, Duty, OpeningRecord, Record, SeatRecord,
+    WitnessRecord,
+};
 pub use store::GuardStore;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use borsh::{BorshDeserialize, BorshSerialize};
-use unsilo_ledger::Hash;
-
-/// One act, about to become visible.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub enum Record {
-    /// The founding entry with this hash is signed.
-    Genesis(Hash),
-    /// A seat is offered; its secret key is a file of its own.
-    Seat(SeatRecord),
-    /// A contribution leaves this machine.
-    Contribution(ContributionRecord),
-    /// The coordinator's receipt for it.
-    Receipt {
-        /// The round.
-        round: u64,
-        /// Canonical bytes of the signed receipt.
-        receipt: Vec<u8>,
-    },
-    /// The close of the round over this set is cosigned.
-    Cosigned {
-        /// The round.
-        round: u64,
-        /// Hash of the set.
-        contributions: Hash,
-    },
-    /// The sum of the round is opened.
-    Opened(OpeningRecord),
-    /// The round is signed as void.
-    Voided {
-        /// The round.
-        round: u64,
-    },
-    /// The model of the round is signed.
-    Published {
-        /// The round.
-        round: u64,
-        /// Hash of the publishing entry.
-        entry: Hash,
-    },
-    /// The round is over: what only it needed (the opening's bytes) is forgotten, what must be remembered stays.
-    Finished {
-        /// The round.
-        round: u64,
-    },
-    /// The model of the round was evaluated and told.
-    Evaluated {
-        /// The round.
-        round: u64,
-    },
-}
+use unsilo_ledger::{GuardHead, Hash};
 
 /// A record that may not follow those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -78,16 +36,36 @@ pub enum GuardConflict {
     /// Another set was cosigned.
     #[error("round {0}: another set was already cosigned")]
     Cosigned(u64),
+    /// Another checkpoint was cosigned for the same step.
+    #[error("round {0}: another checkpoint was already cosigned for this step")]
+    Witnessed(u64),
+    /// Other scalars were answered.
+    #[error("round {0}: other scalars were already answered")]
+    Answered(u64),
+    /// More directions than may be opened in one round.
+    #[error("round {0}: more directions than may be opened in one round")]
+    TooManyDirections(u64),
+    /// Another judgement was signed.
+    #[error("round {0}: another judgement was already signed")]
+    Judged(u64),
+    /// Another share of the same contribution was shown.
+    #[error(
+        "round {0}: another share was already shown: one at most, or the key could be put together"
+    )]
+    Appealed(u64),
+    /// Other directions were committed.
+    #[error("round {0}: other directions were already committed")]
+    Directions(u64),
     /// Another sum was opened.
     #[error("round {0}: another answer was already given")]
     Opened(u64),
-    /// Void excludes an opening, and the reverse.
+    /// Void excludes an answer, and the reverse.
     #[error("round {0}: void and an answer exclude each other")]
     VoidOrOpened(u64),
     /// Another model was signed.
     #[error("round {0}: another model was already signed")]
     Published(u64),
-    /// A receipt for something that was never recorded.
+    /// A receipt or an appeal for something that was never recorded.
     #[error("round {0}: the record refers to nothing that was recorded before")]
     Unfounded(u64),
 }
@@ -99,12 +77,26 @@ pub struct Guards {
     pub genesis: Option<Hash>,
     /// Seats offered, by round.
     pub seats: BTreeMap<u64, SeatRecord>,
+    /// The chain's head right after each of them: part of the offer.
+    pub seat_heads: BTreeMap<u64, GuardHead>,
     /// Contributions, by round.
     pub contributions: BTreeMap<u64, ContributionRecord>,
     /// Receipts, by round.
     pub receipts: BTreeMap<u64, Vec<u8>>,
     /// Sets cosigned, by round.
     pub cosigned: BTreeMap<u64, Hash>,
+    /// The chain's head right after each of them: part of the cosignature.
+    pub cosigned_heads: BTreeMap<u64, GuardHead>,
+    /// Checkpoints cosigned, by round and step.
+    pub witnessed: BTreeMap<(u64, Duty), WitnessRecord>,
+    /// Scalars answered, by round.
+    pub answered: BTreeMap<u64, AnswerRecord>,
+    /// Judgements signed, by round.
+    pub judged: BTreeMap<u64, Hash>,
+    /// Whose share of the own contribution was shown, by round.
+    pub appealed: BTreeMap<u64, u16>,
+    /// Directions committed, by round.
+    pub directions: BTreeMap<u64, DirectionsRecord>,
     /// Openings, by round.
     pub opened: BTreeMap<u64, OpeningRecord>,
     /// Rounds signed as void.
@@ -115,81 +107,28 @@ pub struct Guards {
     pub finished: BTreeSet<u64>,
     /// The last round whose model was evaluated.
     pub evaluated: Option<u64>,
+    /// The last round that is sat out because records were lost.
+    pub sits_out: Option<u64>,
+    chain: head::Chain,
 }
 
 impl Guards {
-    /// Adds `record`. The same record again changes nothing.
-    ///
-    /// # Errors
-    /// [`GuardConflict`] if it contradicts an earlier one; nothing changes then.
-    pub fn admit(&mut self, record: &Record) -> Result<(), GuardConflict> {
-        match record {
-            Record::Genesis(hash) => match self.genesis {
-                Some(signed) if signed != *hash => return Err(GuardConflict::Genesis),
-                _ => self.genesis = Some(*hash),
-            },
-            Record::Seat(seat) => {
-                if self.finished.contains(&seat.round) {
-                    return Err(GuardConflict::Seat(seat.round));
-                }
-                once(&mut self.seats, seat.round, seat, GuardConflict::Seat)?;
-            }
-            Record::Contribution(contribution) => {
-                once(
-                    &mut self.contributions,
-                    contribution.round,
-                    contribution,
-                    GuardConflict::Contribution,
-                )?;
-            }
-            Record::Receipt { round, receipt } => {
-                if !self.contributions.contains_key(round) {
-                    return Err(GuardConflict::Unfounded(*round));
-                }
-                self.receipts.insert(*round, receipt.clone());
-            }
-            Record::Cosigned {
-                round,
-                contributions,
-            } => once(
-                &mut self.cosigned,
-                *round,
-                contributions,
-                GuardConflict::Cosigned,
-            )?,
-            Record::Opened(opening) => self.admit_opening(opening)?,
-            Record::Voided { round } => {
-                if self.opened.contains_key(round) {
-                    return Err(GuardConflict::VoidOrOpened(*round));
-                }
-                self.voided.insert(*round);
-            }
-            Record::Published { round, entry } => {
-                once(&mut self.published, *round, entry, GuardConflict::Published)?;
-            }
-            Record::Finished { round } => {
-                if let Some(opening) = self.opened.get_mut(round) {
-                    opening.answer.clear();
-                }
-                // Rounds never come again: of a seat nothing need be remembered.
-                self.seats.remove(round);
-                self.finished.insert(*round);
-            }
-            Record::Evaluated { round } => self.evaluated = self.evaluated.max(Some(*round)),
-        }
-        Ok(())
+    /// The chain's head: it says all that was ever recorded.
+    #[must_use]
+    pub fn head(&self) -> GuardHead {
+        self.chain.head()
     }
 
-    fn admit_opening(&mut self, opening: &OpeningRecord) -> Result<(), GuardConflict> {
-        let round = opening.round;
-        if self.voided.contains(&round) {
-            return Err(GuardConflict::VoidOrOpened(round));
-        }
-        if self.finished.contains(&round) && !self.opened.contains_key(&round) {
-            // Its shares are erased: an answer now could only be an invented one.
-            return Err(GuardConflict::Opened(round));
-        }
-        once(&mut self.opened, round, opening, GuardConflict::Opened)
+    /// Whether these records lead to `head`, which the ledger has of this identity. If not, some were lost.
+    #[must_use]
+    pub fn leads_to(&self, head: &GuardHead) -> bool {
+        self.chain.contains(head)
+    }
+
+    /// Whether nothing is done in `round`, because what was done in it is not known any more.
+    #[must_use]
+    pub fn sits_out(&self, round: u64) -> bool {
+        self.sits_out >= Some(round)
     }
 
     /// The round in which this identity contributed to `model`, leaving out `round` itself and the rounds that
@@ -205,84 +144,5 @@ impl Guards {
             .values()
             .find(|made| made.model == *model && made.round != round && !is_void(made.round))
             .map(|made| made.round)
-    }
-}
-
-/// Inserts a value that may be inserted again only if it is the same.
-fn once<T: Clone + PartialEq>(
-    map: &mut BTreeMap<u64, T>,
-    round: u64,
-    value: &T,
-    conflict: fn(u64) -> GuardConflict,
-) -> Result<(), GuardConflict> {
-    match map.get(&round) {
-        Some(known) if known != value => Err(conflict(round)),
-        Some(_) => Ok(()),
-        None => {
-            map.insert(round, value.clone());
-            Ok(())
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn opening(round: u64, answer: u8) -> Record {
-        Record::Opened(OpeningRecord {
-            round,
-            seat: 1,
-            digest: [9; 32],
-            contributions: [8; 32],
-            answer: vec![answer],
-        })
-    }
-
-    #[test]
-    fn what_may_happen_once_happens_once() {
-        let mut guards = Guards::default();
-        guards.admit(&opening(1, 1)).unwrap();
-        guards.admit(&opening(1, 1)).unwrap();
-        assert_eq!(guards.admit(&opening(1, 2)), Err(GuardConflict::Opened(1)));
-        assert_eq!(
-            guards.admit(&Record::Voided { round: 1 }),
-            Err(GuardConflict::VoidOrOpened(1))
-        );
-        guards.admit(&Record::Voided { round: 2 }).unwrap();
-        assert_eq!(
-            guards.admit(&opening(2, 1)),
-            Err(GuardConflict::VoidOrOpened(2))
-        );
-        guards.admit(&Record::Genesis([1; 32])).unwrap();
-        assert_eq!(
-            guards.admit(&Record::Genesis([2; 32])),
-            Err(GuardConflict::Genesis)
-        );
-        let cosigned = |contributions| Record::Cosigned {
-            round: 3,
-            contributions,
-        };
-        guards.admit(&cosigned([1; 32])).unwrap();
-        assert_eq!(
-            guards.admit(&cosigned([2; 32])),
-            Err(GuardConflict::Cosigned(3))
-        );
-        let receipt = Record::Receipt {
-            round: 3,
-            receipt: vec![],
-        };
-        assert_eq!(guards.admit(&receipt), Err(GuardConflict::Unfounded(3)));
-    }
-
-    #[test]
-    fn a_finished_round_cannot_be_opened_any_more() {
-        let mut guards = Guards::default();
-        guards.admit(&Record::Finished { round: 1 }).unwrap();
-        assert_eq!(guards.admit(&opening(1, 1)), Err(GuardConflict::Opened(1)));
-        guards.admit(&opening(2, 1)).unwrap();
-        guards.admit(&Record::Finished { round: 2 }).unwrap();
-        assert!(guards.opened[&2].answer.is_empty());
-        assert_eq!(guards.admit(&opening(2, 2)), Err(GuardConflict::Opened(2)));
     }
 }

@@ -13,8 +13,7 @@ use tonic::{
     transport::{Identity, Server, ServerTlsConfig},
 };
 use unsilo_ledger::{
-    Activation, Feature, Incentive, ModelKind, ModelSpec, Optimiser, PublicKey, Schema,
-    TrainingPlan,
+    Activation, Feature, ModelKind, ModelSpec, Optimiser, PublicKey, Schema, TrainingPlan,
 };
 use unsilo_proto::{
     Code,
@@ -255,7 +254,7 @@ fn draft(ca_fingerprint: [u8; 32]) -> Draft {
         unit_log2: -14,
         min_cohort: 0,
         grant: 1,
-        incentive: Incentive::default(),
+        incentive: Default::default(),
         created_ms: 0,
         nonce: [2; 32],
         founders: ["Aster", "Birch", "Cedar"].map(String::from).to_vec(),

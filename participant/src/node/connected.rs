@@ -13,10 +13,10 @@ use unsilo_proto::{
 };
 
 use super::{
-    Runtime, jobs, now_ms, on_disk,
+    Runtime, answers, appeals, directions, jobs, judging, now_ms, on_disk,
     replica::{LedgerReplica, SyncError},
     requests::{self, Failure},
-    steps, sums,
+    shares, steps, sums,
 };
 use crate::{
     error::NodeError,
@@ -86,6 +86,9 @@ pub(super) async fn work(
                     reason: "the coordinator closed the connection".to_owned(),
                 })?;
                 synchronise(runtime, ledger, &mut connection, Some(step.ledger_entries)).await?;
+                if let Err(alarm) = ledger.check(&step.checkpoint) {
+                    runtime.feed(Event::Alarmed(alarm), Some(&mut connection)).await?;
+                }
                 if let Some(step) = steps::decode(step) {
                     runtime.feed(Event::Step(step), Some(&mut connection)).await?;
                 }
@@ -164,6 +167,7 @@ impl Runtime<'_> {
                 Effect::MakeSeat { .. }
                 | Effect::FirstModel { .. }
                 | Effect::Contribute(_)
+                | Effect::MakeDirections(_)
                 | Effect::Evaluate { .. } => self.start_local(effect),
                 effect => {
                     if let Some(connection) = connection.as_deref_mut() {
@@ -221,11 +225,38 @@ impl Connection {
                 Effect::Upload { round, root, entry } => {
                     requests::upload(channel, &shared, round, root, entry, wait, progress).await
                 }
-                Effect::OpenShares(job) => {
-                    requests::open_shares(channel, Arc::clone(&shared), job, wait).await
+                Effect::FetchMailbox { round } => requests::mailbox(channel, round, wait).await,
+                Effect::CommitDirections {
+                    round,
+                    model,
+                    entry,
+                } => {
+                    let of = (round, model);
+                    directions::commit(channel, Arc::clone(&shared), of, entry, wait).await
                 }
-                Effect::Recompute(published) => {
-                    sums::recompute(channel, Arc::clone(&shared), published, wait).await
+                Effect::ReceiveAnswers(job) => {
+                    directions::receive(channel, Arc::clone(&shared), job, wait).await
+                }
+                Effect::Answer(job) => {
+                    answers::answer(channel, Arc::clone(&shared), job, wait).await
+                }
+                Effect::SendAnswers { round, sent } => {
+                    answers::send(channel, Arc::clone(&shared), round, sent, wait).await
+                }
+                Effect::Judge(job) => {
+                    judging::judge_round(channel, Arc::clone(&shared), job, wait).await
+                }
+                Effect::Appeal(job) => {
+                    appeals::appeal(channel, Arc::clone(&shared), job, wait).await
+                }
+                Effect::CheckAppeals(job) => {
+                    appeals::check(channel, Arc::clone(&shared), job, wait).await
+                }
+                Effect::OpenShares(job) => {
+                    shares::open(channel, Arc::clone(&shared), job, wait).await
+                }
+                Effect::Recompute { published, judged } => {
+                    sums::recompute(channel, Arc::clone(&shared), published, judged, wait).await
                 }
                 Effect::FetchModel { model } => {
                     sums::fetch_model(channel, Arc::clone(&shared), model, wait).await

@@ -1,31 +1,25 @@
-//! Work that takes a thread: seats, training, encryption, shares, evaluation.
+//! Work that takes a thread and no connection: seats, training, encryption, directions, evaluation.
 
 use std::{
-    collections::BTreeMap,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::atomic::Ordering,
 };
 
 use tokio::sync::mpsc::UnboundedSender;
-use unsilo_fhe::{
-    Dealing, KeyShare, RoundContext, RoundKeyPair, combine,
-    commit::{ContributionCommitment, share_hash},
-    open_share,
-};
+use unsilo_fhe::RoundKeyPair;
 use unsilo_ledger::Hash;
-use unsilo_proto::v1::SealedShare;
 use unsilo_train::StepReport;
 use zeroize::Zeroize;
 
-use super::{Shared, connected::Outcome, requests::Failure};
+use super::{Shared, connected::Outcome, directions};
 use crate::{
     error::NodeError,
     guard::SeatRecord,
     join::no_randomness,
     keystore,
-    payload::committee,
+    outbox::Beside,
     progress::Progress,
-    session::{ContributionJob, Effect, Event, OpeningJob, Task},
+    session::{ContributionJob, Effect, Event},
 };
 
 /// Thrown through the trainer when the node ends, so that a long training does not hold it up.
@@ -50,6 +44,7 @@ pub(super) fn run(
         } => make_seat(shared, round, model, size, draw),
         Effect::FirstModel { seed, model } => first_model(shared, &seed, &model),
         Effect::Contribute(job) => make_contribution(shared, &job, progress),
+        Effect::MakeDirections(job) => directions::make(shared, &job),
         Effect::Evaluate { seed, round, model } => evaluate(shared, &seed, round, model),
         _ => Err(NodeError::Computation("not a job".to_owned())),
     };
@@ -134,10 +129,14 @@ fn make_contribution(
     if shared.cancelled.load(Ordering::Relaxed) {
         return Err(NodeError::Computation("the node is ending".to_owned()));
     }
+    let sealed: usize = made.sealed_shares.iter().map(Vec::len).sum();
+    let beside = Beside {
+        sealed_shares: made.sealed_shares,
+        linear_hash: made.linear_hash,
+    };
     shared
         .outbox
-        .keep(round, &made.bytes, &made.sealed_shares)?;
-    let sealed: usize = made.sealed_shares.iter().map(Vec::len).sum();
+        .keep(round, &made.bytes, &beside, &made.seal_seeds)?;
     if let Some(clip) = made.clip {
         let _ = progress.send(Progress::Encrypted {
             round,
@@ -174,112 +173,9 @@ fn evaluate(shared: &Shared, seed: &Hash, round: u64, model: Hash) -> Result<Eve
     })
 }
 
-/// Checks every share against its contribution's root on the ledger, opens it and combines all.
-pub(super) fn combine_shares(
-    shared: &Shared,
-    job: &OpeningJob,
-    served: &BTreeMap<u32, SealedShare>,
-) -> Result<Event, Failure> {
-    let round = job.round;
-    let context = RoundContext {
-        federation: shared.draft.federation_id().0,
-        round,
-        model: job.model,
-    };
-    let failed = |reason: String| {
-        Ok(Event::Failed {
-            task: Task::OpenShares(round),
-            reason: format!("round {round}: this member cannot answer: {reason}"),
-        })
-    };
-    let keys = keystore::read(&shared.directory.round_key(round)).and_then(|secret| {
-        RoundKeyPair::from_secret_bytes(&secret)
-            .map_err(|error| NodeError::Computation(format!("its round key: {error}")))
-    });
-    let keys = match keys {
-        Ok(keys) => keys,
-        Err(error @ (NodeError::Io { .. } | NodeError::Computation(_))) => {
-            return failed(error.to_string());
-        }
-        Err(error) => return Err(error.into()),
-    };
-    let committee = match committee(&job.round_keys, job.threshold) {
-        Ok(committee) => committee,
-        Err(reason) => return failed(reason),
-    };
-    let mut shares: Vec<(u16, KeyShare)> = Vec::with_capacity(job.set.len());
-    for (participant, root, weight) in &job.set {
-        let participant = participant.0;
-        let Some(share) = served.get(&participant) else {
-            return failed(format!(
-                "the coordinator did not hand out the share of participant {participant}"
-            ));
-        };
-        if !is_committed(shared, &context, share, root, job) {
-            return Ok(Event::ShareSubstituted { round, participant });
-        }
-        let dealing = Dealing {
-            params: &shared.params,
-            context: &context,
-            participant,
-            committee: &committee,
-        };
-        match open_share(&keys, &dealing, job.seat, &share.sealed) {
-            Ok(opened) => shares.push((*weight, opened)),
-            Err(error) => {
-                return Ok(Event::ShareUnusable {
-                    round,
-                    participant,
-                    reason: error.to_string(),
-                });
-            }
-        }
-    }
-    let weighed: Vec<(u16, &KeyShare)> = shares
-        .iter()
-        .map(|(weight, share)| (*weight, share))
-        .collect();
-    match combine(&weighed) {
-        Ok(answer) => Ok(Event::SharesCombined {
-            round,
-            digest: job.digest,
-            answer: answer.to_bytes(),
-        }),
-        Err(error) => failed(error.to_string()),
-    }
-}
-
-/// Whether a share as served is the one under the root on the ledger.
-fn is_committed(
-    shared: &Shared,
-    context: &RoundContext,
-    share: &SealedShare,
-    root: &Hash,
-    job: &OpeningJob,
-) -> bool {
-    let hash = |bytes: &Vec<u8>| <[u8; 32]>::try_from(bytes.as_slice()).ok();
-    let hashes: Option<Vec<[u8; 32]>> = share.share_hashes.iter().map(hash).collect();
-    let (Some(chunks_root), Some(hashes), Some(linear_hash)) =
-        (hash(&share.chunks_root), hashes, hash(&share.linear_hash))
-    else {
-        return false;
-    };
-    let mine = hashes.get(usize::from(job.seat).wrapping_sub(1));
-    let whole = ContributionCommitment::new(
-        &shared.params,
-        context,
-        share.participant,
-        chunks_root,
-        &hashes,
-        &linear_hash,
-    );
-    hashes.len() == job.round_keys.len()
-        && mine == Some(&share_hash(&share.sealed))
-        && whole.root == *root
-}
-
 /// Erases what only a round that is over needed.
 pub(super) fn forget(shared: &Shared, round: u64) -> Result<(), NodeError> {
     keystore::erase(&shared.directory.round_key(round))?;
+    shared.judging.forget(round);
     shared.outbox.forget(round)
 }

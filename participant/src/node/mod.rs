@@ -1,10 +1,17 @@
 //! The node: a session with a connection, a disk and a clock.
 
+mod answers;
+mod appeals;
 mod connected;
+mod copies;
+mod directions;
 mod jobs;
+mod judging;
+mod proof;
 mod reconnect;
 mod replica;
 mod requests;
+mod shares;
 mod steps;
 mod sums;
 
@@ -22,7 +29,7 @@ use std::{
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tonic::transport::Identity;
 use unsilo_fhe::{Params, Permutation};
-use unsilo_ledger::{Draft, Hash, PublicKey};
+use unsilo_ledger::{Draft, Hash, PublicKey, SigningIdentity};
 use unsilo_train::DeviceChoice;
 
 use crate::{
@@ -89,6 +96,8 @@ struct Shared {
     permutation: Permutation,
     models: ModelStore,
     outbox: Outbox,
+    identity: Arc<SigningIdentity>,
+    judging: judging::Judging,
     learner: Learner,
     /// Set when the node ends: work under way on other threads gives up.
     cancelled: AtomicBool,
@@ -120,7 +129,8 @@ impl Node {
         let draft = card::read(&directory.card(), &federation)?;
         let params = card::params(&draft)?;
         let payload = Payload::of(directory.path(), params)?;
-        let identity = Arc::new(join::read_identity(&directory.identity())?);
+        let signer = Arc::new(join::read_identity(&directory.identity())?);
+        let identity = signer.clone();
         let guards = GuardStore::open(&directory.guards())?;
         let ledger = LedgerReplica::open(&directory.ledger(), &draft, identity.public())?;
         let models =
@@ -135,7 +145,7 @@ impl Node {
         )?;
         let membership = Membership {
             name: config.name.clone(),
-            identity,
+            identity: identity.clone(),
             draft: draft.clone(),
             founders_pin: options.founders_pin,
         };
@@ -153,6 +163,8 @@ impl Node {
                 draft,
                 models,
                 outbox,
+                identity: signer,
+                judging: judging::Judging::default(),
                 learner: learner.0,
                 cancelled: AtomicBool::new(false),
                 _lock: lock,
@@ -290,7 +302,7 @@ impl Drop for CancelOnDrop {
 }
 
 /// This machine's clock, milliseconds since 1970.
-fn now_ms() -> u64 {
+pub(crate) fn now_ms() -> u64 {
     let elapsed = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
@@ -307,6 +319,7 @@ fn refuse_kept_fork(directory: &Directory) -> Result<(), NodeError> {
             ),
             ours: String::new(),
             theirs: String::new(),
+            proof: None,
         })),
     }
 }

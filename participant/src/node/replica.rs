@@ -1,10 +1,12 @@
 //! This node's own copy of the ledger: every entry verified, every checkpoint held against the ones before.
 
+mod facts;
+
 use std::path::Path;
 
 use tonic::transport::Channel;
 use unsilo_ledger::{
-    Diverged, Draft, LedgerStore, Outcome, PublicKey, SignedEntry, Standing, State, StoreError,
+    AppendError, Diverged, Draft, LedgerStore, PublicKey, SignedEntry, Standing, StoreError,
 };
 use unsilo_proto::{
     limits,
@@ -12,14 +14,7 @@ use unsilo_proto::{
 };
 
 use super::{on_disk, requests::Failure};
-use crate::{
-    alarm::Alarm,
-    error::NodeError,
-    founders::Founder,
-    session::{
-        ContributionFacts, Facts, FoundingFacts, Phase, PublishedFacts, RoundFacts, SeatFacts,
-    },
-};
+use crate::{alarm::Alarm, error::NodeError, session::Facts};
 
 /// Most bytes of entries fetched at a time before a checkpoint confirms them. The coordinator has checkpoints of its
 /// newest size only, so a new replica holds the whole log once; a usual federation's is megabytes a year.
@@ -94,7 +89,7 @@ impl LedgerReplica {
             let stuck = more.is_empty();
             pages.extend(more);
             if self.store.len() + pages.len() as u64 >= reply.size {
-                self.append(&pages, &reply.checkpoint)?;
+                self.append(&mut client, &pages, &reply.checkpoint).await?;
                 pages.clear();
             }
             if stuck {
@@ -105,7 +100,14 @@ impl LedgerReplica {
         Ok(self.store.len() > before)
     }
 
-    fn append(&mut self, entries: &[SignedEntry], checkpoint: &str) -> Result<(), SyncError> {
+    /// Appends entries that a checkpoint confirms. One that does not fit is looked into: whether it proves two histories,
+    /// the entries from the first on tell.
+    async fn append(
+        &mut self,
+        client: &mut LedgerLogClient<Channel>,
+        entries: &[SignedEntry],
+        checkpoint: &str,
+    ) -> Result<(), SyncError> {
         let appended = if entries.is_empty() {
             match self.store.compare(checkpoint) {
                 Ok(Standing::Equal | Standing::Ahead { .. }) => Ok(()),
@@ -114,26 +116,53 @@ impl LedgerReplica {
         } else {
             on_disk(|| self.store.append_verified(entries, checkpoint)).map(|_| ())
         };
-        match appended {
-            Ok(()) => Ok(()),
-            Err(StoreError::Append(error)) => Err(SyncError::Alarm(self.alarm(&error, checkpoint))),
-            Err(other) => Err(SyncError::Node(broken(other))),
+        let error = match appended {
+            Ok(()) => return Ok(()),
+            Err(StoreError::Append(error)) => error,
+            Err(other) => return Err(SyncError::Node(broken(other))),
+        };
+        let AppendError::Diverged(Diverged::Unreconciled { .. } | Diverged::WrongEntries { .. }) =
+            &error
+        else {
+            return Err(SyncError::Alarm(self.alarm(&error, checkpoint)));
+        };
+        let whole = whole_log(client).await?;
+        match self.store.prove_fork(checkpoint, &whole) {
+            Ok(Some(proof)) => {
+                let proven = Diverged::Fork(Box::new(proof)).into();
+                Err(SyncError::Alarm(self.alarm(&proven, checkpoint)))
+            }
+            // Its log begins with ours after all: what came before was damaged on the way.
+            Ok(None) => Err(SyncError::Request(Failure::Lost(error.to_string()))),
+            Err(_) => Err(SyncError::Alarm(self.alarm(&error, checkpoint))),
+        }
+    }
+
+    /// Holds the cosigned checkpoint of a step against the replica: another one of a size that the replica has is the
+    /// proof of a second history.
+    pub(super) fn check(&self, note: &str) -> Result<(), Alarm> {
+        match self.store.compare(note) {
+            Err(error @ AppendError::Diverged(Diverged::Fork(_) | Diverged::WrongState { .. })) => {
+                Err(self.alarm(&error, note))
+            }
+            // Another size, or nothing that could be read: the session does not act on it.
+            _ => Ok(()),
         }
     }
 
     /// Everything the coordinator signed and that does not fit what it signed before is evidence.
-    fn alarm(&self, error: &unsilo_ledger::AppendError, theirs: &str) -> Alarm {
-        if let unsilo_ledger::AppendError::OtherFederation { expected, found } = error {
+    fn alarm(&self, error: &AppendError, theirs: &str) -> Alarm {
+        if let AppendError::OtherFederation { expected, found } = error {
             return Alarm::OtherFederation {
                 expected: expected.to_string(),
                 found: found.to_string(),
             };
         }
-        let proof = matches!(
-            error,
-            unsilo_ledger::AppendError::Diverged(Diverged::Fork(_) | Diverged::WrongState { .. })
-        );
-        tracing::error!(%error, proof, "the coordinator's ledger does not fit the replica");
+        let proof = match error {
+            AppendError::Diverged(Diverged::Fork(proof)) => Some(proof.to_bytes()),
+            _ => None,
+        };
+        tracing::error!(%error, proven = proof.is_some(), "the coordinator's ledger does not fit the replica");
         Alarm::Fork {
             detail: error.to_string(),
             ours: self
@@ -142,12 +171,36 @@ impl LedgerReplica {
                 .map(|checkpoint| checkpoint.note().to_owned())
                 .unwrap_or_default(),
             theirs: theirs.to_owned(),
+            proof,
         }
     }
 
     /// What the session reads off the replica.
     pub(super) fn facts(&self) -> Facts {
-        facts(self.store.state(), self.store.len(), &self.me)
+        Facts {
+            checkpoint: self.store.checkpoint().cloned(),
+            ..facts::facts(self.store.state(), self.store.len(), &self.me)
+        }
+    }
+}
+
+/// The coordinator's whole log, for a proof.
+async fn whole_log(client: &mut LedgerLogClient<Channel>) -> Result<Vec<Vec<u8>>, SyncError> {
+    let mut entries: Vec<Vec<u8>> = Vec::new();
+    let mut bytes = 0;
+    loop {
+        let from = entries.len() as u64;
+        let reply = client
+            .entries(EntriesRequest { from })
+            .await
+            .map_err(|status| SyncError::Request(Failure::from(status)))?
+            .into_inner();
+        bytes += reply.entries.iter().map(Vec::len).sum::<usize>();
+        let ended = reply.entries.is_empty();
+        entries.extend(reply.entries);
+        if ended || entries.len() as u64 >= reply.size || bytes > MAX_SYNC_BYTES {
+            return Ok(entries);
+        }
     }
 }
 
@@ -164,128 +217,8 @@ fn decode(reply: &EntriesReply) -> Result<Vec<SignedEntry>, SyncError> {
         })
 }
 
-/// The ledger at one size, seen from the identity `me`.
-pub(super) fn facts(state: &State, entries: u64, me: &PublicKey) -> Facts {
-    let draw = state.draw();
-    Facts {
-        entries,
-        me: state
-            .participant_by_key(me)
-            .map(|participant| (participant.id, participant.owner)),
-        participants: state.participants().count(),
-        founding: state.founders_seed().map(|seed| FoundingFacts {
-            seed,
-            founders: founders(state),
-        }),
-        model: state.model().unwrap_or_default(),
-        next_round: state
-            .round()
-            .map_or(state.next_round(), |round| round.opening.round),
-        size: draw.as_ref().map_or(0, |draw| draw.size),
-        draw: draw.map(|draw| draw.owners).unwrap_or_default(),
-        round: round(state),
-        published: published(state),
-        void: state
-            .history()
-            .filter_map(|record| match record.outcome {
-                Outcome::Voided { reason } => Some((record.round, reason)),
-                Outcome::Published { .. } => None,
-            })
-            .collect(),
-    }
-}
-
-fn founders(state: &State) -> Vec<Founder> {
-    let invited = state
-        .draft()
-        .map(|draft| draft.founders.len())
-        .unwrap_or_default();
-    state
-        .participants()
-        .take(invited)
-        .map(|participant| Founder {
-            name: participant.name.clone(),
-            key: participant.key,
-        })
-        .collect()
-}
-
-fn round(state: &State) -> Option<RoundFacts> {
-    let current = state.round()?;
-    let owner = |id| state.participant(id).map(|participant| participant.owner);
-    let opening = &current.opening;
-    Some(RoundFacts {
-        round: opening.round,
-        phase: if current.closing.is_some() {
-            Phase::Closed
-        } else {
-            Phase::Open
-        },
-        model: opening.model,
-        unit_log2: opening.unit_log2,
-        seats: opening
-            .seats
-            .iter()
-            .filter_map(|seat| {
-                Some(SeatFacts {
-                    participant: seat.participant,
-                    owner: owner(seat.participant)?,
-                    round_key: seat.round_key.clone(),
-                })
-            })
-            .collect(),
-        threshold: usize::from(opening.threshold),
-        contribute_by_ms: opening.contribute_by_ms,
-        close_by_ms: opening.close_by_ms,
-        open_by_ms: opening.open_by_ms,
-        contributions: current
-            .contributions
-            .iter()
-            .filter_map(|(participant, made)| {
-                Some(ContributionFacts {
-                    participant: *participant,
-                    owner: owner(*participant)?,
-                    root: made.root,
-                })
-            })
-            .collect(),
-        contributions_hash: state.contributions_hash().unwrap_or_default(),
-        weights: state.weights().unwrap_or_default().to_vec(),
-        cohort: state.required_cohort(),
-    })
-}
-
-fn published(state: &State) -> Option<PublishedFacts> {
-    state
-        .history()
-        .rev()
-        .find_map(|record| match record.outcome {
-            Outcome::Published {
-                model,
-                sum,
-                key_sum,
-                total_weight,
-            } => Some(PublishedFacts {
-                round: record.round,
-                base: record.model,
-                unit_log2: record.unit_log2,
-                sum,
-                key_sum,
-                model,
-                total_weight,
-            }),
-            Outcome::Voided { .. } => None,
-        })
-}
-
 fn broken(error: StoreError) -> NodeError {
-    if let StoreError::Database(source) = &error
-        && let redb::Error::Io(source) = &**source
-        && matches!(
-            source.kind(),
-            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded
-        )
-    {
+    if error.is_full_disk() {
         return NodeError::DiskFull {
             path: unsilo_ledger::store::FILE_NAME.into(),
         };

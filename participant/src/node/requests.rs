@@ -1,11 +1,6 @@
-//! Requests to the coordinator: small calls, the resumable upload, and the shares of a member.
+//! Requests to the coordinator: small calls, the resumable upload, and the mailbox.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    future::Future,
-    sync::Arc,
-    time::Duration,
-};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use tokio::sync::mpsc::{UnboundedSender, channel};
 use tokio_stream::wrappers::ReceiverStream;
@@ -14,19 +9,21 @@ use unsilo_ledger::Hash;
 use unsilo_proto::{
     Code, Rejected, limits,
     v1::{
-        ContributePart, ContributionHeader, CosignCloseRequest, OfferSeatRequest, OpenRequest,
-        SealedShare, SharesRequest, SignGenesisRequest, SignPublishRequest, SignVoidRequest,
-        UploadStateRequest, admission_client::AdmissionClient, committee_client::CommitteeClient,
-        contribute_part::Part, rounds_client::RoundsClient,
+        ContributePart, ContributionHeader, CosignCloseRequest, CosignRequest, MailboxRequest,
+        OfferSeatRequest, OpenRequest, PostReceiptRequest, SignGenesisRequest,
+        SignJudgementRequest, SignPublishRequest, SignRatingStepRequest, SignViolationRequest,
+        SignVoidRequest, UploadStateRequest, admission_client::AdmissionClient,
+        committee_client::CommitteeClient, contribute_part::Part,
+        ledger_log_client::LedgerLogClient, rounds_client::RoundsClient,
     },
 };
 
-use super::{Shared, jobs};
+use super::Shared;
 use crate::{
     error::NodeError,
     outbox::next_part,
     progress::Progress,
-    session::{Call, Event, OpeningJob, Task},
+    session::{Call, Event, Task},
     tls,
 };
 
@@ -103,7 +100,7 @@ pub(super) async fn within<T>(
 pub(super) async fn call(channel: Channel, call: Call, wait: Duration) -> Result<Event, Failure> {
     let task = call.task();
     let mut committee = CommitteeClient::new(channel.clone());
-    let mut admission = AdmissionClient::new(channel);
+    let mut admission = AdmissionClient::new(channel.clone());
     match call {
         Call::SignGenesis { entry, signature } => {
             let request = SignGenesisRequest {
@@ -114,6 +111,56 @@ pub(super) async fn call(channel: Channel, call: Call, wait: Duration) -> Result
         }
         Call::OfferSeat { round, seat } => {
             within(wait, committee.offer_seat(OfferSeatRequest { round, seat })).await?;
+        }
+        Call::Cosign { size, line, .. } => {
+            let request = CosignRequest {
+                size,
+                cosignature: line,
+            };
+            within(wait, LedgerLogClient::new(channel).cosign(request)).await?;
+        }
+        Call::PostReceipt { receipt, .. } => {
+            within(wait, committee.post_receipt(PostReceiptRequest { receipt })).await?;
+        }
+        Call::SignJudgement {
+            round,
+            entry,
+            signature,
+            evidence,
+        } => {
+            let request = SignJudgementRequest {
+                round,
+                entry,
+                signature: signature.to_vec(),
+                evidence,
+            };
+            within(wait, committee.sign_judgement(request)).await?;
+        }
+        Call::SignRatingStep {
+            round,
+            entry,
+            signature,
+            ..
+        } => {
+            let request = SignRatingStepRequest {
+                round,
+                entry,
+                signature: signature.to_vec(),
+            };
+            within(wait, committee.sign_rating_step(request)).await?;
+        }
+        Call::SignViolation {
+            round,
+            entry,
+            signature,
+            ..
+        } => {
+            let request = SignViolationRequest {
+                round,
+                entry,
+                signature: signature.to_vec(),
+            };
+            within(wait, committee.sign_violation(request)).await?;
         }
         Call::CosignClose { round, cosignature } => {
             let request = CosignCloseRequest { round, cosignature };
@@ -186,8 +233,8 @@ pub(super) async fn upload(
         });
     }
     let kept = shared.outbox.ciphertext(round, state.stored);
-    let (mut file, of, sealed_shares) = match (kept, shared.outbox.sealed_shares(round)) {
-        (Ok((file, of)), Ok(shares)) => (file, of, shares),
+    let (mut file, of, beside) = match (kept, shared.outbox.beside(round)) {
+        (Ok((file, of)), Ok(beside)) => (file, of, beside),
         (Err(error), _) | (_, Err(error)) => {
             return Ok(Event::Failed {
                 task: Task::Upload(round),
@@ -202,8 +249,9 @@ pub(super) async fn upload(
     let header = ContributionHeader {
         round,
         entry,
-        sealed_shares,
+        sealed_shares: beside.sealed_shares,
         offset,
+        linear_hash: beside.linear_hash,
     };
     let (sender, parts) = channel_of(header);
     // Reading and sending overlap; a reader whose request ended stops at its next part.
@@ -256,26 +304,29 @@ fn channel_of(header: ContributionHeader) -> Parts {
     (sender, parts)
 }
 
-/// Fetches the shares sealed to this seat, and opens and combines them.
-pub(super) async fn open_shares(
+/// How often an empty mailbox is asked again.
+const MAILBOX_PAUSE: Duration = Duration::from_millis(500);
+/// How many times, before the next step of the coordinator is waited for.
+const MAILBOX_ATTEMPTS: usize = 20;
+
+/// Fetches the receipts posted for a round. They come from several nodes at about the same time: an empty mailbox is asked
+/// again for a while.
+pub(super) async fn mailbox(
     channel: Channel,
-    shared: Arc<Shared>,
-    job: OpeningJob,
+    round: u64,
     wait: Duration,
 ) -> Result<Event, Failure> {
-    let round = job.round;
     let mut client = CommitteeClient::new(channel).max_decoding_message_size(limits::MESSAGE_BYTES);
-    let mut stream = within(wait, client.shares(SharesRequest { round }))
-        .await?
-        .into_inner();
-    let wanted: BTreeSet<u32> = job.set.iter().map(|(id, _, _)| id.0).collect();
-    let mut served: BTreeMap<u32, SealedShare> = BTreeMap::new();
-    while let Some(share) = within(wait, stream.message()).await? {
-        if wanted.contains(&share.participant) && share.sealed.len() <= limits::SEALED_SHARE_BYTES {
-            served.insert(share.participant, share);
+    let mut attempts = 0;
+    loop {
+        let reply = within(wait, client.mailbox(MailboxRequest { round })).await?;
+        let receipts = reply.into_inner().receipts;
+        attempts += 1;
+        if !receipts.is_empty() || attempts == MAILBOX_ATTEMPTS {
+            return Ok(Event::Mailbox { round, receipts });
         }
+        tokio::time::sleep(MAILBOX_PAUSE).await;
     }
-    blocking(move || jobs::combine_shares(&shared, &job, &served)).await?
 }
 
 /// Runs work that would hold up the connection on a thread of its own.

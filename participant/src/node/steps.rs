@@ -21,6 +21,17 @@ pub(super) fn decode(step: v1::Step) -> Option<Step> {
         },
         Kind::Contributing(v1::Contributing { round }) => StepKind::Contributing { round },
         Kind::Closing(v1::Closing { round }) => StepKind::Closing { round },
+        Kind::Answering(v1::Answering { round }) => StepKind::Answering { round },
+        Kind::Judging(v1::Judging { round, seats }) => StepKind::Judging { round, seats },
+        Kind::Rating(v1::Rating {
+            round,
+            revealing,
+            entry,
+        }) => StepKind::Rating {
+            round,
+            revealing,
+            entry,
+        },
         Kind::Opening(v1::Opening { round }) => StepKind::Opening { round },
         Kind::Publishing(v1::Publishing { round, entry }) => StepKind::Publishing { round, entry },
         Kind::Published(v1::Published { round, model }) => StepKind::Published {
@@ -41,6 +52,7 @@ pub(super) fn decode(step: v1::Step) -> Option<Step> {
     Some(Step {
         id: step.id,
         ledger_entries: step.ledger_entries,
+        checkpoint: step.checkpoint,
         now_ms: step.now_ms,
         kind,
     })

@@ -1,12 +1,12 @@
-//! Sums and models from the coordinator: fetched, recomputed, compared with the ledger, stored.
+//! Sums and models from the coordinator: fetched, verified, recomputed, compared with the ledger, stored.
 
 use std::{sync::Arc, time::Duration};
 
+use sha2::Digest;
 use tonic::{Streaming, transport::Channel};
-use unsilo_fhe::RoundContext;
 use unsilo_ledger::Hash;
 use unsilo_proto::{
-    Code, Rejected, key_sum_hash, limits, sum_hash,
+    Code, Rejected, limits, sum_hasher,
     v1::{
         BlobHeader, BlobPart, ModelRequest, SumRequest, blob_part::Part,
         models_client::ModelsClient,
@@ -14,75 +14,139 @@ use unsilo_proto::{
 };
 
 use super::{
-    Shared,
+    Shared, judging, proof,
     requests::{Failure, blocking, within},
 };
 use crate::{
     error::NodeError,
-    payload::ServedKey,
-    session::{Event, PublishedFacts},
+    payload::{ReadSum, SumReader},
+    session::{Event, JudgingJob, PublishedFacts, Task},
 };
 
-/// Fetches the sum of a round and its key, decrypts, applies the mean, and compares every hash.
+/// Parts of a sum that wait for the thread that works on them.
+const PARTS_AHEAD: usize = 4;
+
+/// Fetches the sum of a round, its key and its proof; verifies, decrypts, applies the mean, and compares every hash.
 pub(super) async fn recompute(
     channel: Channel,
     shared: Arc<Shared>,
     published: PublishedFacts,
+    judged: Option<Box<JudgingJob>>,
     wait: Duration,
 ) -> Result<Event, Failure> {
+    let (key_sum, sum) = match fetch_sum(channel.clone(), &shared, &published, wait).await? {
+        Ok(fetched) => fetched,
+        Err(reason) => return Ok(differs(&published, reason)),
+    };
+    let mut fetched = proof::Fetched::default();
+    let mut answers = None;
+    if shared.payload.is_encrypted() {
+        fetched = proof::fetch(channel.clone(), &published, wait).await?;
+        if let Some(job) = judged.as_deref()
+            && judging::needs_answers(&shared, published.round)
+        {
+            answers = Some(judging::fetch(channel, &shared, job, wait).await?);
+        }
+    }
+    blocking(move || {
+        let verified = proof::Proof {
+            published: &published,
+            fetched: &fetched,
+            judged: judged.as_deref(),
+            answers: answers.as_ref(),
+        };
+        match verified.verify(&shared, &key_sum, &sum) {
+            Ok(()) => proof::apply(&shared, &published, &key_sum, &sum),
+            Err(proof::Fault::Differs(reason)) => Ok(differs(&published, reason)),
+            Err(proof::Fault::Unable(reason)) => Ok(Event::Failed {
+                task: Task::Recompute(published.round, published.model),
+                reason: format!(
+                    "round {}: the new model cannot be checked here: {reason}",
+                    published.round
+                ),
+            }),
+        }
+    })
+    .await?
+}
+
+/// What is told when something about a published model does not fit.
+pub(super) fn differs(published: &PublishedFacts, reason: String) -> Event {
+    Event::SumDiffers {
+        round: published.round,
+        model: published.model,
+        reason,
+    }
+}
+
+/// The key and the sum, worked on while it arrives; or what is wrong with it.
+async fn fetch_sum(
+    channel: Channel,
+    shared: &Shared,
+    published: &PublishedFacts,
+    wait: Duration,
+) -> Result<Result<(Vec<u8>, ReadSum), String>, Failure> {
     let round = published.round;
     let mut client = ModelsClient::new(channel).max_decoding_message_size(limits::MESSAGE_BYTES);
     let mut stream = within(wait, client.sum(SumRequest { round }))
         .await?
         .into_inner();
-    let bytes = shared.payload.bytes();
-    let (header, sum) = read_blob(&mut stream, bytes, wait).await?;
-    blocking(move || apply(&shared, &published, &header.key_sum, &sum)).await?
+    let header = read_header(&mut stream, wait).await?;
+    let reader = match shared.payload.sum_reader(published.total_weight) {
+        Ok(reader) => reader,
+        Err(reason) => return Ok(Err(reason)),
+    };
+    if header.bytes != reader.expected() {
+        return Ok(Err(
+            "the coordinator serves a sum of the wrong length".to_owned()
+        ));
+    }
+    let (sender, parts) = std::sync::mpsc::sync_channel(PARTS_AHEAD);
+    let worker = tokio::task::spawn_blocking(move || read_parts(reader, &parts));
+    let mut whole = Ok(());
+    while let Some(part) = within(wait, stream.message()).await? {
+        let Some(Part::Data(part)) = part.part else {
+            whole = Err(Failure::Refused(wrong("a stream held a second header")));
+            break;
+        };
+        // Waits while the worker is behind, but lets other tasks of this thread go on.
+        let mut waiting = part;
+        while let Err(error) = sender.try_send(waiting) {
+            match error {
+                std::sync::mpsc::TrySendError::Full(part) => {
+                    waiting = part;
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+                std::sync::mpsc::TrySendError::Disconnected(_) => break,
+            }
+        }
+    }
+    drop(sender);
+    let read = worker.await.map_err(|error| {
+        Failure::Broken(NodeError::Computation(format!(
+            "a computation ended unexpectedly: {error}"
+        )))
+    })?;
+    whole?;
+    Ok(read.and_then(|(hash, sum)| {
+        if hash == published.sum {
+            Ok((header.key_sum, sum))
+        } else {
+            Err("the sum that the coordinator serves is not the one named on the ledger".to_owned())
+        }
+    }))
 }
 
-fn apply(
-    shared: &Shared,
-    published: &PublishedFacts,
-    key_sum: &[u8],
-    sum: &[u8],
-) -> Result<Event, Failure> {
-    let differs = |reason: String| {
-        Ok(Event::SumDiffers {
-            round: published.round,
-            model: published.model,
-            reason,
-        })
-    };
-    if sum_hash(sum) != published.sum {
-        return differs("the sum that was served is not the one named".to_owned());
+fn read_parts(
+    mut reader: SumReader,
+    parts: &std::sync::mpsc::Receiver<bytes::Bytes>,
+) -> Result<(Hash, ReadSum), String> {
+    let mut hasher = sum_hasher();
+    while let Ok(part) = parts.recv() {
+        hasher.update(&part);
+        reader.update(&part)?;
     }
-    if key_sum_hash(key_sum) != published.key_sum {
-        return differs("the key of the sum that was served is not the one named".to_owned());
-    }
-    let context = RoundContext {
-        federation: shared.draft.federation_id().0,
-        round: published.round,
-        model: published.base,
-    };
-    let served = ServedKey {
-        context: &context,
-        permutation: &shared.permutation,
-        key_sum,
-        total_weight: published.total_weight,
-        unit_log2: published.unit_log2,
-    };
-    let mut weights = shared.models.load(&published.base)?;
-    if let Err(reason) = shared.payload.open(&served, sum, &mut weights) {
-        return differs(reason);
-    }
-    if shared.models.hash(&weights) != published.model {
-        return differs("the model it gives has another hash".to_owned());
-    }
-    let model = shared.models.save(&weights)?;
-    Ok(Event::Recomputed {
-        round: published.round,
-        model,
-    })
+    Ok((hasher.finalize().into(), reader.finish()?))
 }
 
 /// Fetches a model by its hash.
@@ -97,8 +161,7 @@ pub(super) async fn fetch_model(
         model: model.to_vec(),
     };
     let mut stream = within(wait, client.model(request)).await?.into_inner();
-    let bytes = 4 * shared.params.parameters();
-    let (_, data) = read_blob(&mut stream, bytes, wait).await?;
+    let data = read_blob(&mut stream, 4 * shared.params.parameters(), wait).await?;
     blocking(move || {
         let weights: Vec<f32> = data
             .as_chunks()
@@ -120,20 +183,28 @@ pub(super) async fn fetch_model(
     .await?
 }
 
-/// Reads a stream of exactly `bytes` bytes.
-async fn read_blob(
+async fn read_header(
     stream: &mut Streaming<BlobPart>,
-    bytes: usize,
     wait: Duration,
-) -> Result<(BlobHeader, Vec<u8>), Failure> {
+) -> Result<BlobHeader, Failure> {
     let first = within(wait, stream.message())
         .await?
         .and_then(|part| part.part);
-    let Some(Part::Header(header)) = first else {
-        return Err(Failure::Refused(wrong(
+    match first {
+        Some(Part::Header(header)) => Ok(header),
+        _ => Err(Failure::Refused(wrong(
             "a stream did not start with its header",
-        )));
-    };
+        ))),
+    }
+}
+
+/// Reads a stream of exactly `bytes` bytes.
+pub(super) async fn read_blob(
+    stream: &mut Streaming<BlobPart>,
+    bytes: usize,
+    wait: Duration,
+) -> Result<Vec<u8>, Failure> {
+    let header = read_header(stream, wait).await?;
     if header.bytes != bytes as u64 {
         return Err(Failure::Refused(wrong(
             "a stream is not as long as this model's must be",
@@ -154,11 +225,11 @@ async fn read_blob(
     if data.len() < bytes {
         return Err(Failure::Lost("a stream ended before its end".to_owned()));
     }
-    Ok((header, data))
+    Ok(data)
 }
 
 /// A reply that cannot be used.
-fn wrong(what: &str) -> Rejected {
+pub(super) fn wrong(what: &str) -> Rejected {
     Rejected::new(
         Code::Malformed,
         format!("the coordinator's reply cannot be used: {what}"),

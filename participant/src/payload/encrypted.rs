@@ -46,6 +46,8 @@ pub(super) fn prepare(
     Ok(Prepared {
         bytes: made.ciphertext,
         sealed_shares: made.sealed_shares,
+        linear_hash: made.linear_hash.to_bytes(),
+        seal_seeds: made.seal_seeds.to_secret_bytes(),
         root: made.commitment.root,
         clip: Some(clip),
     })

@@ -15,7 +15,8 @@ pub(crate) use encrypted::committee;
 
 use std::path::Path;
 
-use unsilo_fhe::{Params, Permutation, RoundContext};
+use unsilo_fhe::{DigitSumReader, Params, Permutation, RoundContext};
+use zeroize::Zeroizing;
 
 use crate::{error::NodeError, session::ContributionJob};
 
@@ -38,6 +39,10 @@ pub(crate) struct Prepared {
     pub(crate) bytes: Vec<u8>,
     /// One for each seat; none if nothing is encrypted.
     pub(crate) sealed_shares: Vec<Vec<u8>>,
+    /// The linear hash that goes with them; empty if nothing is encrypted.
+    pub(crate) linear_hash: Vec<u8>,
+    /// What the shares were sealed with, for an appeal. Secret.
+    pub(crate) seal_seeds: Zeroizing<Vec<u8>>,
     /// What the participant signs.
     pub(crate) root: [u8; 32],
     /// Factor that brought the update within the norm bound; `None` if it was not encrypted.
@@ -78,12 +83,29 @@ impl Payload {
         )))
     }
 
-    /// Bytes of a sum.
-    pub(crate) fn bytes(&self) -> usize {
+    /// Whether there is anything for members to answer, judge and open, and anything to verify.
+    pub(crate) fn is_encrypted(&self) -> bool {
         match self {
-            Self::Encrypted(params) => params.ciphertext_bytes(),
+            Self::Encrypted(_) => true,
             #[cfg(feature = "plaintext-bench")]
-            Self::Plain(params) => plain::bytes(params),
+            Self::Plain(_) => false,
+        }
+    }
+
+    /// A reader for a sum of contributions whose weights add up to `total_weight`.
+    ///
+    /// # Errors
+    /// Why there is no such sum.
+    pub(crate) fn sum_reader(&self, total_weight: u64) -> Result<SumReader, String> {
+        match self {
+            Self::Encrypted(params) => DigitSumReader::new(params, total_weight)
+                .map(|reader| SumReader::Encrypted(Box::new(reader)))
+                .map_err(|error| error.to_string()),
+            #[cfg(feature = "plaintext-bench")]
+            Self::Plain(params) => Ok(SumReader::Plain {
+                expected: plain::bytes(params),
+                bytes: Vec::new(),
+            }),
         }
     }
 
@@ -124,6 +146,85 @@ impl Payload {
                 plain::open(served, sum, weights);
                 Ok(())
             }
+        }
+    }
+}
+
+/// Reads a sum as it arrives.
+pub(crate) enum SumReader {
+    /// Digit by digit, hashed and reduced on the way.
+    Encrypted(Box<DigitSumReader>),
+    /// As it is.
+    #[cfg(feature = "plaintext-bench")]
+    Plain {
+        /// Bytes that it has.
+        expected: usize,
+        /// Those that arrived.
+        bytes: Vec<u8>,
+    },
+}
+
+/// A sum that was read to its end.
+pub(crate) enum ReadSum {
+    /// The ciphertext, and the linear hash of its digits.
+    Encrypted(unsilo_fhe::digit_sum::ReadSum),
+    /// As it is.
+    #[cfg(feature = "plaintext-bench")]
+    Plain(Vec<u8>),
+}
+
+impl SumReader {
+    /// Bytes of the whole sum on the wire.
+    pub(crate) fn expected(&self) -> u64 {
+        match self {
+            Self::Encrypted(reader) => reader.expected(),
+            #[cfg(feature = "plaintext-bench")]
+            Self::Plain { expected, .. } => *expected as u64,
+        }
+    }
+
+    /// Takes the next bytes.
+    ///
+    /// # Errors
+    /// Why they are not those of a sum.
+    pub(crate) fn update(&mut self, part: &[u8]) -> Result<(), String> {
+        match self {
+            Self::Encrypted(reader) => reader.update(part).map_err(|error| error.to_string()),
+            #[cfg(feature = "plaintext-bench")]
+            Self::Plain { expected, bytes } if part.len() <= *expected - bytes.len() => {
+                bytes.extend_from_slice(part);
+                Ok(())
+            }
+            #[cfg(feature = "plaintext-bench")]
+            Self::Plain { .. } => Err("the sum is too long".to_owned()),
+        }
+    }
+
+    /// The whole sum.
+    ///
+    /// # Errors
+    /// If bytes are missing.
+    pub(crate) fn finish(self) -> Result<ReadSum, String> {
+        match self {
+            Self::Encrypted(reader) => reader
+                .finish()
+                .map(ReadSum::Encrypted)
+                .map_err(|error| error.to_string()),
+            #[cfg(feature = "plaintext-bench")]
+            Self::Plain { expected, bytes } if bytes.len() == expected => Ok(ReadSum::Plain(bytes)),
+            #[cfg(feature = "plaintext-bench")]
+            Self::Plain { .. } => Err("the sum is too short".to_owned()),
+        }
+    }
+}
+
+impl ReadSum {
+    /// What is opened.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Encrypted(sum) => &sum.ciphertext,
+            #[cfg(feature = "plaintext-bench")]
+            Self::Plain(bytes) => bytes,
         }
     }
 }

@@ -53,6 +53,8 @@ pub(super) fn prepare(
     Prepared {
         bytes,
         sealed_shares: Vec::new(),
+        linear_hash: Vec::new(),
+        seal_seeds: Vec::new().into(),
         root: commitment.root,
         clip: None,
     }

@@ -1,6 +1,6 @@
 //! Members cosign the set of contributions and reveal their nonces.
 
-use unsilo_ledger::{CloseStatement, GuardHead};
+use unsilo_ledger::CloseStatement;
 use unsilo_proto::limits;
 
 use super::{Call, Effect, Facts, Me, Phase, RoundFacts, Session, contributing::under_way};
@@ -24,13 +24,8 @@ impl Session {
         let Some(open) = under_way(facts, round, Phase::Open) else {
             return;
         };
-        if let Some(alarm) = self
-            .left_out(open, me)
-            .or_else(|| self.guards_behind(open, me))
-        {
-            return self.raise(alarm, out);
-        }
-        let Some(seat) = self.sits(open, me) else {
+        self.post_receipt(round, out);
+        let Some(seat) = self.may_act(open, me, out) else {
             return;
         };
         // A coordinator that closes before the time, without everybody, chooses whose updates are summed.
@@ -41,19 +36,9 @@ impl Session {
                 out,
             );
         }
-        let Some(kept) = self.guards.seats.get(&round) else {
-            return;
-        };
-        if self.guards.voided.contains(&round) {
+        if !self.guards.cosigned.contains_key(&round) && !self.mailbox_fits(open, out) {
             return;
         }
-        let statement = CloseStatement {
-            federation: self.federation,
-            round,
-            contributions: open.contributions_hash,
-            nonce: kept.nonce,
-            guard: GuardHead::default(),
-        };
         let record = Record::Cosigned {
             round,
             contributions: open.contributions_hash,
@@ -61,6 +46,17 @@ impl Session {
         if !self.record(record, out) {
             return;
         }
+        let heads = &self.guards.cosigned_heads;
+        let (Some(kept), Some(head)) = (self.guards.seats.get(&round), heads.get(&round)) else {
+            return;
+        };
+        let statement = CloseStatement {
+            federation: self.federation,
+            round,
+            contributions: open.contributions_hash,
+            nonce: kept.nonce,
+            guard: *head,
+        };
         let cosignature = statement.sign(seat, &self.member.identity);
         let cosignature = borsh::to_vec(&cosignature).unwrap_or_default();
         self.start(Effect::Call(Call::CosignClose { round, cosignature }), out);

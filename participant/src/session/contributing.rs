@@ -24,6 +24,7 @@ impl Session {
         if let Some(alarm) = self.objection(facts, open, me) {
             return self.raise(alarm, out);
         }
+        self.commit_directions(open, me, out);
         if let Some(made) = self.guards.contributions.get(&round).cloned() {
             return self.send(&made, me, out);
         }
@@ -44,11 +45,7 @@ impl Session {
                 model: open.model,
                 unit_log2: open.unit_log2,
                 participant: me.id,
-                round_keys: open
-                    .seats
-                    .iter()
-                    .map(|seat| seat.round_key.clone())
-                    .collect(),
+                round_keys: open.round_keys(),
                 threshold: open.threshold,
             }),
             out,
@@ -132,7 +129,7 @@ impl Session {
 
     fn send(&mut self, made: &ContributionRecord, me: Me, out: &mut Vec<Effect>) {
         if self.guards.receipts.contains_key(&made.round) {
-            return;
+            return self.post_receipt(made.round, out);
         }
         let entry = Entry::ContributionCommitted {
             round: made.round,
@@ -194,7 +191,7 @@ impl Session {
     }
 
     /// The coordinator's clock, as far as the last step showed it.
-    fn coordinator_time(&self, now_ms: u64) -> u64 {
+    pub(super) fn coordinator_time(&self, now_ms: u64) -> u64 {
         now_ms.saturating_add_signed(self.clock_ahead_ms)
     }
 }

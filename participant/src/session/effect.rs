@@ -1,9 +1,19 @@
 //! What a session wants done.
 
-use unsilo_ledger::{Hash, ParticipantId, Signature};
+use unsilo_ledger::{Hash, Signature};
 
-use super::facts::PublishedFacts;
-use crate::{alarm::Alarm, guard::Record, progress::Progress};
+use super::{
+    facts::PublishedFacts,
+    job::{
+        AnswerJob, AppealJob, AppealsJob, ContributionJob, DirectionsJob, JudgingJob, OpeningJob,
+        ReceiveJob,
+    },
+};
+use crate::{
+    alarm::Alarm,
+    guard::{Duty, Record},
+    progress::Progress,
+};
 
 /// One effect. The runtime carries them out **in order** and must not start one before the [`Effect::Record`]s in front of
 /// it are durable; if a record cannot be written, the rest of the list is dropped and the node stops.
@@ -44,8 +54,13 @@ pub enum Effect {
         /// The hash they must have.
         model: Hash,
     },
-    /// Fetch the sum and its key, decrypt, apply, compare every hash, store the model.
-    Recompute(PublishedFacts),
+    /// Fetch the sum, its key and its proof; verify, decrypt, apply, compare every hash, store the model.
+    Recompute {
+        /// The model and what it comes from.
+        published: PublishedFacts,
+        /// What a member compares the opened key with: the answers it judged.
+        judged: Option<Box<JudgingJob>>,
+    },
     /// Train, encode, encrypt, keep in the outbox.
     Contribute(ContributionJob),
     /// Send what is in the outbox.
@@ -57,6 +72,39 @@ pub enum Effect {
         /// The signed ledger entry.
         entry: Vec<u8>,
     },
+    /// Blind directions, keep them and the key for their answers.
+    MakeDirections(DirectionsJob),
+    /// Send the kept directions' keys under the signed entry.
+    CommitDirections {
+        /// The round.
+        round: u64,
+        /// The model it starts from.
+        model: Hash,
+        /// The signed ledger entry.
+        entry: Vec<u8>,
+    },
+    /// Fetch what members answered on this company's directions, and the contributions; decode.
+    ReceiveAnswers(ReceiveJob),
+    /// Fetch the receipts that were posted for the round.
+    FetchMailbox {
+        /// The round.
+        round: u64,
+    },
+    /// Fetch shares and directions, check each against the ledger, answer all scalars, keep the sealed answers.
+    Answer(AnswerJob),
+    /// Send the kept answers.
+    SendAnswers {
+        /// The round.
+        round: u64,
+        /// The hash they must have.
+        sent: Hash,
+    },
+    /// Fetch every seat's answers and judge every contribution.
+    Judge(JudgingJob),
+    /// Show one share of the own contribution.
+    Appeal(AppealJob),
+    /// Fetch the appeals of the round and find out who is to blame in each.
+    CheckAppeals(AppealsJob),
     /// Fetch the shares sealed to this seat, check each against its root, open and combine them.
     OpenShares(OpeningJob),
     /// Evaluate a published model.
@@ -68,47 +116,11 @@ pub enum Effect {
         /// The model.
         model: Hash,
     },
-    /// Forget the seat's secret key and the outbox of a round that is over.
+    /// Forget the secrets of a round that is over: the seat's key, answers, directions, the outbox.
     Forget {
         /// The round.
         round: u64,
     },
-}
-
-/// What is needed to make a contribution.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ContributionJob {
-    /// The round.
-    pub round: u64,
-    /// The model to start from; in the store.
-    pub model: Hash,
-    /// One quantisation step is 2^unit_log2.
-    pub unit_log2: i8,
-    /// Who contributes.
-    pub participant: ParticipantId,
-    /// Round keys in seat order.
-    pub round_keys: Vec<Vec<u8>>,
-    /// Members that must act.
-    pub threshold: usize,
-}
-
-/// What is needed to make the one answer of a round.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OpeningJob {
-    /// The round.
-    pub round: u64,
-    /// The model it started from.
-    pub model: Hash,
-    /// The seat, from 1.
-    pub seat: u16,
-    /// Round keys in seat order.
-    pub round_keys: Vec<Vec<u8>>,
-    /// Members that must act.
-    pub threshold: usize,
-    /// The set: participant, root as on the ledger, weight; ascending, weights above 0 only.
-    pub set: Vec<(ParticipantId, Hash, u16)>,
-    /// Hash of the set and weights.
-    pub digest: Hash,
 }
 
 /// A small request; making it twice does what making it once does.
@@ -123,10 +135,40 @@ pub enum Call {
         entry: Vec<u8>,
         signature: Signature,
     },
+    /// `LedgerLog.Cosign`.
+    Cosign {
+        round: u64,
+        duty: Duty,
+        size: u64,
+        line: String,
+    },
     /// `Committee.OfferSeat`.
     OfferSeat { round: u64, seat: Vec<u8> },
+    /// `Committee.PostReceipt`.
+    PostReceipt { round: u64, receipt: Vec<u8> },
     /// `Committee.CosignClose`.
     CosignClose { round: u64, cosignature: Vec<u8> },
+    /// `Committee.SignJudgement`.
+    SignJudgement {
+        round: u64,
+        entry: Vec<u8>,
+        signature: Signature,
+        evidence: Vec<Vec<u8>>,
+    },
+    /// `Committee.SignRatingStep`.
+    SignRatingStep {
+        round: u64,
+        revealing: bool,
+        entry: Vec<u8>,
+        signature: Signature,
+    },
+    /// `Committee.SignViolation`.
+    SignViolation {
+        round: u64,
+        number: usize,
+        entry: Vec<u8>,
+        signature: Signature,
+    },
     /// `Committee.Open`.
     Open {
         round: u64,
@@ -157,6 +199,7 @@ pub enum Call {
 )]
 pub enum Task {
     SignGenesis,
+    Cosign(u64, Duty),
     MakeSeat(u64),
     OfferSeat(u64),
     FirstModel(Hash),
@@ -164,7 +207,20 @@ pub enum Task {
     Recompute(u64, Hash),
     Contribute(u64),
     Upload(u64),
+    PostReceipt(u64),
+    MakeDirections(u64),
+    CommitDirections(u64),
+    ReceiveAnswers(u64),
+    FetchMailbox(u64),
     CosignClose(u64),
+    Answer(u64),
+    SendAnswers(u64),
+    Judge(u64),
+    SignJudgement(u64),
+    SignRatingStep(u64, bool),
+    Appeal(u64),
+    CheckAppeals(u64),
+    SignViolation(u64, usize),
     OpenShares(u64),
     Open(u64),
     SignPublish(u64),
@@ -178,7 +234,11 @@ impl Task {
     pub fn is_local(self) -> bool {
         matches!(
             self,
-            Self::MakeSeat(_) | Self::FirstModel(_) | Self::Contribute(_) | Self::Evaluate(_)
+            Self::MakeSeat(_)
+                | Self::FirstModel(_)
+                | Self::Contribute(_)
+                | Self::MakeDirections(_)
+                | Self::Evaluate(_)
         )
     }
 }
@@ -189,8 +249,15 @@ impl Call {
     pub fn task(&self) -> Task {
         match *self {
             Self::SignGenesis { .. } => Task::SignGenesis,
+            Self::Cosign { round, duty, .. } => Task::Cosign(round, duty),
             Self::OfferSeat { round, .. } => Task::OfferSeat(round),
+            Self::PostReceipt { round, .. } => Task::PostReceipt(round),
             Self::CosignClose { round, .. } => Task::CosignClose(round),
+            Self::SignJudgement { round, .. } => Task::SignJudgement(round),
+            Self::SignRatingStep {
+                round, revealing, ..
+            } => Task::SignRatingStep(round, revealing),
+            Self::SignViolation { round, number, .. } => Task::SignViolation(round, number),
             Self::Open { round, .. } => Task::Open(round),
             Self::SignPublish { round, .. } => Task::SignPublish(round),
             Self::SignVoid { round, .. } => Task::SignVoid(round),
@@ -207,10 +274,19 @@ impl Effect {
             Self::MakeSeat { round, .. } => Task::MakeSeat(*round),
             Self::FirstModel { model, .. } => Task::FirstModel(*model),
             Self::FetchModel { model } => Task::FetchModel(*model),
-            Self::Recompute(published) => Task::Recompute(published.round, published.model),
+            Self::Recompute { published, .. } => Task::Recompute(published.round, published.model),
             Self::Contribute(job) => Task::Contribute(job.round),
             Self::Upload { round, .. } => Task::Upload(*round),
-            Self::OpenShares(job) => Task::OpenShares(job.round),
+            Self::MakeDirections(job) => Task::MakeDirections(job.round),
+            Self::CommitDirections { round, .. } => Task::CommitDirections(*round),
+            Self::ReceiveAnswers(job) => Task::ReceiveAnswers(job.round),
+            Self::FetchMailbox { round } => Task::FetchMailbox(*round),
+            Self::Answer(job) => Task::Answer(job.at.round),
+            Self::SendAnswers { round, .. } => Task::SendAnswers(*round),
+            Self::Judge(job) => Task::Judge(job.at.round),
+            Self::Appeal(job) => Task::Appeal(job.round),
+            Self::CheckAppeals(job) => Task::CheckAppeals(job.judging.at.round),
+            Self::OpenShares(job) => Task::OpenShares(job.at.round),
             Self::Evaluate { round, .. } => Task::Evaluate(*round),
             Self::Record(_)
             | Self::Tell(_)

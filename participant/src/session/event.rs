@@ -1,10 +1,14 @@
 //! What happens to a session.
 
-use unsilo_ledger::Hash;
+use unsilo_ledger::{Entry, Hash, Judgement};
 use unsilo_proto::Rejected;
 
-use super::{effect::Task, facts::Facts};
-use crate::{alarm::Alarm, guard::SeatRecord, progress::RoundEvaluation};
+use super::{effect::Task, facts::Facts, job::DirectionValues};
+use crate::{
+    alarm::Alarm,
+    guard::{AnswerRecord, DirectionsRecord, SeatRecord},
+    progress::{RoundEvaluation, Score},
+};
 
 /// One thing that happened, in the order it happened.
 #[derive(Clone, Debug)]
@@ -39,6 +43,57 @@ pub enum Event {
         /// Canonical bytes of the signed receipt.
         receipt: Vec<u8>,
     },
+    /// From outside: the directions that this company asks about in the open round, one number a parameter in the
+    /// model's order. Nobody else learns them.
+    Directions {
+        /// The round.
+        round: u64,
+        /// One or two.
+        values: DirectionValues,
+    },
+    /// Directions are blinded; they and the key for their answers are durable.
+    DirectionsMade(DirectionsRecord),
+    /// What the committee answered on this company's directions.
+    Scores {
+        /// The round.
+        round: u64,
+        /// By contribution and direction.
+        scores: Vec<Score>,
+    },
+    /// The receipts that were posted for the round, as the coordinator hands them out.
+    Mailbox {
+        /// The round.
+        round: u64,
+        /// Canonical bytes of signed receipts.
+        receipts: Vec<Vec<u8>>,
+    },
+    /// All scalars are answered, and the sealed answers are durable.
+    Answered(AnswerRecord),
+    /// What a seat sent is not what its member signed, or somebody else's share was served: the coordinator's doing.
+    AnswerSubstituted {
+        /// What was being done.
+        task: Task,
+        /// The round.
+        round: u64,
+        /// Whose answers.
+        seat: u16,
+    },
+    /// Every contribution is judged.
+    Judged {
+        /// The round.
+        round: u64,
+        /// What follows from the answers, the same for every honest member.
+        judgement: Judgement,
+        /// Evidence for rejections.
+        evidence: Vec<Vec<u8>>,
+    },
+    /// Who is to blame in the appeals of the round.
+    AppealsChecked {
+        /// The round.
+        round: u64,
+        /// The entry of each violation, as every member writes it.
+        violations: Vec<Entry>,
+    },
     /// All shares fit, and were combined.
     SharesCombined {
         /// The round.
@@ -50,6 +105,8 @@ pub enum Event {
     },
     /// A share as served is not the one its sender committed to.
     ShareSubstituted {
+        /// What was being done.
+        task: Task,
         /// The round.
         round: u64,
         /// Whose contribution.
@@ -114,6 +171,8 @@ pub struct Step {
     pub id: u64,
     /// The replica must have this many entries before the step is acted on.
     pub ledger_entries: u64,
+    /// The checkpoint over so many entries with the members' cosignatures; empty before there are enough.
+    pub checkpoint: String,
     /// Coordinator's clock, milliseconds since 1970.
     pub now_ms: u64,
     /// What is to be done.
@@ -142,6 +201,16 @@ pub enum StepKind {
     Contributing { round: u64 },
     /// Members cosign the set.
     Closing { round: u64 },
+    /// Members answer scalars on every contribution.
+    Answering { round: u64 },
+    /// Members judge every contribution from these seats' answers.
+    Judging { round: u64, seats: Vec<u32> },
+    /// Raters commit or reveal their rows; with an entry, members sign that this is over.
+    Rating {
+        round: u64,
+        revealing: bool,
+        entry: Vec<u8>,
+    },
     /// Members open the sum.
     Opening { round: u64 },
     /// Members recompute and sign the model.
@@ -156,4 +225,24 @@ pub enum StepKind {
     },
     /// Nothing is under way.
     Resting { finished: bool, reason: String },
+}
+
+impl StepKind {
+    /// The round it is about.
+    #[must_use]
+    pub fn round(&self) -> Option<u64> {
+        match self {
+            Self::Founding { .. } | Self::Resting { .. } => None,
+            Self::Seating { round, .. }
+            | Self::Contributing { round }
+            | Self::Closing { round }
+            | Self::Answering { round }
+            | Self::Judging { round, .. }
+            | Self::Rating { round, .. }
+            | Self::Opening { round }
+            | Self::Publishing { round, .. }
+            | Self::Published { round, .. }
+            | Self::Voiding { round, .. } => Some(*round),
+        }
+    }
 }

@@ -1,15 +1,24 @@
 //! What the session reads off its own replica of the ledger. Nothing here comes from the coordinator's word alone:
 //! every value follows from entries that were replayed and whose signatures were verified.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
-use unsilo_ledger::{Hash, OwnerId, ParticipantId, VoidReason};
+use unsilo_ledger::{
+    GuardHead, Hash, OwnerId, ParticipantId, PublicKey, RejectionReason, SignedCheckpoint,
+    VoidReason,
+};
+
+use super::job::Sitting;
 
 /// The ledger at one size, seen from one participant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facts {
     /// Entries replayed.
     pub entries: u64,
+    /// The coordinator's checkpoint over them, which the replica was held against.
+    pub checkpoint: Option<SignedCheckpoint>,
+    /// The last head of this participant's guard records that the ledger holds.
+    pub guard_head: Option<GuardHead>,
     /// This participant, once it is on the ledger.
     pub me: Option<(ParticipantId, OwnerId)>,
     /// How many participants there are.
@@ -46,8 +55,12 @@ pub struct FoundingFacts {
 pub enum Phase {
     /// It accepts contributions.
     Open,
-    /// The set is final and weighed.
+    /// The set is final; members answer scalars and judge it.
     Closed,
+    /// It is judged; raters commit and reveal their rows.
+    Rating,
+    /// The weights are known, and the sum may be opened unless the round is to be void.
+    Weighed,
 }
 
 /// One round.
@@ -73,12 +86,63 @@ pub struct RoundFacts {
     pub open_by_ms: u64,
     /// Committed contributions, ascending by participant.
     pub contributions: Vec<ContributionFacts>,
-    /// The ledger's hash of that list.
+    /// Who may commit directions, if it is open.
+    pub raters: Vec<ParticipantId>,
+    /// Committed directions, ascending by participant.
+    pub directions: Vec<RaterFacts>,
+    /// The ledger's hash of both lists.
     pub contributions_hash: Hash,
-    /// Weights of all of them, ascending by participant; empty before the close.
+    /// The challenge seed; `None` before the close.
+    pub challenge: Option<Hash>,
+    /// The members' judgement; `None` before it is signed.
+    pub judged: Option<JudgedFacts>,
+    /// Weights of all contributions, ascending by participant; empty before they are known.
     pub weights: Vec<(ParticipantId, u16)>,
+    /// Why the ledger's rules want the round to be void, once that follows from the judgement.
+    pub void_due: Option<VoidReason>,
     /// Fewest owners that a sum may be of: max(minimum cohort, half of the active owners).
     pub cohort: usize,
+}
+
+/// The directions of one rater.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RaterFacts {
+    /// Whose.
+    pub participant: ParticipantId,
+    /// Its owner.
+    pub owner: OwnerId,
+    /// The key that answers are sealed to.
+    pub round_key: Vec<u8>,
+    /// Hash of each direction.
+    pub directions: Vec<Hash>,
+    /// Whether its row is committed, and revealed.
+    pub row: RowState,
+}
+
+/// How far a rater's row is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RowState {
+    /// Nothing yet.
+    Missing,
+    /// Its hash is on the ledger.
+    Committed,
+    /// The row is.
+    Revealed,
+}
+
+/// What at least `t` members found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JudgedFacts {
+    /// Seats whose answers it was made from, ascending, each with the root of its sheet.
+    pub answers: Vec<(u16, Hash)>,
+    /// Hash of the table of projections that it was made from.
+    pub projections: Hash,
+    /// Contributions that may be summed, ascending, each with the exponent of its norm.
+    pub accepted: Vec<(ParticipantId, u16)>,
+    /// Contributions that may not, ascending, and why.
+    pub rejected: Vec<(ParticipantId, RejectionReason)>,
+    /// Seats whose answers were set aside, ascending.
+    pub erased: Vec<u16>,
 }
 
 /// A filled seat.
@@ -88,6 +152,8 @@ pub struct SeatFacts {
     pub participant: ParticipantId,
     /// For whom.
     pub owner: OwnerId,
+    /// Its ledger identity.
+    pub key: PublicKey,
     /// The key that shares are sealed to.
     pub round_key: Vec<u8>,
 }
@@ -101,10 +167,12 @@ pub struct ContributionFacts {
     pub owner: OwnerId,
     /// The root the participant signed.
     pub root: Hash,
+    /// Which contribution of the round it is, from 0, in the order of the log.
+    pub position: u32,
 }
 
 /// A published model and what it was computed from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublishedFacts {
     /// The round.
     pub round: u64,
@@ -120,6 +188,25 @@ pub struct PublishedFacts {
     pub model: Hash,
     /// Sum of the weights.
     pub total_weight: u64,
+    /// This participant, if it contributed to the round.
+    pub own: Option<ParticipantId>,
+    /// What the sum is verified with.
+    pub proof: Arc<SumFacts>,
+}
+
+/// What a weighted sum is verified with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SumFacts {
+    /// The challenge seed, from which the projections come.
+    pub challenge: Hash,
+    /// Hash of the table of projections that was judged.
+    pub projections: Hash,
+    /// Members that had to act.
+    pub threshold: usize,
+    /// Round keys in seat order: a root covers as many shares.
+    pub seats: usize,
+    /// Every closed contribution: participant, root, weight; ascending.
+    pub contributions: Vec<(ParticipantId, Hash, u16)>,
 }
 
 impl RoundFacts {
@@ -147,6 +234,54 @@ impl RoundFacts {
     #[must_use]
     pub fn root_of(&self, participant: ParticipantId) -> Option<Hash> {
         self.contribution_of(participant).map(|made| made.root)
+    }
+
+    /// The identity of the member on `seat`, from 1.
+    #[must_use]
+    pub fn key_of(&self, seat: u16) -> Option<PublicKey> {
+        let at = usize::from(seat).checked_sub(1)?;
+        self.seats.get(at).map(|seat| seat.key)
+    }
+
+    /// What the member on `seat` works with.
+    #[must_use]
+    pub fn sitting(&self, seat: u16) -> Sitting {
+        Sitting {
+            round: self.round,
+            model: self.model,
+            seat,
+            round_keys: self.round_keys(),
+            threshold: self.threshold,
+        }
+    }
+
+    /// Round keys in seat order.
+    #[must_use]
+    pub fn round_keys(&self) -> Vec<Vec<u8>> {
+        self.seats
+            .iter()
+            .map(|seat| seat.round_key.clone())
+            .collect()
+    }
+
+    /// What its sum is verified with, once it is weighed.
+    #[must_use]
+    pub fn sum_facts(&self) -> Option<SumFacts> {
+        let weights: BTreeMap<_, _> = self.weights.iter().copied().collect();
+        Some(SumFacts {
+            challenge: self.challenge?,
+            projections: self.judged.as_ref()?.projections,
+            threshold: self.threshold,
+            seats: self.seats.len(),
+            contributions: self
+                .contributions
+                .iter()
+                .map(|made| {
+                    let weight = weights.get(&made.participant).copied();
+                    (made.participant, made.root, weight.unwrap_or(0))
+                })
+                .collect(),
+        })
     }
 
     /// The weights as they are hashed and as they weigh shares.

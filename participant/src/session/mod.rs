@@ -6,28 +6,45 @@
 //! Invariants, tested on random orders of events with crashes in between:
 //! - an act that may happen once is preceded by its guard record in the list of effects;
 //! - one answer a round: every opening sent for a round has the same bytes;
-//! - an opening and a void signature of one round exclude each other;
-//! - one contribution to a model, unless the round of the earlier one is void on the ledger.
+//! - one set of scalar answers a round, of the same bytes, and never about more directions than the model bears;
+//! - scalars, judgement and opening only on a checkpoint that at least `t` members cosigned, and one cosignature a step;
+//! - a void signature excludes every answer after it, and an opening excludes void;
+//! - one contribution to a model, unless the round of the earlier one is void on the ledger;
+//! - nothing at all while the directory is older than what its identity did.
 
+mod act;
+mod answering;
+mod appeals;
+mod backup;
 mod closing;
 mod contributing;
 mod effect;
 mod event;
 mod facts;
 mod founding;
+mod job;
+mod judging;
+mod mailbox;
 mod models;
 mod opening;
 mod publishing;
+mod rating;
 mod seating;
 #[cfg(test)]
 mod tests;
 mod voiding;
+mod witness;
 mod work;
 
-pub use effect::{Call, ContributionJob, Effect, OpeningJob, Task};
+pub use effect::{Call, Effect, Task};
 pub use event::{Event, Step, StepKind};
 pub use facts::{
-    ContributionFacts, Facts, FoundingFacts, Phase, PublishedFacts, RoundFacts, SeatFacts,
+    ContributionFacts, Facts, FoundingFacts, JudgedFacts, Phase, PublishedFacts, RaterFacts,
+    RoundFacts, RowState, SeatFacts, SumFacts,
+};
+pub use job::{
+    AnswerJob, AppealJob, AppealsJob, ContributionJob, DirectionValues, DirectionsJob, JudgingJob,
+    OpeningJob, ReceiveJob, Sitting,
 };
 
 use std::{
@@ -79,6 +96,18 @@ pub struct Session {
     /// The round whose seat offer the coordinator took note of **on this connection**. A coordinator that was restarted
     /// may have forgotten an offer without meaning harm, so a new connection starts from nothing.
     acknowledged: Option<u64>,
+    /// The round whose scalar answers the coordinator took note of on this connection.
+    answers_acknowledged: Option<u64>,
+    /// The set of contributions that the mailbox was compared with, by round.
+    mailbox_read: Option<(u64, Hash)>,
+    /// The judgement made on this connection.
+    judgement: Option<judging::Made>,
+    /// Rounds before this one are over on a ledger that at least `t` members are known to hold.
+    confirmed_before: u64,
+    /// The last checkpoint whose cosignatures were verified, and how many of them are of seated members.
+    cosigned: Option<(String, usize)>,
+    /// The round that ended last, as it was when it did.
+    last_round: Option<RoundFacts>,
     /// The last reason to wait that was told.
     waiting: String,
     /// The last founding list that was told.
@@ -105,6 +134,12 @@ impl Session {
             tasks: BTreeMap::new(),
             raised: BTreeSet::new(),
             acknowledged: None,
+            answers_acknowledged: None,
+            mailbox_read: None,
+            judgement: None,
+            confirmed_before: 0,
+            cosigned: None,
+            last_round: None,
             waiting: String::new(),
             founding_told: None,
             void_told: None,
@@ -156,13 +191,36 @@ impl Session {
                 bytes,
             } => self.encrypted(round, model, root, bytes, out),
             Event::Uploaded { round, receipt } => self.uploaded(round, &receipt, out),
+            Event::Directions { round, values } => {
+                self.take_directions(round, values, now_ms, out);
+            }
+            Event::DirectionsMade(made) => self.directions_made(made, out),
+            Event::Scores { round, scores } => self.scored(round, scores, out),
+            Event::Mailbox { round, receipts } => self.read_mailbox(round, &receipts, out),
+            Event::Answered(record) => self.answered(record, out),
+            Event::AnswerSubstituted { task, round, seat } => {
+                self.finish(task, Progressing::Refused);
+                self.raise(Alarm::AnswerSubstituted { round, seat }, out);
+            }
+            Event::Judged {
+                round,
+                judgement,
+                evidence,
+            } => self.judged(round, judgement, evidence, out),
+            Event::AppealsChecked { round, violations } => {
+                self.appeals_checked(round, violations, out);
+            }
             Event::SharesCombined {
                 round,
                 digest,
                 answer,
             } => self.shares_combined(round, digest, answer, out),
-            Event::ShareSubstituted { round, participant } => {
-                self.finish(Task::OpenShares(round), Progressing::Refused);
+            Event::ShareSubstituted {
+                task,
+                round,
+                participant,
+            } => {
+                self.finish(task, Progressing::Refused);
                 self.raise(Alarm::ShareSubstituted { round, participant }, out);
             }
             Event::ShareUnusable {
@@ -235,71 +293,12 @@ impl Session {
             }
             self.void_told = Some(*round);
         }
-        self.facts = Some(facts);
-    }
-
-    /// Does whatever is due and not under way.
-    fn advance(&mut self, now_ms: u64, out: &mut Vec<Effect>) {
-        let facts = match self.facts.take() {
-            Some(facts) => facts,
-            None => return,
-        };
-        self.follow(&facts, out);
-        let step = self
-            .step
-            .clone()
-            .filter(|step| facts.entries >= step.ledger_entries);
-        if let Some(step) = step {
-            self.act(&facts, step.kind, now_ms, out);
+        let before = self.facts.take().and_then(|before| before.round);
+        let current = facts.round.as_ref().map(|round| round.round);
+        if let Some(ended) = before.filter(|before| Some(before.round) != current) {
+            self.last_round = Some(ended);
         }
         self.facts = Some(facts);
-    }
-
-    fn act(&mut self, facts: &Facts, kind: StepKind, now_ms: u64, out: &mut Vec<Effect>) {
-        if let StepKind::Founding { entry, missing } = kind {
-            if facts.founding.is_none() {
-                self.found(&entry, missing, out);
-            }
-            return;
-        }
-        let Some((me, owner)) = facts.me else {
-            let reason = "this company is not on the ledger yet: more than half of the owners must approve it";
-            return self.wait(reason, out);
-        };
-        let me = Me { id: me, owner };
-        match kind {
-            StepKind::Founding { .. } => {}
-            StepKind::Seating {
-                round,
-                model,
-                asked,
-            } => self.offer_seat(facts, me, round, model, &asked, out),
-            StepKind::Contributing { round } => self.contribute(facts, me, round, now_ms, out),
-            StepKind::Closing { round } => self.cosign(facts, me, round, now_ms, out),
-            StepKind::Opening { round } => self.open(facts, me, round, out),
-            StepKind::Publishing { round, entry } => {
-                self.sign_publish(facts, me, round, &entry, out)
-            }
-            StepKind::Published { .. } => {}
-            StepKind::Voiding {
-                round,
-                entry,
-                reason,
-            } => self.sign_void(facts, me, round, (&entry, &reason), now_ms, out),
-            StepKind::Resting { finished, reason } => self.rest(facts, finished, &reason, out),
-        }
-    }
-
-    fn rest(&mut self, facts: &Facts, finished: bool, reason: &str, out: &mut Vec<Effect>) {
-        if !finished {
-            return self.wait(reason, out);
-        }
-        let last = facts.published.map(|published| published.round);
-        if last <= self.guards.evaluated {
-            out.push(Effect::Tell(Progress::Finished));
-            out.push(Effect::Finish);
-            self.halted = true;
-        }
     }
 }
 

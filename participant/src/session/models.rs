@@ -2,7 +2,7 @@
 
 use unsilo_ledger::Hash;
 
-use super::{Effect, Facts, Progressing, PublishedFacts, Session, Task};
+use super::{Effect, Facts, Session, Task};
 use crate::{
     alarm::Alarm,
     guard::Record,
@@ -19,12 +19,13 @@ impl Session {
         if let Some(reason) = pinned {
             return self.raise(Alarm::FoundersDiffer { reason }, out);
         }
-        let current = facts.next_round;
+        self.notice_lost_records(facts, out);
+        let current = facts.next_round.min(self.confirmed_before);
         self.forget_finished(current, out);
         if facts.founding.is_some() && facts.published.is_none() {
             self.hold(facts, facts.model, out);
         }
-        let Some(published) = facts.published else {
+        let Some(published) = &facts.published else {
             return;
         };
         if self.guards.evaluated >= Some(published.round) {
@@ -47,8 +48,9 @@ impl Session {
 
     /// Whether `model` is in the store; if not, starts what brings it there.
     ///
-    /// A published model is recomputed from its sum where the model before it is here; otherwise (a node that was
-    /// away for several rounds) it is fetched, and its hash, which the committee signed, is checked.
+    /// A published model is recomputed from its verified sum where the model before it is here, and in no other way: what
+    /// this node could not verify it does not use. A node that was away for several rounds fetches it, and checks its
+    /// hash, which the committee signed.
     pub(super) fn hold(&mut self, facts: &Facts, model: Hash, out: &mut Vec<Effect>) -> bool {
         if self.held.contains(&model) {
             return true;
@@ -58,18 +60,18 @@ impl Session {
                 seed: founding.seed,
                 model,
             },
-            (Some(published), _) if published.model == model && self.can_recompute(published) => {
-                Effect::Recompute(*published)
+            (Some(published), _)
+                if published.model == model && self.held.contains(&published.base) =>
+            {
+                Effect::Recompute {
+                    published: published.clone(),
+                    judged: None,
+                }
             }
             _ => Effect::FetchModel { model },
         };
         self.start(effect, out);
         false
-    }
-
-    fn can_recompute(&self, published: &PublishedFacts) -> bool {
-        let task = Task::Recompute(published.round, published.model);
-        self.held.contains(&published.base) && self.tasks.get(&task) != Some(&Progressing::Refused)
     }
 
     pub(super) fn evaluated(
@@ -90,16 +92,19 @@ impl Session {
 
     /// A model that cannot be measured is published all the same: trying again for ever would hold up the end.
     pub(super) fn give_up_evaluation(&mut self, task: Task, out: &mut Vec<Effect>) {
-        let published = self.facts.as_ref().and_then(|facts| facts.published);
+        let facts = self.facts.as_ref();
+        let published = facts.and_then(|facts| facts.published.as_ref());
         if let (Task::Evaluate(round), Some(published)) = (task, published)
             && published.round == round
         {
-            self.evaluated(round, published.model, None, out);
+            let model = published.model;
+            self.evaluated(round, model, None, out);
         }
     }
 
-    /// Erases what only rounds before `current` needed: secret seat keys, the bytes of answers, the outbox.
-    fn forget_finished(&mut self, current: u64, out: &mut Vec<Effect>) {
+    /// Erases what only rounds before `current` needed: secret seat keys, the bytes of answers, the outbox. Rounds end on
+    /// this node's ledger first; what opens their sums is kept until `t` members are known to hold that ledger too.
+    pub(super) fn forget_finished(&mut self, current: u64, out: &mut Vec<Effect>) {
         let seats = self.guards.seats.keys();
         let over: std::collections::BTreeSet<u64> = seats
             .chain(self.guards.contributions.keys())

@@ -2,70 +2,70 @@
 
 use std::collections::BTreeSet;
 
-use unsilo_ledger::Hash;
+use unsilo_ledger::{Hash, entry::OWNERS_VOID_DELAY_MS};
 use unsilo_proto::{OPENING_DOMAIN, opening_hash, opening_statement, weights_digest};
 
 use super::{
-    Call, Effect, Facts, Me, OpeningJob, Phase, RoundFacts, Session, Task, contributing::under_way,
+    Call, Effect, Facts, Me, OpeningJob, Phase, RoundFacts, Session, Task, closing::is_past,
+    contributing::under_way,
 };
 use crate::{
     alarm::Alarm,
-    guard::{OpeningRecord, Record},
+    guard::{Duty, OpeningRecord, Record},
     progress::Progress,
 };
 
 impl Session {
-    pub(super) fn open(&mut self, facts: &Facts, me: Me, round: u64, out: &mut Vec<Effect>) {
-        let Some(closed) = under_way(facts, round, Phase::Closed) else {
+    pub(super) fn open(
+        &mut self,
+        facts: &Facts,
+        me: Me,
+        round: u64,
+        now_ms: u64,
+        out: &mut Vec<Effect>,
+    ) {
+        let Some(weighed) = under_way(facts, round, Phase::Weighed) else {
             return;
         };
-        if let Some(alarm) = self
-            .left_out(closed, me)
-            .or_else(|| self.guards_behind(closed, me))
+        let Some(seat) = self.may_act(weighed, me, out) else {
+            return;
+        };
+        self.dispute(weighed, me, seat, out);
+        let digest = weights_digest(round, &weighed.plain_weights());
+        if let Some(given) = self.guards.opened.get(&round)
+            && (given.digest != digest || given.contributions != weighed.contributions_hash)
         {
-            return self.raise(alarm, out);
+            return self.raise(Alarm::OpeningDiffers { round }, out);
         }
-        let Some(seat) = self.sits(closed, me) else {
-            return;
-        };
-        if self.guards.voided.contains(&round) {
+        if let Err(reason) = check_set(weighed) {
+            return self.raise(Alarm::OpeningUnsafe { round, reason }, out);
+        }
+        // From then on the owners may have voided the round, and an answer would be to a second sum on its model.
+        let owners_may_void = weighed.open_by_ms.saturating_add(OWNERS_VOID_DELAY_MS);
+        if is_past(owners_may_void, now_ms) {
             return self.wait(
-                "this node signed that the round is void and does not open it",
+                "a day after its deadline the sum is not opened any more",
                 out,
             );
         }
-        let digest = weights_digest(round, &closed.plain_weights());
-        if let Some(given) = self.guards.opened.get(&round) {
-            if given.digest != digest || given.contributions != closed.contributions_hash {
-                return self.raise(Alarm::OpeningDiffers { round }, out);
-            }
+        if !self.confirmed(facts, weighed, me, Duty::Opening, now_ms, out) {
+            return;
+        }
+        if self.guards.opened.contains_key(&round) {
             return self.answer(round, out);
         }
-        if let Err(reason) = check_set(closed) {
-            return self.raise(Alarm::OpeningUnsafe { round, reason }, out);
-        }
-        let set = closed
+        let set = weighed
             .weights
             .iter()
             .filter(|(_, weight)| *weight > 0)
-            .filter_map(|(id, weight)| Some((*id, closed.root_of(*id)?, *weight)))
+            .filter_map(|(id, weight)| Some((*id, weighed.root_of(*id)?, *weight)))
             .collect();
-        self.start(
-            Effect::OpenShares(OpeningJob {
-                round,
-                model: closed.model,
-                seat,
-                round_keys: closed
-                    .seats
-                    .iter()
-                    .map(|seat| seat.round_key.clone())
-                    .collect(),
-                threshold: closed.threshold,
-                set,
-                digest,
-            }),
-            out,
-        );
+        let job = OpeningJob {
+            at: weighed.sitting(seat),
+            set,
+            digest,
+        };
+        self.start(Effect::OpenShares(job), out);
     }
 
     pub(super) fn shares_combined(
@@ -79,7 +79,7 @@ impl Session {
         let Some(facts) = &self.facts else {
             return;
         };
-        let (Some(closed), Some((id, owner))) = (under_way(facts, round, Phase::Closed), facts.me)
+        let (Some(closed), Some((id, owner))) = (under_way(facts, round, Phase::Weighed), facts.me)
         else {
             return;
         };
@@ -90,13 +90,7 @@ impl Session {
             return;
         };
         // Durable before visible; the answer itself follows in `advance`, as it would after a crash.
-        let record = OpeningRecord {
-            round,
-            seat,
-            digest,
-            contributions: closed.contributions_hash,
-            answer,
-        };
+        let record = OpeningRecord::new(round, seat, digest, closed.contributions_hash, answer);
         if !self.guards.voided.contains(&round) {
             self.record(Record::Opened(record), out);
         }
@@ -148,8 +142,13 @@ impl Session {
     }
 }
 
-/// The rules on set and weights that keep one company from being read off the sum (encryption.md, step 6).
+/// The rules on set and weights that keep one company from being read off the sum (encryption.md, step 6), and from
+/// summing what was not judged.
 fn check_set(closed: &RoundFacts) -> Result<(), String> {
+    if closed.void_due.is_some() {
+        return Err("the ledger's rules want the round to be void".to_owned());
+    }
+    let judged = closed.judged.as_ref().ok_or("it is not judged")?;
     let weights: Vec<_> = closed
         .weights
         .iter()
@@ -160,6 +159,10 @@ fn check_set(closed: &RoundFacts) -> Result<(), String> {
         let made = closed
             .contribution_of(*id)
             .ok_or_else(|| format!("participant {id} is weighed but was not closed"))?;
+        let accepted = |(accepted, _): &(_, _)| *accepted;
+        if judged.accepted.binary_search_by_key(id, accepted).is_err() {
+            return Err(format!("participant {id} is weighed but was not accepted"));
+        }
         owners.insert(made.owner);
     }
     if owners.len() < closed.cohort {
@@ -181,69 +184,4 @@ fn check_set(closed: &RoundFacts) -> Result<(), String> {
         ));
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use unsilo_ledger::{OwnerId, ParticipantId};
-
-    use super::*;
-    use crate::session::ContributionFacts;
-
-    fn closed(weights: &[u16], cohort: usize) -> RoundFacts {
-        RoundFacts {
-            round: 1,
-            phase: Phase::Closed,
-            model: [0; 32],
-            unit_log2: -14,
-            seats: Vec::new(),
-            threshold: 3,
-            contribute_by_ms: 0,
-            close_by_ms: 0,
-            open_by_ms: 0,
-            contributions: (0..)
-                .take(weights.len())
-                .map(|id| ContributionFacts {
-                    participant: ParticipantId(id),
-                    owner: OwnerId(id),
-                    root: [0; 32],
-                })
-                .collect(),
-            contributions_hash: [0; 32],
-            weights: (0..)
-                .map(ParticipantId)
-                .zip(weights.iter().copied())
-                .collect(),
-            cohort,
-        }
-    }
-
-    #[test]
-    fn a_set_of_too_few_companies_is_not_opened() {
-        assert!(check_set(&closed(&[16; 4], 4)).is_ok());
-        assert!(check_set(&closed(&[16; 3], 4)).is_err());
-        assert!(
-            check_set(&closed(&[16, 16, 16, 0], 4)).is_err(),
-            "weight 0 does not count"
-        );
-        let mut affiliates = closed(&[16; 4], 4);
-        affiliates.contributions[1].owner = OwnerId(0);
-        assert!(check_set(&affiliates).is_err(), "owners count, not ids");
-    }
-
-    #[test]
-    fn one_dominant_weight_is_not_opened() {
-        assert!(check_set(&closed(&[24, 16, 16, 16], 3)).is_ok());
-        assert!(check_set(&closed(&[256, 16, 16, 16], 3)).is_err());
-        // Exactly 1.5 times the mean is allowed, more is not.
-        assert!(check_set(&closed(&[30, 16, 17, 17], 3)).is_ok());
-        assert!(check_set(&closed(&[31, 16, 17, 16], 3)).is_err());
-    }
-
-    #[test]
-    fn a_weight_without_a_closed_contribution_is_not_opened() {
-        let mut set = closed(&[16; 4], 3);
-        set.contributions.pop();
-        assert!(check_set(&set).unwrap_err().contains("not closed"));
-    }
 }

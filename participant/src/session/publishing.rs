@@ -1,11 +1,16 @@
 //! Members recompute the model from the opened sum and sign it.
 
+use std::sync::Arc;
+
 use unsilo_ledger::{Domain, DomainHasher, Entry};
 
 use super::{
     Call, Effect, Facts, Me, Phase, PublishedFacts, Session, Task, contributing::under_way,
 };
-use crate::{alarm::Alarm, guard::Record};
+use crate::{
+    alarm::Alarm,
+    guard::{Duty, Record},
+};
 
 const PUBLISHED: Domain = Domain::new("signed publication");
 
@@ -18,15 +23,13 @@ impl Session {
         bytes: &[u8],
         out: &mut Vec<Effect>,
     ) {
-        let Some(closed) = under_way(facts, round, Phase::Closed) else {
+        let Some(closed) = under_way(facts, round, Phase::Weighed) else {
             return;
         };
-        if closed.seat_of(me.id).is_none() {
-            return self.wait("the committee checks the new model", out);
-        }
-        if self.guards.voided.contains(&round) {
+        let Some(seat) = self.may_act(closed, me, out) else {
             return;
-        }
+        };
+        self.dispute(closed, me, seat, out);
         let differs = |reason: &str| Alarm::ModelDiffers {
             round,
             reason: reason.to_owned(),
@@ -65,19 +68,29 @@ impl Session {
             return;
         }
         // Signed only after this node itself decrypted the sum that the entry names to the model it names.
-        if self.tasks.get(&Task::Recompute(round, model)) != Some(&super::Progressing::Done) {
-            return self.start(
-                Effect::Recompute(PublishedFacts {
-                    round,
-                    base: closed.model,
-                    unit_log2: closed.unit_log2,
-                    sum,
-                    key_sum,
-                    model,
-                    total_weight,
-                }),
-                out,
-            );
+        if !self.is_done(Task::Recompute(round, model)) {
+            let Some(proof) = closed.sum_facts() else {
+                return;
+            };
+            let published = PublishedFacts {
+                round,
+                base: closed.model,
+                unit_log2: closed.unit_log2,
+                sum,
+                key_sum,
+                model,
+                total_weight,
+                own: closed.root_of(me.id).map(|_| me.id),
+                proof: Arc::new(proof),
+            };
+            let judged = closed
+                .judged
+                .iter()
+                .flat_map(|judged| &judged.answers)
+                .map(|(seat, _)| u32::from(*seat))
+                .collect::<Vec<_>>();
+            let judged = self.judging_job(closed, seat, &judged).map(Box::new);
+            return self.start(Effect::Recompute { published, judged }, out);
         }
         if self.record(Record::Published { round, entry: hash }, out) {
             let signature = entry
@@ -92,5 +105,39 @@ impl Session {
                 out,
             );
         }
+    }
+}
+
+impl Session {
+    /// The model is on the ledger: whoever verified it cosigns the checkpoint that says so.
+    pub(super) fn published(
+        &mut self,
+        facts: &Facts,
+        me: Me,
+        round: u64,
+        now_ms: u64,
+        out: &mut Vec<Effect>,
+    ) {
+        let Some(published) = facts.published.as_ref().filter(|it| it.round == round) else {
+            return;
+        };
+        if !self.hold(facts, published.model, out) {
+            return;
+        }
+        let Some((step, own)) = self.at_step(facts) else {
+            return;
+        };
+        if step.checkpoint.is_empty() {
+            return self.witness(round, me, Duty::Published, &own, now_ms, out);
+        }
+        // What the sum was opened with is not needed again once `t` members hold the publication.
+        let last = self.last_round.take();
+        if let Some(ended) = last.as_ref().filter(|ended| ended.round == round)
+            && self.cosigners(&step, &own, ended, out) >= Some(ended.threshold)
+        {
+            self.confirmed_before = self.confirmed_before.max(round + 1);
+            self.forget_finished(facts.next_round.min(self.confirmed_before), out);
+        }
+        self.last_round = last;
     }
 }

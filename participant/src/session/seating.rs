@@ -1,6 +1,6 @@
 //! A drawn participant offers its seat: a round key and a committed nonce.
 
-use unsilo_ledger::{GuardHead, Hash, SeatOffer, commit_nonce};
+use unsilo_ledger::{Hash, SeatOffer, commit_nonce};
 
 use super::{Call, Effect, Facts, Me, RoundFacts, Session, Task};
 use crate::guard::{Record, SeatRecord};
@@ -42,7 +42,8 @@ impl Session {
     }
 
     fn send_offer(&mut self, me: Me, round: u64, model: Hash, out: &mut Vec<Effect>) {
-        let Some(kept) = self.guards.seats.get(&round) else {
+        let heads = &self.guards.seat_heads;
+        let (Some(kept), Some(head)) = (self.guards.seats.get(&round), heads.get(&round)) else {
             return;
         };
         if kept.model != model {
@@ -54,7 +55,7 @@ impl Session {
             model,
             round_key: kept.round_key.clone(),
             nonce_commitment: commit_nonce(&self.federation, round, me.id, &kept.nonce),
-            guard: GuardHead::default(),
+            guard: *head,
         };
         let signature = offer.sign(&self.member.identity);
         let seat = borsh::to_vec(&offer.into_seat(me.id, signature)).unwrap_or_default();

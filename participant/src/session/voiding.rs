@@ -78,7 +78,12 @@ fn is_due(round: &RoundFacts, reason: VoidReason, now_ms: u64) -> bool {
             owners.len() < round.cohort && is_past(round.contribute_by_ms, now_ms)
         }
         (VoidReason::TooFewMembers, Phase::Open) => is_past(round.close_by_ms, now_ms),
-        (VoidReason::TooFewMembers, Phase::Closed) => is_past(round.open_by_ms, now_ms),
+        (VoidReason::TooFewMembers | VoidReason::NoVerdict, Phase::Closed)
+        | (VoidReason::TooFewMembers, Phase::Rating | Phase::Weighed) => {
+            is_past(round.open_by_ms, now_ms)
+        }
+        // These follow from the judgement, for everybody alike.
+        (VoidReason::TooFewAccepted | VoidReason::Brake, _) => round.void_due == Some(reason),
         _ => false,
     }
 }
@@ -91,6 +96,10 @@ pub(super) fn words(reason: VoidReason) -> &'static str {
         VoidReason::Dispute => "a contribution was left out, or replicas disagree",
         VoidReason::BadSum => "the opened sum or the model failed a member's check",
         VoidReason::LostData => "the coordinator lost data that it cannot recover",
-        VoidReason::NoVerdict | VoidReason::TooFewAccepted | VoidReason::Brake => reason.in_words(),
+        VoidReason::TooFewAccepted => "too few contributions were found in order",
+        VoidReason::Brake => {
+            "too many contributions were weighed at nothing: the model stays as it is"
+        }
+        VoidReason::NoVerdict => "the members came to no common judgement",
     }
 }

@@ -14,6 +14,7 @@ impl Session {
             .retain(|task, how| task.is_local() && *how != Progressing::Refused);
         self.step = None;
         self.acknowledged = None;
+        self.answers_acknowledged = None;
     }
 
     pub(super) fn accepted(&mut self, task: Task, out: &mut Vec<Effect>) {
@@ -29,6 +30,10 @@ impl Session {
                 Progress::Seated { round }
             }
             Task::CosignClose(round) => Progress::Cosigned { round },
+            Task::SendAnswers(round) => {
+                self.answers_acknowledged = Some(round);
+                Progress::Answered { round }
+            }
             Task::Open(round) => Progress::Opened { round },
             Task::SignPublish(round) => Progress::Signed { round },
             _ => return,
@@ -70,6 +75,10 @@ impl Session {
         self.tasks.contains_key(&task)
     }
 
+    pub(super) fn is_done(&self, task: Task) -> bool {
+        self.tasks.get(&task) == Some(&Progressing::Done)
+    }
+
     pub(super) fn done(&mut self, task: Task) {
         self.finish(task, Progressing::Done);
     }
@@ -80,10 +89,9 @@ impl Session {
 
     /// Records an act. On a conflict nothing is recorded, and the act must not happen.
     pub(super) fn record(&mut self, record: Record, out: &mut Vec<Effect>) -> bool {
-        let before = self.guards.clone();
         match self.guards.admit(&record) {
-            Ok(()) => {
-                if self.guards != before {
+            Ok(new) => {
+                if new {
                     out.push(Effect::Record(record));
                 }
                 true
@@ -98,6 +106,9 @@ impl Session {
     pub(super) fn conflicted(&mut self, conflict: GuardConflict, out: &mut Vec<Effect>) {
         let alarm = match conflict {
             GuardConflict::Cosigned(round) => Alarm::CloseDiffers { round },
+            GuardConflict::Witnessed(round) => Alarm::CheckpointDiffers { round },
+            GuardConflict::Answered(round) => Alarm::AnswersDiffer { round },
+            GuardConflict::Judged(round) => Alarm::JudgementDiffers { round },
             GuardConflict::Opened(round) => Alarm::OpeningDiffers { round },
             GuardConflict::Published(round) => Alarm::PublicationDiffers { round },
             other => {

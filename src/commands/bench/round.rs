@@ -1,6 +1,8 @@
 //! `unsilo bench round`: what encryption costs a whole round. Federations run in this process as in the demo: real
 //! directories, keys, TLS and gRPC on the loopback interface.
 
+mod report;
+
 use std::{
     collections::BTreeMap,
     fmt::Write as _,
@@ -11,7 +13,6 @@ use std::{
 
 use anyhow::Context;
 use clap::Args;
-use serde::Serialize;
 use tokio::{
     sync::{mpsc::unbounded_channel, watch},
     task::JoinSet,
@@ -21,7 +22,7 @@ use unsilo_participant::{JoinOptions, Node, NodeOptions, Progress, join};
 use unsilo_proto::Invite;
 use unsilo_train::DeviceChoice;
 
-use super::middle;
+use self::report::{Kind, Report};
 use crate::{
     commands::{Global, demo::free_address, interrupted},
     output,
@@ -59,51 +60,6 @@ pub(super) struct Arguments {
     device: DeviceChoice,
 }
 
-/// The report. All times are medians over the measured rounds, seconds, from the moment the last participant holds
-/// the model of one round to the moment the last one holds, verified, that of the next.
-#[derive(Serialize)]
-struct Report {
-    /// Parameters of the model that was trained.
-    parameters: u64,
-    /// Participants, all in this process.
-    participants: u16,
-    /// Rounds measured of each kind.
-    rounds: u16,
-    /// Local training steps of a round.
-    steps: u32,
-    /// Logical processors that all of them and the coordinator shared.
-    processors: usize,
-    /// An encrypted round with its local training.
-    encrypted: Kind,
-    /// The same sent as plain f32; null without the feature `plaintext-bench`.
-    plain: Option<Kind>,
-    /// Encrypted over plain.
-    ratio: Option<f64>,
-    /// An encrypted round whose training is one step: nearly all of it is encryption, transport and the committee.
-    encrypted_transport_only: Kind,
-    /// The same sent as plain f32.
-    plain_transport_only: Option<Kind>,
-    /// Encrypted over plain, with one step of training.
-    transport_only_ratio: Option<f64>,
-}
-
-/// One kind of round.
-#[derive(Serialize)]
-struct Kind {
-    /// The whole round.
-    seconds_per_round: f64,
-    /// Until the last contribution has its receipt: seats, training, encryption, upload.
-    contribute_seconds: f64,
-    /// From there until the set is closed by the committee's cosignatures.
-    close_seconds: f64,
-    /// From there until the last member has signed the new model: sum, answers (encrypted only), recomputation.
-    sum_and_sign_seconds: f64,
-    /// From there until the last participant holds the new model.
-    publish_seconds: f64,
-    /// Bytes of a contribution: the update and, if encrypted, the sealed shares of its key.
-    bytes_per_contribution: u64,
-}
-
 /// What is measured of one federation.
 #[derive(Clone, Copy)]
 struct Plan {
@@ -115,8 +71,8 @@ struct Plan {
 /// Measured rounds of one kind.
 #[derive(Default)]
 struct Rounds {
-    /// Whole round, then its four parts.
-    seconds: [Vec<f64>; 5],
+    /// Whole round, then its seven parts.
+    seconds: [Vec<f64>; 8],
     bytes: u64,
 }
 
@@ -125,6 +81,9 @@ struct Rounds {
 struct Moments {
     contributed: f64,
     cosigned: f64,
+    answered: f64,
+    judged: f64,
+    opened: f64,
     signed: f64,
     published: f64,
 }
@@ -245,7 +204,10 @@ async fn federation(arguments: &Arguments, plan: Plan, kind: &mut Rounds) -> any
             now.published - before.published,
             now.contributed - before.published,
             now.cosigned - now.contributed,
-            now.signed - now.cosigned,
+            now.answered - now.cosigned,
+            now.judged - now.answered,
+            now.opened - now.judged,
+            now.signed - now.opened,
             now.published - now.signed,
         ];
         for (seconds, part) in kind.seconds.iter_mut().zip(parts) {
@@ -308,6 +270,9 @@ async fn run_nodes(
                     kind.bytes = bytes;
                 }
                 Progress::Cosigned { round } => moments.entry(round).or_default().cosigned = now,
+                Progress::Answered { round } => moments.entry(round).or_default().answered = now,
+                Progress::Judged { round, .. } => moments.entry(round).or_default().judged = now,
+                Progress::Opened { round } => moments.entry(round).or_default().opened = now,
                 Progress::Signed { round } => moments.entry(round).or_default().signed = now,
                 Progress::Published { round, .. } => {
                     moments.entry(round).or_default().published = now;
@@ -400,74 +365,6 @@ fn write_rows(path: &PathBuf, participant: u64) -> anyhow::Result<()> {
         writeln!(text, "{class}")?;
     }
     fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
-}
-
-impl Kind {
-    fn new(rounds: &Rounds) -> Self {
-        let [whole, contribute, close, sign, publish] = rounds.seconds.clone().map(middle);
-        Self {
-            seconds_per_round: whole,
-            contribute_seconds: contribute,
-            close_seconds: close,
-            sum_and_sign_seconds: sign,
-            publish_seconds: publish,
-            bytes_per_contribution: rounds.bytes,
-        }
-    }
-}
-
-impl Report {
-    fn to_text(&self) -> String {
-        let mut text = format!(
-            "A round of {} participants and {} parameters, {} steps of local training, all on {} processors of this \
-             machine;\nmedian of {} rounds, seconds:\n\n",
-            self.participants, self.parameters, self.steps, self.processors, self.rounds
-        );
-        let head = [
-            "",
-            "round",
-            "contribute",
-            "close",
-            "sum, sign",
-            "publish",
-            "bytes sent each",
-        ];
-        let mut rows = vec![head.map(str::to_owned).to_vec()];
-        let mut row = |name: &str, kind: Option<&Kind>| {
-            let Some(kind) = kind else { return };
-            let mut cells = vec![name.to_owned()];
-            cells.extend(
-                [
-                    kind.seconds_per_round,
-                    kind.contribute_seconds,
-                    kind.close_seconds,
-                    kind.sum_and_sign_seconds,
-                    kind.publish_seconds,
-                ]
-                .map(|seconds| format!("{seconds:.3}")),
-            );
-            cells.push(kind.bytes_per_contribution.to_string());
-            rows.push(cells);
-        };
-        row("encrypted", Some(&self.encrypted));
-        row("plain f32", self.plain.as_ref());
-        row("encrypted, 1 step", Some(&self.encrypted_transport_only));
-        row("plain f32, 1 step", self.plain_transport_only.as_ref());
-        text.push_str(&output::table(&rows, &[1, 2, 3, 4, 5, 6]));
-        match (self.ratio, self.transport_only_ratio) {
-            (Some(ratio), Some(transport)) => {
-                let _ = write!(
-                    text,
-                    "\nencrypted / plain: {ratio:.2}; transport only (one training step): {transport:.2}\n"
-                );
-            }
-            _ => text.push_str(
-                "\nThe plain figures need a build with `--features plaintext-bench`; production builds refuse plain \
-                 updates.\n",
-            ),
-        }
-        text
-    }
 }
 
 #[cfg(test)]

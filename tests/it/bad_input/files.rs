@@ -366,9 +366,9 @@ fn rows_that_do_not_fit_are_named_and_corrected_rows_go_on() {
 /// Copies a directory of a ledger, changed.
 fn copy_of(from: &Path, to: PathBuf, change: impl FnOnce(&mut Vec<u8>)) -> PathBuf {
     fs::create_dir_all(&to).expect("made");
-    let mut bytes = fs::read(from.join("ledger.redb")).expect("a ledger");
+    let mut bytes = fs::read(from.join("ledger.tlog")).expect("a ledger");
     change(&mut bytes);
-    fs::write(to.join("ledger.redb"), bytes).expect("written");
+    fs::write(to.join("ledger.tlog"), bytes).expect("written");
     to
 }
 
@@ -394,8 +394,8 @@ fn an_edited_ledger_is_found_out() {
             .any(|entry| entry.contains("Cedar contributed"))
     );
 
-    // Every place where a name, or the bytes after it, stands: the pages that are in use hold the entries once.
-    let bytes = fs::read(dir.join("ledger.redb")).expect("a ledger");
+    // Every place where a name stands.
+    let bytes = fs::read(dir.join("ledger.tlog")).expect("a ledger");
     let places: Vec<usize> = (0..bytes.len() - 5)
         .filter(|at| &bytes[*at..*at + 5] == b"Cedar")
         .collect();
@@ -428,17 +428,7 @@ fn an_edited_ledger_is_found_out() {
     assert!(noticed > 0);
     for length in [0, 1, 100, 4096, total / 2, total - 1] {
         let cut = copy_of(&dir, fed.path("cut"), |bytes| bytes.truncate(length));
-        let ran = verify(&cut);
-        if ran.status.code() == Some(0) {
-            assert_eq!(
-                ran.json(),
-                good,
-                "the last byte held nothing: {length} of {total}"
-            );
-            assert_eq!(length, total - 1);
-        } else {
-            ran.fails(6, &["ledger"]);
-        }
+        verify(&cut).fails(6, &["ledger"]);
     }
     let text = copy_of(&dir, fed.path("text"), |bytes| {
         *bytes = b"not a database".repeat(500)
@@ -446,11 +436,11 @@ fn an_edited_ledger_is_found_out() {
     verify(&text).fails(6, &["ledger"]);
 
     // A node and a coordinator do not go on with what does not verify; the other copies are as good as before.
-    fs::copy(all.join("ledger.redb"), dir.join("ledger.redb")).expect("copied");
+    fs::copy(all.join("ledger.tlog"), dir.join("ledger.tlog")).expect("copied");
     run(unsilo(["participate"]).arg(&dir)).fails(7, &["ledger", "restore"]);
     fs::copy(
-        all.join("ledger.redb"),
-        fed.coordinator().join("ledger.redb"),
+        all.join("ledger.tlog"),
+        fed.coordinator().join("ledger.tlog"),
     )
     .expect("copied");
     run(unsilo(["coordinator", "serve"]).arg(fed.coordinator())).fails(6, &["ledger", "restore"]);

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::ErrorKind;
 
-use unsilo_ledger::{EntrySignature, PublicKey};
+use unsilo_ledger::{Entry, EntrySignature, PublicKey};
 use unsilo_proto::{Code, Rejected};
 
 use super::{Task, internal, now_ms};
@@ -89,7 +89,7 @@ impl Task {
         )
     }
 
-    /// People approve once, so an approval is on disk before it is acknowledged.
+    /// People sign admissions and voids once, so a signature is on disk before it is acknowledged.
     pub(super) fn approve(&mut self, event: Event) -> Result<(), Rejected> {
         self.step(event)?;
         let approvals: Vec<_> = self.machine.approvals().collect();
@@ -108,8 +108,11 @@ impl Task {
         let approvals: Vec<(Vec<u8>, EntrySignature)> = borsh::from_slice(&bytes)
             .map_err(|error| CoordinatorError::config(&self.approvals, error.to_string()))?;
         for (entry, signature) in approvals {
-            // Refused is what has been admitted in the meantime.
-            let _ = self.step(Event::Approved { entry, signature });
+            // Refused is what has been admitted or ended in the meantime.
+            let _ = self.step(match Entry::from_bytes(&entry) {
+                Ok(Entry::RoundVoided { .. }) => Event::OwnersVoidSigned { entry, signature },
+                _ => Event::Approved { entry, signature },
+            });
         }
         Ok(())
     }

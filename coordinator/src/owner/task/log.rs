@@ -1,7 +1,8 @@
 //! The log: what goes into it, what failed, the receipts it backs, and the pages that replicas read.
 
 use unsilo_ledger::{
-    Entry, Hash, ParticipantId, Receipt, SignedEntry, SignedReceipt, store::StoreError,
+    AppendError, CosignatureError, Entry, Hash, Outcome, ParticipantId, Receipt, SignedEntry,
+    SignedReceipt, store::StoreError,
 };
 use unsilo_proto::{Code, Rejected, limits, v1::EntriesReply};
 
@@ -30,7 +31,7 @@ impl Task {
             Entry::ModelPublished { round, .. } => {
                 tracing::info!(round, "published");
                 self.serve_current();
-                self.contributions.discard_before(*round);
+                self.discard_before(*round);
                 self.receipts.retain(|(of, _), _| of >= round);
             }
             Entry::RoundVoided { round, reason, .. } => {
@@ -39,6 +40,27 @@ impl Task {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Removes what is of no more use once `round` is published. What a rejection or an appeal is checked with stays
+    /// for as long as it may be appealed against.
+    fn discard_before(&self, round: u64) {
+        let state = self.ledger.state();
+        let kept = state.draft().map_or(u64::MAX, |draft| {
+            let terms = &draft.incentive;
+            u64::from(terms.appeal_epochs)
+                .saturating_add(1)
+                .saturating_mul(u64::from(terms.epoch_rounds))
+        });
+        let back = usize::try_from(kept).unwrap_or(usize::MAX);
+        let published = state
+            .history()
+            .rev()
+            .filter(|record| matches!(record.outcome, Outcome::Published { .. }));
+        let proofs = published.map(|record| record.round).nth(back).unwrap_or(0);
+        let disputed = |round, participant| self.scalars.has_evidence(round, participant);
+        self.contributions.discard_before(round, proofs, disputed);
+        self.scalars.discard_before(round, proofs);
     }
 
     /// An entry that the rules refuse changed nothing. After any other failure nobody knows what the disk
@@ -54,11 +76,57 @@ impl Task {
         stopping()
     }
 
-    pub(super) fn checkpoint(&self) -> String {
-        self.ledger
-            .checkpoint()
-            .map(|checkpoint| checkpoint.note().to_owned())
-            .unwrap_or_default()
+    /// The newest checkpoint with everybody's cosignatures.
+    fn checkpoint(&self) -> String {
+        match self.ledger.cosigned(self.ledger.len()) {
+            Some(cosigned) => cosigned.note(),
+            None => String::new(),
+        }
+    }
+
+    /// The newest checkpoint with the cosignatures of the members of the round under way.
+    pub(super) fn members_note(&self) -> String {
+        let seated = |participant| {
+            let round = self.ledger.state().round();
+            round.is_some_and(|round| round.seat_of(participant).is_some())
+        };
+        match self.ledger.cosigned(self.ledger.len()) {
+            Some(cosigned) => cosigned.note_of(seated),
+            None => String::new(),
+        }
+    }
+
+    /// Whether enough members of the round under way cosigned the newest checkpoint.
+    pub(super) fn is_cosigned(&self) -> bool {
+        let newest = self.ledger.cosigned(self.ledger.len());
+        newest.is_some_and(|cosigned| self.ledger.state().threshold_cosigned(cosigned))
+    }
+
+    /// Keeps a participant's cosignature of a checkpoint. The one that makes enough lets the members act.
+    pub(super) fn cosign(&mut self, size: u64, line: &str) -> Result<(), Rejected> {
+        let enough_before = self.is_cosigned();
+        match self.ledger.add_cosignature(size, line) {
+            Ok(_) => {}
+            // Late for a checkpoint that is not kept any more: no harm, and nothing to do about it.
+            Err(StoreError::Append(AppendError::Cosignature(CosignatureError::NoCheckpoint {
+                size,
+                newest,
+            }))) if size < newest => return Ok(()),
+            Err(StoreError::Append(refused)) => {
+                let code = match &refused {
+                    AppendError::Cosignature(CosignatureError::NoCheckpoint { .. }) => {
+                        Code::CheckpointUnknown
+                    }
+                    _ => Code::SignatureInvalid,
+                };
+                return Err(Rejected::new(code, refused.to_string()));
+            }
+            Err(error) => return Err(self.append_failed(&error)),
+        }
+        if !enough_before && self.is_cosigned() {
+            self.step(Event::Cosigned)?;
+        }
+        Ok(())
     }
 
     pub(super) fn note_receipt(&mut self, signed: &SignedEntry, index: u64) {

@@ -19,7 +19,26 @@ enum Action {
     Restart,
     AppendsFail(bool),
     SumsFail(bool),
+    NotesFail(bool),
     SixthJoins,
+}
+
+/// What companies are like: at most one of each kind is more than a round survives.
+#[derive(Clone, Debug)]
+struct Characters {
+    garbage: Option<usize>,
+    misjudges: Option<usize>,
+    rates: Vec<bool>,
+}
+
+fn characters() -> impl Strategy<Value = Characters> {
+    let company = || prop::option::weighted(0.3, 0..FOUNDERS.len());
+    let rates = prop::collection::vec(prop::bool::weighted(0.2), FOUNDERS.len());
+    (company(), company(), rates).prop_map(|(garbage, misjudges, rates)| Characters {
+        garbage,
+        misjudges,
+        rates,
+    })
 }
 
 fn action() -> impl Strategy<Value = Action> {
@@ -32,6 +51,7 @@ fn action() -> impl Strategy<Value = Action> {
         1 => Just(Action::Restart),
         1 => any::<bool>().prop_map(Action::AppendsFail),
         1 => any::<bool>().prop_map(Action::SumsFail),
+        1 => any::<bool>().prop_map(Action::NotesFail),
         1 => Just(Action::SixthJoins),
     ]
 }
@@ -66,18 +86,25 @@ fn take(federation: &mut Federation, action: &Action) {
         Action::Restart => federation.restart(),
         Action::AppendsFail(fail) => federation.appends_fail = *fail,
         Action::SumsFail(fail) => federation.sums_fail = *fail,
+        Action::NotesFail(fail) => federation.notes_fail = *fail,
         Action::SixthJoins => federation.join(5),
     }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 120, max_shrink_iters: 200, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 100, max_shrink_iters: 200, ..ProptestConfig::default() })]
 
     #[test]
     fn whatever_happens_the_books_are_right_and_the_federation_finishes(
+        characters in characters(),
         actions in prop::collection::vec(action(), 0..120),
     ) {
         let mut federation = Federation::new(2);
+        for node in 0..FOUNDERS.len() {
+            federation.nodes[node].sends_garbage = characters.garbage == Some(node);
+            federation.nodes[node].misjudges = characters.misjudges == Some(node);
+            federation.nodes[node].rates = characters.rates[node];
+        }
         for node in 0..FOUNDERS.len() {
             federation.join(node);
         }

@@ -9,10 +9,13 @@ use tonic::{
     transport::{Endpoint, Server},
 };
 use unsilo_ledger::{
-    Activation, Entry, Feature, FederationId, Incentive, Member, ModelKind, ModelSpec, Optimiser,
-    Schema, SigningIdentity, TrainingPlan,
+    Activation, Entry, Feature, FederationId, Member, ModelKind, ModelSpec, Optimiser, Schema,
+    SigningIdentity, TrainingPlan,
 };
-use unsilo_proto::v1::ledger_log_server::{LedgerLog, LedgerLogServer};
+use unsilo_proto::v1::{
+    Acknowledgement, CosignRequest,
+    ledger_log_server::{LedgerLog, LedgerLogServer},
+};
 
 use super::*;
 
@@ -51,7 +54,7 @@ fn draft() -> Draft {
         unit_log2: -14,
         min_cohort: 0,
         grant: 1,
-        incentive: Incentive::default(),
+        incentive: Default::default(),
         created_ms: 0,
         nonce: [0; 32],
         founders: ["A", "B", "C"].map(String::from).to_vec(),
@@ -104,7 +107,7 @@ struct FakeLog(Arc<Mutex<(Vec<SignedEntry>, String)>>);
 
 impl FakeLog {
     fn set(&self, dir: &Path, entries: Vec<SignedEntry>) {
-        let path = dir.join(format!("log-{}.redb", rand()));
+        let path = dir.join(format!("log-{}.tlog", rand()));
         let mut store = LedgerStore::create(&path, Arc::new(identity(200))).unwrap();
         store.append(&entries).unwrap();
         let note = store.checkpoint().unwrap().note().to_owned();
@@ -136,6 +139,10 @@ impl LedgerLog for FakeLog {
             size: entries.len() as u64,
             checkpoint: note,
         }))
+    }
+
+    async fn cosign(&self, _: Request<CosignRequest>) -> Result<Response<Acknowledgement>, Status> {
+        Ok(Response::new(Acknowledgement {}))
     }
 }
 
@@ -172,7 +179,7 @@ impl Scene {
     }
 
     fn open(dir: &Path) -> LedgerReplica {
-        LedgerReplica::open(&dir.join("ledger.redb"), &draft(), identity(1).public()).unwrap()
+        LedgerReplica::open(&dir.join("ledger.tlog"), &draft(), identity(1).public()).unwrap()
     }
 
     async fn sync(&mut self, entries: Option<u64>) -> Result<bool, Alarm> {
@@ -210,7 +217,7 @@ async fn a_replica_follows_page_by_page_and_survives_a_restart() {
     let expected = replica.facts();
     let path = dir.path().to_owned();
     scene.replica =
-        LedgerReplica::open(&path.join("other.redb"), &draft(), identity(1).public()).unwrap();
+        LedgerReplica::open(&path.join("other.tlog"), &draft(), identity(1).public()).unwrap();
     assert_eq!(Scene::open(&path).facts(), expected);
 }
 
@@ -245,7 +252,7 @@ async fn the_ledger_of_another_federation_is_an_alarm() {
     let mut other = draft();
     other.nonce = [9; 32];
     scene.replica = LedgerReplica::open(
-        &scene.dir.path().join("other.redb"),
+        &scene.dir.path().join("other.tlog"),
         &other,
         identity(1).public(),
     )

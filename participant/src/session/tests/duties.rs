@@ -1,59 +1,8 @@
 //! What an honest node does, also when it is killed.
 
-use unsilo_ledger::{CloseStatement, Cosignature, Seat, SeatOffer, SignedEntry};
+use unsilo_ledger::{Seat, SeatOffer, SignedEntry};
 
 use super::*;
-
-#[test]
-fn the_founding_list_is_told_recorded_and_signed_once() {
-    let mut world = World::new();
-    world.ledger(Facts {
-        founding: None,
-        me: None,
-        participants: 4,
-        ..idle(1)
-    });
-    let told = world.step(StepKind::Founding {
-        entry: Vec::new(),
-        missing: vec!["Cedar".into()],
-    });
-    assert!(matches!(
-        told.as_slice(),
-        [Effect::Tell(Progress::Founding { missing, .. })] if missing == &["Cedar"]
-    ));
-    let entry = genesis().to_bytes();
-    let founding = StepKind::Founding {
-        entry: entry.clone(),
-        missing: Vec::new(),
-    };
-    let done = world.step(founding.clone());
-    assert!(recorded_before(
-        &done,
-        Task::SignGenesis,
-        |record| matches!(record, Record::Genesis(_))
-    ));
-    assert!(matches!(
-        &done[0],
-        Effect::Tell(Progress::Founding { founders: list, .. }) if *list == founders()
-    ));
-    let expected = genesis()
-        .sign(&draft().federation_id(), &identity(ME as u8))
-        .signature;
-    let [Call::SignGenesis { signature, .. }] = calls(&done, Task::SignGenesis)[..] else {
-        panic!("one signature");
-    };
-    assert_eq!(signature, expected);
-    assert!(calls(&world.step(founding.clone()), Task::SignGenesis).is_empty());
-    // After a crash the same signature is sent again: whether it arrived is not known.
-    world.restart();
-    world.ledger(Facts {
-        founding: None,
-        me: None,
-        participants: 4,
-        ..idle(1)
-    });
-    assert_eq!(calls(&world.step(founding), Task::SignGenesis).len(), 1);
-}
 
 #[test]
 fn a_seat_is_kept_before_it_is_offered_and_offered_again_unchanged() {
@@ -89,10 +38,18 @@ fn a_seat_is_kept_before_it_is_offered_and_offered_again_unchanged() {
         model: model(0),
         round_key: seat.round_key.clone(),
         nonce_commitment: seat.nonce_commitment,
-        guard: seat.guard,
+        guard: world.disk.head(),
     };
+    assert_eq!(
+        seat.guard,
+        world.disk.head(),
+        "the seat's own record included"
+    );
     assert!(offer.verify(&identity(ME as u8).public(), &seat.signature));
 
+    // Other records do not change the offer.
+    let evaluated = Record::Evaluated { round: 0 };
+    world.disk.admit(&evaluated).unwrap();
     world.restart();
     world.ledger(idle(1));
     assert_eq!(calls(&world.step(seating(1)), Task::OfferSeat(1)), offered);
@@ -128,7 +85,8 @@ fn a_contribution_is_recorded_before_it_is_sent_and_sent_again_after_a_crash() {
         kept.as_slice(),
         [
             Effect::Record(Record::Receipt { .. }),
-            Effect::Tell(Progress::Contributed { .. })
+            Effect::Tell(Progress::Contributed { .. }),
+            Effect::Call(Call::PostReceipt { .. })
         ]
     ));
     assert!(world.step(StepKind::Contributing { round: 1 }).is_empty());
@@ -149,129 +107,19 @@ fn a_contribution_made_when_its_round_is_over_is_never_sent() {
 }
 
 #[test]
-fn the_close_is_cosigned_with_the_nonce_once_and_again_unchanged() {
+fn a_published_model_is_recomputed_and_evaluated_once_and_the_rounds_secrets_are_erased() {
     let mut world = World::new();
-    let facts = world.contributed();
-    world.ledger(facts.clone());
-    let done = world.step(StepKind::Closing { round: 1 });
-    assert!(recorded_before(
-        &done,
-        Task::CosignClose(1),
-        |record| matches!(record, Record::Cosigned { .. })
-    ));
-    let cosigned = calls(&done, Task::CosignClose(1));
-    let [Call::CosignClose { cosignature, .. }] = &cosigned[..] else {
-        panic!("one cosignature");
-    };
-    let cosignature: Cosignature = borsh::from_slice(cosignature).unwrap();
-    let statement = CloseStatement {
-        federation: draft().federation_id(),
-        round: 1,
-        contributions: [50; 32],
-        nonce: seat_record(1).nonce,
-        guard: cosignature.guard,
-    };
-    assert_eq!(cosignature.seat, 2);
-    assert!(statement.verify(&identity(ME as u8).public(), &cosignature.signature));
-    world.restart();
+    let facts = weighed(world.contributed(), [16; 4]);
     world.ledger(facts);
-    assert_eq!(
-        calls(
-            &world.step(StepKind::Closing { round: 1 }),
-            Task::CosignClose(1)
-        ),
-        cosigned
-    );
-}
-
-#[test]
-fn killed_between_guard_and_answer_the_node_gives_the_same_bytes() {
-    let mut world = World::new();
-    let facts = closed(world.contributed(), [16; 4]);
-    world.ledger(facts.clone());
-    let started = world.step(StepKind::Opening { round: 1 });
-    let [Effect::OpenShares(job)] = started.as_slice() else {
-        panic!("shares are fetched: {started:?}");
-    };
-    assert_eq!((job.seat, job.set.len()), (2, 4));
-    let combined = Event::SharesCombined {
-        round: 1,
-        digest: job.digest,
-        answer: vec![1, 2, 3],
-    };
-    // The record is written, and then the process is killed.
-    world.kill_after = Some(1);
-    let done = world.feed(combined);
-    assert!(matches!(
-        done.as_slice(),
-        [Effect::Record(Record::Opened(_))]
-    ));
-    world.ledger(facts.clone());
-    let again = world.step(StepKind::Opening { round: 1 });
-    let [Call::Open { opening, .. }] = &calls(&again, Task::Open(1))[..] else {
-        panic!("answered without fetching shares again: {again:?}");
-    };
-    assert_eq!(opening, &[1, 2, 3]);
-    // Whatever the shares give now, the first answer stands.
-    let other = world.feed(Event::SharesCombined {
-        round: 1,
-        digest: job.digest,
-        answer: vec![9],
-    });
-    assert!(matches!(
-        alarms(&other)[..],
-        [Alarm::OpeningDiffers { round: 1 }]
-    ));
-    assert!(calls(&other, Task::Open(1)).is_empty());
-}
-
-#[test]
-fn a_model_is_signed_only_after_it_was_recomputed_here() {
-    let mut world = World::new();
-    let facts = closed(world.contributed(), [16; 4]);
-    world.ledger(facts);
-    let started = world.step(publishing(1, 1));
-    assert!(
-        matches!(started.as_slice(), [Effect::Recompute(of)] if of.base == model(0) && of.model == model(1))
-    );
-    let done = world.feed(Event::Recomputed {
-        round: 1,
+    let ledger = Facts {
         model: model(1),
-    });
-    assert!(recorded_before(
-        &done,
-        Task::SignPublish(1),
-        |record| matches!(record, Record::Published { .. })
-    ));
-}
-
-#[test]
-fn a_published_model_is_recomputed_evaluated_and_the_rounds_secrets_are_erased() {
-    let mut world = World::new();
-    let facts = closed(world.contributed(), [16; 4]);
-    world.ledger(facts);
-    let published = Facts {
-        model: model(1),
-        published: Some(PublishedFacts {
-            round: 1,
-            base: model(0),
-            unit_log2: -14,
-            sum: [6; 32],
-            key_sum: [7; 32],
-            model: model(1),
-            total_weight: 64,
-        }),
+        published: Some(published(1)),
         ..idle(2)
     };
-    let done = world.ledger(published.clone());
-    // Erased first: a record before the erasure would hide a secret from the next start if the process died between.
-    let at = |wanted: &Effect| done.iter().position(|effect| effect == wanted);
-    let erased = at(&Effect::Forget { round: 1 }).expect("erased");
-    let recorded = at(&Effect::Record(Record::Finished { round: 1 })).expect("recorded");
-    assert!(erased < recorded, "{done:?}");
+    let done = world.ledger(ledger.clone());
     assert!(
         done.iter()
-            .any(|effect| matches!(effect, Effect::Recompute(_)))
+            .any(|effect| matches!(effect, Effect::Recompute { judged: None, .. }))
     );
     let done = world.feed(Event::Recomputed {
         round: 1,
@@ -297,15 +145,52 @@ fn a_published_model_is_recomputed_evaluated_and_the_rounds_secrets_are_erased()
         finished: true,
         reason: "all rounds are done".into(),
     });
-    assert_eq!(end, [Effect::Tell(Progress::Finished), Effect::Finish]);
+    // Erased first: a record before the erasure would hide a secret from the next start if the process died between.
+    assert_eq!(
+        end,
+        [
+            Effect::Forget { round: 1 },
+            Effect::Record(Record::Finished { round: 1 }),
+            Effect::Tell(Progress::Finished),
+            Effect::Finish
+        ]
+    );
     world.restart();
     assert!(
         !world
-            .ledger(published)
+            .ledger(ledger)
             .iter()
             .any(|effect| matches!(effect, Effect::Evaluate { .. })),
         "evaluated once"
     );
+}
+
+#[test]
+fn the_rounds_secrets_are_kept_until_members_confirm_a_ledger_on_which_it_is_over() {
+    let mut world = World::new();
+    let facts = weighed(world.contributed(), [16; 4]);
+    world.ledger(facts);
+    let mut next = open(2);
+    next.published = Some(published(1));
+    let forgets = |effects: &[Effect]| effects.contains(&Effect::Forget { round: 1 });
+    let kept = world.ledger(with_contributions(next.clone(), root(1)));
+    assert!(!forgets(&kept));
+    // This node has no seat in round 2, and sees all the same that others confirmed it.
+    let second = closed(with_contributions(next, root(1)));
+    assert!(!forgets(&world.ledger(second)));
+    let again = world.session.facts().unwrap().clone();
+    let step = || StepKind::Answering { round: 2 };
+    for cosigners in [&[][..], &[0, 2], &[0, 1, 2]] {
+        let note = world.note(cosigners);
+        world.step_on(step(), note);
+        assert!(
+            !forgets(&world.ledger(again.clone())),
+            "{cosigners:?} are no three members"
+        );
+    }
+    let note = world.note(&[0, 2, 3]);
+    world.step_on(step(), note);
+    assert!(forgets(&world.ledger(again)));
 }
 
 #[test]
@@ -317,11 +202,7 @@ fn a_node_that_was_away_fetches_the_model_by_its_hash() {
         published: Some(PublishedFacts {
             round: 8,
             base: model(8),
-            unit_log2: -14,
-            sum: [6; 32],
-            key_sum: [7; 32],
-            model: model(9),
-            total_weight: 64,
+            ..published(9)
         }),
         ..idle(9)
     };
@@ -347,26 +228,4 @@ fn requests_are_made_again_after_a_lost_connection_and_training_is_not() {
         world.step(StepKind::Contributing { round: 1 }).as_slice(),
         [Effect::Upload { .. }]
     ));
-}
-
-#[test]
-fn a_void_round_may_be_repeated_on_the_same_model() {
-    let mut world = World::new();
-    let facts = world.contributed();
-    world.ledger(facts);
-    let done = world.step(voiding(1));
-    assert!(recorded_before(
-        &done,
-        Task::SignVoid(1),
-        |record| matches!(record, Record::Voided { round: 1 })
-    ));
-    let mut next = open(2);
-    next.void.insert(1, VoidReason::TooFewMembers);
-    let told = world.ledger(next);
-    assert!(told.contains(&Effect::Tell(Progress::Voided {
-        round: 1,
-        reason: voiding::words(VoidReason::TooFewMembers).to_owned()
-    })));
-    let started = world.step(StepKind::Contributing { round: 2 });
-    assert!(matches!(started.as_slice(), [Effect::Contribute(job)] if job.round == 2));
 }

@@ -1,20 +1,32 @@
 //! The session against a world in memory: a ledger that says what a test wants, a coordinator that may lie, and a disk
 //! that keeps exactly the records that were written.
 
+mod answers;
+mod appeals;
+mod backup;
 mod duties;
+mod founding;
+mod judgements;
+mod mailbox;
+mod openings;
+mod publication;
 mod random;
+mod rating;
 mod refusals;
+mod scene;
+mod voids;
+mod witness;
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use unsilo_ledger::{
-    Activation, Draft, Entry, Feature, Hash, Incentive, Member, ModelKind, ModelSpec, Optimiser,
-    OwnerId, ParticipantId, Receipt, Schema, SigningIdentity, TrainingPlan, VoidAuthority,
-    VoidReason,
+    Activation, Draft, Entry, Feature, Hash, Member, ModelKind, ModelSpec, Optimiser, OwnerId,
+    ParticipantId, Receipt, Schema, SigningIdentity, TrainingPlan, VoidAuthority, VoidReason,
 };
 
 use super::*;
-use crate::guard::{Record, SeatRecord};
+use crate::guard::{Duty, Record, SeatRecord};
+use scene::*;
 
 /// This node's participant and owner number.
 const ME: u32 = 1;
@@ -58,7 +70,7 @@ fn draft() -> Draft {
         unit_log2: -14,
         min_cohort: 0,
         grant: 1,
-        incentive: Incentive::default(),
+        incentive: Default::default(),
         created_ms: 0,
         nonce: [1; 32],
         founders: ["Aster", "Birch", "Cedar", "Dogwood"]
@@ -108,6 +120,8 @@ struct World {
     /// After this many more effects the process is killed.
     kill_after: Option<usize>,
     step: u64,
+    /// This machine's clock.
+    now_ms: u64,
 }
 
 impl World {
@@ -125,6 +139,7 @@ impl World {
             done: Vec::new(),
             kill_after: None,
             step: 0,
+            now_ms: 1_000,
         }
     }
 
@@ -141,7 +156,7 @@ impl World {
     /// Feeds an event and carries out the effects in order, until the process is killed. Returns what was done.
     fn feed(&mut self, event: Event) -> Vec<Effect> {
         let mut done = Vec::new();
-        for effect in self.session.handle(event, 1_000) {
+        for effect in self.session.handle(event, self.now_ms) {
             if let Some(left) = &mut self.kill_after {
                 if *left == 0 {
                     self.restart();
@@ -159,14 +174,44 @@ impl World {
         done
     }
 
+    /// The closing step on this ledger, with a mailbox that holds this node's receipt.
+    fn close(&mut self, facts: &Facts) -> Vec<Effect> {
+        self.ledger(facts.clone());
+        let mut done = self.step(StepKind::Closing { round: 1 });
+        done.extend(self.feed(Event::Accepted(Task::PostReceipt(1))));
+        done.extend(self.feed(mailbox(&[(ME, root(50))])));
+        done
+    }
+
+    /// A step on the newest ledger, confirmed by three members where members ask for that.
     fn step(&mut self, kind: StepKind) -> Vec<Effect> {
+        let checkpoint = match kind {
+            StepKind::Answering { .. } | StepKind::Judging { .. } | StepKind::Opening { .. } => {
+                self.note(&[0, 1, 2])
+            }
+            _ => String::new(),
+        };
+        self.step_on(kind, checkpoint)
+    }
+
+    /// A step on the newest ledger with this checkpoint.
+    fn step_on(&mut self, kind: StepKind, checkpoint: String) -> Vec<Effect> {
         self.step += 1;
+        let facts = self.session.facts();
         self.feed(Event::Step(Step {
             id: self.step,
-            ledger_entries: 0,
+            ledger_entries: facts.map_or(0, |facts| facts.entries),
+            checkpoint,
             now_ms: 1_000,
             kind,
         }))
+    }
+
+    /// The newest checkpoint with the cosignatures of these participants.
+    fn note(&self, cosigners: &[u8]) -> String {
+        let facts = self.session.facts().expect("a ledger");
+        let own = facts.checkpoint.clone().expect("a checkpoint");
+        cosigned(&own, cosigners)
     }
 
     fn ledger(&mut self, facts: Facts) -> Vec<Effect> {
@@ -181,6 +226,16 @@ impl World {
         self.feed(Event::Accepted(Task::OfferSeat(1)));
         let mut facts = open(1);
         facts.round.as_mut().expect("open").seats = seats(&seat_record(1).round_key);
+        facts
+    }
+
+    /// As [`World::contributed`], then answers the round's scalars; returns the facts of the closed round.
+    fn answered(&mut self) -> Facts {
+        let facts = closed(self.contributed());
+        self.ledger(facts.clone());
+        self.step(StepKind::Answering { round: 1 });
+        self.feed(Event::Answered(answer_record(&facts)));
+        self.feed(Event::Accepted(Task::SendAnswers(1)));
         facts
     }
 
@@ -206,166 +261,6 @@ fn start(guards: Guards, held: BTreeSet<Hash>, founders_pin: Option<Vec<Founder>
         founders_pin,
     };
     Session::new(member, guards, held)
-}
-
-fn model(number: u8) -> Hash {
-    [number; 32]
-}
-
-fn root(number: u8) -> Hash {
-    [number; 32]
-}
-
-fn seat_record(round: u64) -> SeatRecord {
-    SeatRecord {
-        round,
-        model: model(0),
-        round_key: vec![9, round as u8],
-        nonce: [round as u8; 32],
-        size: 4,
-        draw: vec![0, ME, 2, 3],
-    }
-}
-
-fn seating(round: u64) -> StepKind {
-    StepKind::Seating {
-        round,
-        model: model(0),
-        asked: vec![0, 1, 2, 3],
-    }
-}
-
-fn encrypted(round: u64, model_number: u8, root_number: u8) -> Event {
-    Event::Encrypted {
-        round,
-        model: model(model_number),
-        root: root(root_number),
-        bytes: 100,
-    }
-}
-
-fn receipt(round: u64, root: Hash) -> Vec<u8> {
-    let receipt = Receipt {
-        federation: draft().federation_id(),
-        round,
-        participant: ParticipantId(ME),
-        root,
-        entry_index: 7,
-    };
-    receipt.sign(&coordinator()).to_bytes()
-}
-
-/// A founded federation between rounds.
-fn idle(next_round: u64) -> Facts {
-    Facts {
-        entries: 5,
-        me: Some((ParticipantId(ME), OwnerId(ME))),
-        participants: 4,
-        founding: Some(FoundingFacts {
-            seed: [4; 32],
-            founders: founders(),
-        }),
-        model: model(0),
-        next_round,
-        size: 4,
-        draw: (0..4).map(OwnerId).collect(),
-        round: None,
-        published: None,
-        void: BTreeMap::new(),
-    }
-}
-
-/// Everybody on a seat, this node with `mine`.
-fn seats(mine: &[u8]) -> Vec<SeatFacts> {
-    (0..4)
-        .map(|number| SeatFacts {
-            participant: ParticipantId(number),
-            owner: OwnerId(number),
-            round_key: if number == ME {
-                mine.to_vec()
-            } else {
-                vec![number as u8]
-            },
-        })
-        .collect()
-}
-
-/// An open round without contributions, in which this node has no seat.
-fn open(round: u64) -> Facts {
-    let mut others = seats(&[]);
-    others.remove(ME as usize);
-    Facts {
-        draw: Vec::new(),
-        round: Some(RoundFacts {
-            round,
-            phase: Phase::Open,
-            model: model(0),
-            unit_log2: -14,
-            seats: others,
-            threshold: 3,
-            contribute_by_ms: 10_000,
-            close_by_ms: 20_000,
-            open_by_ms: 30_000,
-            contributions: Vec::new(),
-            contributions_hash: [0; 32],
-            weights: Vec::new(),
-            cohort: 3,
-        }),
-        ..idle(round)
-    }
-}
-
-/// The round with a contribution of everybody, this node's with `mine`.
-fn with_contributions(mut facts: Facts, mine: Hash) -> Facts {
-    let round = facts.round.as_mut().expect("a round is under way");
-    round.contributions = (0..4)
-        .map(|number| ContributionFacts {
-            participant: ParticipantId(number),
-            owner: OwnerId(number),
-            root: if number == ME {
-                mine
-            } else {
-                root(number as u8)
-            },
-        })
-        .collect();
-    round.contributions_hash = [mine[0]; 32];
-    facts
-}
-
-/// The round after its close, with these weights.
-fn closed(mut facts: Facts, weights: [u16; 4]) -> Facts {
-    let round = facts.round.as_mut().expect("a round is under way");
-    round.phase = Phase::Closed;
-    round.weights = (0..).map(ParticipantId).zip(weights).collect();
-    facts
-}
-
-fn publishing(round: u64, model_number: u8) -> StepKind {
-    let entry = Entry::ModelPublished {
-        round,
-        sum: [6; 32],
-        key_sum: [7; 32],
-        model: model(model_number),
-        total_weight: 64,
-    };
-    StepKind::Publishing {
-        round,
-        entry: entry.to_bytes(),
-    }
-}
-
-fn voiding(round: u64) -> StepKind {
-    let entry = Entry::RoundVoided {
-        round,
-        reason: VoidReason::TooFewMembers,
-        authority: VoidAuthority::Committee,
-    };
-    StepKind::Voiding {
-        round,
-        entry: entry.to_bytes(),
-        reason: "nobody answers".into(),
-    }
 }
 
 fn is_call(effect: &Effect, task: Task) -> bool {

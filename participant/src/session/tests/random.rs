@@ -1,9 +1,10 @@
 //! Invariants over random orders of events, a coordinator that contradicts itself, and crashes between any two effects.
 
 use proptest::{collection::vec, prelude::*};
-use unsilo_ledger::SignedEntry;
+use unsilo_ledger::{Judgement, RejectionReason, SignedEntry};
 
 use super::*;
+use crate::guard::{AnswerRecord, DirectionsRecord};
 
 /// Something that happens.
 #[derive(Clone, Debug)]
@@ -17,6 +18,8 @@ enum Act {
     },
     /// The coordinator asks.
     Step { round: u64, kind: u8, variant: u8 },
+    /// Directions come from outside.
+    Ask { round: u64 },
     /// The oldest or newest work under way ends.
     Work { newest: bool },
     /// The connection is lost.
@@ -27,9 +30,10 @@ enum Act {
 
 fn act() -> impl Strategy<Value = Act> {
     prop_oneof![
-        4 => (1..=3_u64, 0..4_u8, 0..3_u8, any::<bool>())
+        4 => (1..=3_u64, 0..5_u8, 0..3_u8, any::<bool>())
             .prop_map(|(round, stage, variant, void)| Act::Ledger { round, stage, variant, void }),
-        6 => (1..=3_u64, 0..7_u8, 0..2_u8).prop_map(|(round, kind, variant)| Act::Step { round, kind, variant }),
+        6 => (1..=3_u64, 0..11_u8, 0..3_u8).prop_map(|(round, kind, variant)| Act::Step { round, kind, variant }),
+        1 => (1..=3_u64).prop_map(|round| Act::Ask { round }),
         6 => any::<bool>().prop_map(|newest| Act::Work { newest }),
         1 => Just(Act::Disconnect),
         2 => (0..4_usize).prop_map(|after| Act::Kill { after }),
@@ -43,6 +47,12 @@ struct Chaos {
     /// Every answer of work is different: a repetition that is not replayed from a record shows.
     fresh: u8,
     uploads: Vec<(u64, Hash, Hash)>,
+    offered: BTreeMap<u64, Vec<Call>>,
+    witnessed: BTreeMap<(u64, Duty), Vec<Call>>,
+    answered: BTreeMap<u64, Hash>,
+    judged: BTreeMap<u64, Vec<u8>>,
+    appealed: BTreeMap<u64, u16>,
+    asked: BTreeMap<u64, Vec<u8>>,
     opened: BTreeMap<u64, Vec<Call>>,
     cosigned: BTreeMap<u64, Vec<Call>>,
     published: BTreeMap<u64, Vec<Call>>,
@@ -56,6 +66,12 @@ impl Chaos {
             under_way: Vec::new(),
             fresh: 0,
             uploads: Vec::new(),
+            offered: BTreeMap::new(),
+            witnessed: BTreeMap::new(),
+            answered: BTreeMap::new(),
+            judged: BTreeMap::new(),
+            appealed: BTreeMap::new(),
+            asked: BTreeMap::new(),
             opened: BTreeMap::new(),
             cosigned: BTreeMap::new(),
             published: BTreeMap::new(),
@@ -78,7 +94,11 @@ impl Chaos {
                 round,
                 kind,
                 variant,
-            } => self.world.step(step(round, kind, variant)),
+            } => self.take_step(round, kind, variant),
+            Act::Ask { round } => self.world.feed(Event::Directions {
+                round,
+                values: DirectionValues(vec![vec![1]]),
+            }),
             Act::Work { newest } => {
                 let at = if newest {
                     self.under_way.len().checked_sub(1)
@@ -112,12 +132,29 @@ impl Chaos {
         }
     }
 
+    /// A step with no checkpoint, one that too few members cosigned, or one that enough did.
+    fn take_step(&mut self, round: u64, kind: u8, variant: u8) -> Vec<Effect> {
+        if self.world.session.facts().is_none() {
+            return self
+                .world
+                .step_on(step(round, kind, variant), String::new());
+        }
+        let note = match variant {
+            0 => self.world.note(&[0, 1, 2]),
+            1 => String::new(),
+            _ => self.world.note(&[0, 1]),
+        };
+        self.world.step_on(step(round, kind, variant), note)
+    }
+
     /// Facts that contradict those before as a ledger never would; the session must keep its own rules all the same.
     fn facts(&self, round: u64, stage: u8, variant: u8, void: bool) -> Facts {
         let disk = &self.world.disk;
         let mut facts = open(round);
+        let current = facts.round.as_mut().expect("open");
+        current.raters = vec![ParticipantId(ME)];
         if let Some(seat) = disk.seats.get(&round) {
-            facts.round.as_mut().expect("open").seats = seats(&seat.round_key);
+            current.seats = seats(&seat.round_key);
         }
         if stage == 0 {
             facts = idle(round);
@@ -135,20 +172,26 @@ impl Chaos {
             }
         }
         if stage == 3 {
-            facts = closed(facts, [16, 16, 16, 16 + u16::from(variant)]);
+            facts = closed(facts);
             let current = facts.round.as_mut().expect("closed");
-            let there: Vec<_> = current
-                .contributions
-                .iter()
-                .map(|made| made.participant)
-                .collect();
-            current.weights.retain(|(id, _)| there.contains(id));
+            current.challenge = Some([variant; 32]);
+        }
+        if stage == 4 {
+            facts = weighed(facts, [16, 16, 16, 16 + u16::from(variant)]);
+            if variant == 2 {
+                let seat = 1 + u16::from(void);
+                facts = rejecting(facts, ME, RejectionReason::BadPair { seat });
+            }
         }
         if void {
             facts.void = (1..round)
                 .map(|earlier| (earlier, VoidReason::BadSum))
                 .collect();
         }
+        // Sometimes of another history.
+        let size = 5 + u64::from(stage);
+        facts.entries = size;
+        facts.checkpoint = Some(checkpoint(size, 1));
         facts
     }
 
@@ -180,12 +223,56 @@ impl Chaos {
                 round,
                 receipt: receipt(round, root),
             },
-            Effect::OpenShares(job) => Event::SharesCombined {
+            Effect::FetchMailbox { round } => Event::Mailbox {
+                round,
+                receipts: match self.world.disk.receipts.get(&round) {
+                    Some(own) => vec![own.clone()],
+                    None => vec![receipt_of(0, round, root(0))],
+                },
+            },
+            Effect::MakeDirections(job) => Event::DirectionsMade(DirectionsRecord {
                 round: job.round,
+                round_key: vec![fresh],
+                directions: vec![[fresh; 32]],
+            }),
+            Effect::CommitDirections { round, .. } => {
+                Event::Accepted(Task::CommitDirections(round))
+            }
+            Effect::ReceiveAnswers(job) => Event::Scores {
+                round: job.round,
+                scores: Vec::new(),
+            },
+            Effect::Answer(job) => Event::Answered(AnswerRecord {
+                round: job.at.round,
+                seat: job.at.seat,
+                contributions: job.contributions_hash,
+                challenge: job.challenge,
+                limit: 0,
+                directions: Vec::new(),
+                sheet_root: [fresh; 32],
+                sent: [fresh; 32],
+            }),
+            Effect::SendAnswers { round, .. } => Event::Accepted(Task::SendAnswers(round)),
+            Effect::Judge(job) => Event::Judged {
+                round: job.at.round,
+                judgement: Judgement {
+                    answers: job.seats.iter().map(|(seat, _)| (*seat, [1; 32])).collect(),
+                    projections: [fresh % 3; 32],
+                    ..judgement()
+                },
+                evidence: Vec::new(),
+            },
+            Effect::Appeal(job) => Event::Accepted(Task::Appeal(job.round)),
+            Effect::CheckAppeals(job) => Event::AppealsChecked {
+                round: job.judging.at.round,
+                violations: Vec::new(),
+            },
+            Effect::OpenShares(job) => Event::SharesCombined {
+                round: job.at.round,
                 digest: job.digest,
                 answer: vec![fresh; 8],
             },
-            Effect::Recompute(published) => Event::Recomputed {
+            Effect::Recompute { published, .. } => Event::Recomputed {
                 round: published.round,
                 model: published.model,
             },
@@ -224,6 +311,48 @@ impl Chaos {
                 }
                 self.uploads.push((*round, made.model, *root));
             }
+            Effect::SendAnswers { round, sent } => {
+                let record = disk
+                    .answered
+                    .get(round)
+                    .expect("recorded before it is sent");
+                assert_eq!(record.sent, *sent);
+                assert!(!disk.voided.contains(round), "void and answers of {round}");
+                let first = self.answered.entry(*round).or_insert(*sent);
+                assert_eq!(first, sent, "two different answers in round {round}");
+            }
+            Effect::Call(Call::SignJudgement { round, entry, .. }) => {
+                assert!(
+                    disk.judged.contains_key(round),
+                    "recorded before it is sent"
+                );
+                let first = self.judged.entry(*round).or_insert(entry.clone());
+                assert_eq!(first, entry, "two judgements of round {round}");
+            }
+            Effect::Call(
+                call @ Call::Cosign {
+                    round, duty, size, ..
+                },
+            ) => {
+                let key = (*round, *duty);
+                let record = disk
+                    .witnessed
+                    .get(&key)
+                    .expect("recorded before it is sent");
+                assert_eq!(record.size, *size);
+                once(&mut self.witnessed, key, call);
+            }
+            Effect::Appeal(job) => {
+                let seat = disk.appealed.get(&job.round).expect("recorded before");
+                assert_eq!(job.seat, *seat);
+                let first = self.appealed.entry(job.round).or_insert(job.seat);
+                assert_eq!(*first, job.seat, "two shares of one contribution");
+            }
+            Effect::CommitDirections { round, entry, .. } => {
+                assert!(disk.directions.contains_key(round), "recorded before");
+                let first = self.asked.entry(*round).or_insert(entry.clone());
+                assert_eq!(first, entry, "two commitments in round {round}");
+            }
             Effect::Call(call @ Call::Open { round, .. }) => {
                 assert!(
                     disk.opened.contains_key(round),
@@ -257,20 +386,21 @@ impl Chaos {
                 );
                 once(&mut self.published, *round, call);
             }
-            Effect::Call(Call::OfferSeat { round, .. }) => {
+            Effect::Call(call @ Call::OfferSeat { round, .. }) => {
                 assert!(disk.seats.contains_key(round), "recorded before it is sent");
+                once(&mut self.offered, *round, call);
             }
             _ => {}
         }
     }
 }
 
-/// Every call of a round has the same bytes.
-fn once(seen: &mut BTreeMap<u64, Vec<Call>>, round: u64, call: &Call) {
-    let before = seen.entry(round).or_default();
+/// Every call for the same thing has the same bytes.
+fn once<K: Ord + std::fmt::Debug + Copy>(seen: &mut BTreeMap<K, Vec<Call>>, key: K, call: &Call) {
+    let before = seen.entry(key).or_default();
     assert!(
         before.iter().all(|other| other == call),
-        "two different acts in round {round}"
+        "two different acts in {key:?}"
     );
     before.push(call.clone());
 }
@@ -281,8 +411,20 @@ fn step(round: u64, kind: u8, variant: u8) -> StepKind {
         1 => StepKind::Contributing { round },
         2 => StepKind::Closing { round },
         3 => StepKind::Opening { round },
-        4 => publishing(round, 1 + variant),
+        4 => publishing(round, 1 + variant % 2),
         5 => voiding(round),
+        7 => StepKind::Answering { round },
+        8 => StepKind::Judging {
+            round,
+            seats: match variant {
+                1 => vec![1, 2, 4],
+                _ => vec![1, 2, 3],
+            },
+        },
+        9 => StepKind::Published {
+            round,
+            model: model(1),
+        },
         _ => StepKind::Resting {
             finished: false,
             reason: String::new(),
@@ -313,10 +455,21 @@ fn honest(stages: usize) -> Vec<Act> {
         step(1),
         work.clone(),
         work.clone(),
+        // The receipt is posted, the mailbox read, the close cosigned.
+        work.clone(),
         ledger(2),
         step(2),
         work.clone(),
+        work.clone(),
+        work.clone(),
         ledger(3),
+        step(7),
+        work.clone(),
+        work.clone(),
+        step(8),
+        work.clone(),
+        work.clone(),
+        ledger(4),
         step(3),
         work.clone(),
         work,
@@ -329,7 +482,7 @@ proptest! {
 
     #[test]
     fn no_order_of_events_and_crashes_makes_the_node_act_twice(
-        stages in 0..16_usize,
+        stages in 0..28_usize,
         acts in vec(act(), 1..60),
     ) {
         let mut chaos = Chaos::new();
@@ -348,4 +501,6 @@ fn the_honest_way_reaches_the_answer() {
     assert_eq!(chaos.opened.len(), 1);
     assert_eq!(chaos.uploads.len(), 1);
     assert_eq!(chaos.cosigned.len(), 1);
+    assert_eq!(chaos.answered.len(), 1);
+    assert_eq!(chaos.judged.len(), 1);
 }

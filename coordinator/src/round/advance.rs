@@ -1,0 +1,174 @@
+//! Which step is due: read off the ledger, and moved by the clock.
+
+use unsilo_ledger::{Outcome, Phase, State, VoidReason};
+use unsilo_proto::v1::{Published, Resting, step};
+
+use super::{
+    answering::Answering,
+    contributing,
+    effect::{Effect, Note},
+    founding::Founding,
+    machine::{Due, Machine},
+    opening::Opening,
+    rating::Rating,
+    seating::Seating,
+};
+
+impl Machine {
+    /// Brings the step in line with the ledger.
+    pub(super) fn advance(&mut self, now_ms: u64, ledger: &State) -> Vec<Effect> {
+        self.applicants.refresh(&self.joined, ledger);
+        self.owners_voids.refresh(ledger);
+        match ledger.phase() {
+            Phase::Unfounded => {
+                let founding = Founding::propose(&self.draft, &self.joined);
+                let effects = founding.announce();
+                self.due = Due::Founding(founding);
+                effects
+            }
+            Phase::Idle => self.between_rounds(now_ms, ledger),
+            Phase::Open => match &self.due {
+                Due::Contributing => contributing::due(now_ms, ledger, &mut self.due),
+                Due::Closing(_) | Due::Voiding(_) => Vec::new(),
+                _ => {
+                    self.due = Due::Contributing;
+                    let mut effects = contributing::announce(ledger);
+                    effects.extend(contributing::due(now_ms, ledger, &mut self.due));
+                    effects
+                }
+            },
+            Phase::Closed => match &self.due {
+                Due::Answering(_) | Due::Judging(_) | Due::Voiding(_) => Vec::new(),
+                _ => {
+                    let (answering, effects) = Answering::start(now_ms, ledger);
+                    self.due = Due::Answering(answering);
+                    effects
+                }
+            },
+            Phase::Rating(half) => match &mut self.due {
+                Due::Rating(rating) => rating.advanced(now_ms, self.timing, ledger),
+                Due::Voiding(_) => Vec::new(),
+                _ => {
+                    let (rating, effects) = Rating::start(half, now_ms, ledger);
+                    self.due = Due::Rating(rating);
+                    effects
+                }
+            },
+            Phase::Weighed => match &self.due {
+                Due::Opening(_) | Due::Publishing(_) | Due::Voiding(_) => Vec::new(),
+                _ => self.weighed(ledger),
+            },
+        }
+    }
+
+    fn between_rounds(&mut self, now_ms: u64, ledger: &State) -> Vec<Effect> {
+        let admission = self.applicants.admit_if_enough(ledger);
+        if !admission.is_empty() {
+            return admission;
+        }
+        // An admission between rounds changes at most the draw.
+        match &mut self.due {
+            Due::Seating(seating) if seating.round() == ledger.next_round() => {
+                return seating.redraw(ledger);
+            }
+            Due::Resting { .. } | Due::Finished => return Vec::new(),
+            _ => {}
+        }
+        let mut effects = Vec::new();
+        let published = published_rounds(ledger);
+        if let (Some(round), Some(model)) = (published.last(), ledger.model()) {
+            effects.push(Effect::announce(step::Kind::Published(Published {
+                round: *round,
+                model: model.to_vec(),
+            })));
+        }
+        let plan = ledger.draft().map_or(0, |draft| draft.training.rounds);
+        if plan > 0 && published.len() as u64 >= plan {
+            self.due = Due::Finished;
+            effects.push(rest(true, "the federation has run all its rounds"));
+        } else if self.timing.pause_ms > 0 && !published.is_empty() {
+            self.due = Due::Resting {
+                until_ms: now_ms.saturating_add(self.timing.pause_ms),
+            };
+            effects.push(rest(false, "pause between rounds"));
+        } else {
+            effects.extend(self.start_seating(now_ms, ledger));
+        }
+        effects
+    }
+
+    /// The weights are fixed: the sum is opened, unless the ledger says that it must not be.
+    fn weighed(&mut self, ledger: &State) -> Vec<Effect> {
+        let (opening, effects) = Opening::start(self.payload, ledger);
+        let round = opening.round();
+        self.due = Due::Opening(opening);
+        match ledger.void_due() {
+            Some(reason) => vec![Effect::Note {
+                round,
+                note: Note::Void(reason),
+            }],
+            None => effects,
+        }
+    }
+
+    pub(super) fn tick(&mut self, now_ms: u64, ledger: &State) -> Vec<Effect> {
+        let people = self.applicants.admit_if_enough(ledger);
+        if !people.is_empty() {
+            return people;
+        }
+        let people = self.owners_voids.void_if_enough(ledger);
+        if !people.is_empty() {
+            return people;
+        }
+        match &mut self.due {
+            Due::Resting { until_ms } if now_ms >= *until_ms => self.start_seating(now_ms, ledger),
+            Due::Seating(seating) => seating.tick(now_ms, self.timing, ledger),
+            Due::Contributing => contributing::due(now_ms, ledger, &mut self.due),
+            Due::Closing(closing) => {
+                if !closing.is_overdue(now_ms, self.timing.answer_ms, ledger) {
+                    return closing.close_if_enough(now_ms, ledger);
+                }
+                let round = ledger.round().map_or(0, |round| round.opening.round);
+                contributing::void(round, VoidReason::TooFewMembers, &mut self.due)
+            }
+            Due::Answering(answering) => answering.tick(now_ms, self.timing, ledger),
+            Due::Judging(judging) => judging.tick(now_ms, self.timing, ledger),
+            Due::Rating(rating) => rating.tick(now_ms, self.timing, ledger),
+            Due::Opening(opening) => match ledger.void_due() {
+                Some(reason) => vec![Effect::Note {
+                    round: opening.round(),
+                    note: Note::Void(reason),
+                }],
+                None => opening.tick(now_ms, ledger),
+            },
+            Due::Publishing(publishing) => publishing.publish_if_enough(now_ms, ledger),
+            Due::Founding(founding) => founding.found_if_complete(),
+            Due::Voiding(voiding) => voiding.void_if_enough(ledger),
+            Due::Finished | Due::Resting { .. } => Vec::new(),
+        }
+    }
+
+    fn start_seating(&mut self, now_ms: u64, ledger: &State) -> Vec<Effect> {
+        let Some((seating, effects)) = Seating::start(now_ms, self.timing, ledger) else {
+            return Vec::new();
+        };
+        self.due = Due::Seating(seating);
+        effects
+    }
+}
+
+/// Numbers of the rounds that gave a model, in order.
+fn published_rounds(ledger: &State) -> Vec<u64> {
+    ledger
+        .history()
+        .filter(|record| matches!(record.outcome, Outcome::Published { .. }))
+        .map(|record| record.round)
+        .collect()
+}
+
+fn rest(finished: bool, reason: &str) -> Effect {
+    Effect::announce(step::Kind::Resting(Resting {
+        finished,
+        reason: reason.to_owned(),
+    }))
+}

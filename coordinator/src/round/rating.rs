@@ -1,0 +1,192 @@
+//! The round is judged and raters committed directions: they commit to their rows, then reveal them, and members
+//! sign that each half is over. Then the ledger weighs the round.
+
+use std::collections::BTreeMap;
+
+use unsilo_ledger::{
+    Entry, EntrySignature, FederationId, Phase, PublicKey, RatingStep, SignedEntry, State,
+    VoidReason,
+};
+use unsilo_proto::{
+    Code, Rejected,
+    v1::{self, step},
+};
+
+use super::{
+    effect::{Effect, Note},
+    machine::{Handled, Timing, not_due, same_round, verify_signature},
+    publishing::seated,
+};
+
+/// One half of the rating.
+pub(super) struct Rating {
+    round: u64,
+    half: RatingStep,
+    started_ms: u64,
+    /// Members are asked to sign that it is over.
+    ending: bool,
+    signatures: BTreeMap<PublicKey, EntrySignature>,
+}
+
+impl Rating {
+    pub(super) fn start(half: RatingStep, now_ms: u64, ledger: &State) -> (Self, Vec<Effect>) {
+        let rating = Self {
+            round: ledger.round().map_or(0, |round| round.opening.round),
+            half,
+            started_ms: now_ms,
+            ending: false,
+            signatures: BTreeMap::new(),
+        };
+        let effects = vec![
+            Effect::Recall {
+                round: rating.round,
+            },
+            rating.announce(),
+        ];
+        (rating, effects)
+    }
+
+    fn entry(&self) -> Entry {
+        Entry::RatingStepEnded {
+            round: self.round,
+            step: self.half,
+        }
+    }
+
+    fn announce(&self) -> Effect {
+        let entry = if self.ending {
+            self.entry().to_bytes()
+        } else {
+            Vec::new()
+        };
+        Effect::announce(step::Kind::Rating(v1::Rating {
+            round: self.round,
+            revealing: self.half == RatingStep::Reveal,
+            entry,
+        }))
+    }
+
+    /// The ledger moved: a row came in, or the next half began.
+    pub(super) fn advanced(&mut self, now_ms: u64, timing: Timing, ledger: &State) -> Vec<Effect> {
+        if let Phase::Rating(half) = ledger.phase()
+            && half != self.half
+        {
+            let (next, effects) = Self::start(half, now_ms, ledger);
+            *self = next;
+            return effects;
+        }
+        self.end_if_over(now_ms, timing, ledger)
+    }
+
+    /// A commitment to a row, or the row; the ledger's rules say whether it is one and by whom.
+    pub(super) fn rated(&self, entry: SignedEntry) -> Handled {
+        match &entry.entry {
+            Entry::RatingsCommitted { round, .. } | Entry::RatingsRevealed { round, .. } => {
+                same_round(*round, self.round)?;
+                Ok(vec![Effect::Append(entry)])
+            }
+            _ => Err(Rejected::new(
+                Code::Malformed,
+                "the signed entry is neither a commitment to ratings nor their reveal",
+            )),
+        }
+    }
+
+    /// Whether every rater that asked was heard.
+    fn all_in(&self, ledger: &State) -> bool {
+        ledger.round().is_some_and(|round| match self.half {
+            RatingStep::Commit => round.ratings.len() >= round.directions.len(),
+            RatingStep::Reveal => round
+                .ratings
+                .values()
+                .all(|record| record.revealed.is_some()),
+        })
+    }
+
+    /// When this half is over whoever is missing: after one and two thirds of the time between the close and the
+    /// opening, and not before raters had a third of a step's time, also of a coordinator that was down.
+    fn deadline_ms(&self, timing: Timing, ledger: &State) -> u64 {
+        let planned = ledger.round().map_or(0, |round| {
+            let third = round
+                .opening
+                .open_by_ms
+                .saturating_sub(round.opening.close_by_ms)
+                / 3;
+            let thirds = match self.half {
+                RatingStep::Commit => third,
+                RatingStep::Reveal => third.saturating_mul(2),
+            };
+            round.opening.close_by_ms.saturating_add(thirds)
+        });
+        planned.max(self.started_ms.saturating_add(timing.answer_ms / 3))
+    }
+
+    /// Asks members to end this half, once.
+    fn end_if_over(&mut self, now_ms: u64, timing: Timing, ledger: &State) -> Vec<Effect> {
+        let over = self.all_in(ledger) || now_ms > self.deadline_ms(timing, ledger);
+        if self.ending || !over {
+            return Vec::new();
+        }
+        self.ending = true;
+        vec![self.announce()]
+    }
+
+    pub(super) fn signed(
+        &mut self,
+        federation: &FederationId,
+        round: u64,
+        entry: &[u8],
+        signature: EntrySignature,
+        ledger: &State,
+    ) -> Handled {
+        same_round(round, self.round)?;
+        if !self.ending {
+            return Err(not_due("signatures under the end of this step"));
+        }
+        if self.entry().to_bytes() != entry {
+            return Err(Rejected::new(
+                Code::WrongStep,
+                "the signature is under another entry than the one announced",
+            ));
+        }
+        seated(&signature.signer, ledger)?;
+        verify_signature(federation, &self.entry(), &signature)?;
+        self.signatures.insert(signature.signer, signature);
+        Ok(self.append_if_enough(ledger))
+    }
+
+    fn append_if_enough(&self, ledger: &State) -> Vec<Effect> {
+        let enough = ledger
+            .round()
+            .is_some_and(|round| self.signatures.len() >= usize::from(round.opening.threshold));
+        if !enough {
+            return Vec::new();
+        }
+        let signatures = self.signatures.values().cloned().collect();
+        vec![Effect::Append(SignedEntry::new(self.entry(), signatures))]
+    }
+
+    /// Time has passed: this half is over, or too few members say so.
+    pub(super) fn tick(&mut self, now_ms: u64, timing: Timing, ledger: &State) -> Vec<Effect> {
+        let effects = self.end_if_over(now_ms, timing, ledger);
+        if !effects.is_empty() {
+            return effects;
+        }
+        let open_by_ms = ledger.round().map_or(0, |round| round.opening.open_by_ms);
+        let patience = self
+            .deadline_ms(timing, ledger)
+            .saturating_add(timing.answer_ms)
+            .max(open_by_ms);
+        if self.ending && now_ms > patience {
+            return vec![Effect::Note {
+                round: self.round,
+                note: Note::Void(VoidReason::TooFewMembers),
+            }];
+        }
+        if self.ending {
+            self.append_if_enough(ledger)
+        } else {
+            Vec::new()
+        }
+    }
+}

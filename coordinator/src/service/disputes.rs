@@ -1,0 +1,194 @@
+//! Disputes about a round: evidence for rejections, appeals on shares, violations that members sign.
+
+use unsilo_fhe::{
+    ProjectionTable, RoundContext,
+    check::{Appeal, Evidence, Recorded},
+};
+use unsilo_ledger::{CurrentRound, Entry, Hash, Participant};
+use unsilo_proto::{
+    Code, Rejected, limits,
+    v1::{AppealRequest, AppealsReply, SignViolationRequest},
+};
+
+use super::{
+    Services,
+    answers::{projections, under_way},
+    at_most, blocking, unreadable, unstorable,
+};
+use crate::scalars::Written;
+
+/// What evidence against contributions of a closed round is checked with.
+struct Checking {
+    round: u64,
+    projections: unsilo_fhe::Projections,
+    threshold: usize,
+    /// Ascending.
+    closed: Vec<u32>,
+    roots: Vec<(u16, Hash)>,
+    erased: Vec<u16>,
+}
+
+impl Services {
+    /// Keeps evidence that came with a judgement, against contributions of the round under way. What shows nothing is
+    /// left out and logged: the judgement counts all the same.
+    pub(super) async fn keep_evidence(
+        &self,
+        member: &Participant,
+        round: u64,
+        judgement: &[u8],
+        evidence: Vec<Vec<u8>>,
+    ) -> Result<(), tonic::Status> {
+        if evidence.is_empty() {
+            return Ok(());
+        }
+        let snapshot = self.owner.now();
+        let current = under_way(&snapshot, round)?;
+        let Some(checking) = self.checking(current, judgement) else {
+            return Ok(()); // The judgement is refused with a reason.
+        };
+        let (store, scalars) = (self.contributions.clone(), self.scalars.clone());
+        let name = member.name.clone();
+        blocking(move || {
+            let table = ProjectionTable::from_bytes(&projections(&store, round)?)
+                .map_err(|error| unreadable("the projections of the round", &error))?;
+            for bytes in evidence {
+                match checking.rejected(&table, &bytes) {
+                    Ok(participant) => {
+                        scalars
+                            .keep_evidence(round, participant, &bytes)
+                            .map_err(|error| unstorable("your evidence", &error))?;
+                    }
+                    Err(rejected) => {
+                        tracing::warn!(round, member = name, %rejected, "evidence that is none");
+                    }
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    fn checking(&self, current: &CurrentRound, judgement: &[u8]) -> Option<Checking> {
+        let round = current.opening.round;
+        let Ok(Entry::ContributionsJudged {
+            answers, erased, ..
+        }) = Entry::from_bytes(judgement)
+        else {
+            return None;
+        };
+        // Roots that members signed, and no others.
+        let judged = self.scalars.notes(round).ok()?.judged?;
+        if !answers.iter().all(|answer| judged.contains(answer)) {
+            return None;
+        }
+        let context = RoundContext {
+            federation: self.federation.0,
+            round,
+            model: current.opening.model,
+        };
+        let challenge = current.closing.as_ref()?.challenge;
+        Some(Checking {
+            round,
+            projections: self.payload.projections(&context, challenge)?,
+            threshold: usize::from(current.opening.threshold),
+            closed: current.contributions.keys().map(|id| id.0).collect(),
+            roots: answers,
+            erased,
+        })
+    }
+
+    /// Keeps a dealer's appeal for the members to decide.
+    pub(super) async fn take_appeal(
+        &self,
+        dealer: &Participant,
+        request: AppealRequest,
+    ) -> Result<(), tonic::Status> {
+        at_most("appeal", &request.appeal, limits::APPEAL_BYTES)?;
+        let invalid = |message: String| Rejected::new(Code::AppealInvalid, message);
+        let appeal =
+            Appeal::from_bytes(&request.appeal).map_err(|error| invalid(error.to_string()))?;
+        if appeal.participant() != dealer.id.0 {
+            return Err(invalid("the appeal shows a share of another dealer's".into()).into());
+        }
+        let (round, seat, id) = (request.round, appeal.seat(), dealer.id.0);
+        let (store, scalars) = (self.contributions.clone(), self.scalars.clone());
+        blocking(move || {
+            let leaves = store.leaves(round, id).map_err(|_| {
+                Rejected::new(
+                    Code::NotFound,
+                    format!("nothing of a contribution of yours to round {round} is kept here (any more)"),
+                )
+            })?;
+            if !(1..=leaves.share_hashes.len()).contains(&usize::from(seat)) {
+                return Err(invalid(format!("round {round} had no seat {seat}")));
+            }
+            let kept = scalars
+                .appeals(round)
+                .map_err(|error| unreadable("the appeals of the round", &error))?;
+            if kept.len() >= limits::APPEALS && !kept.contains(&request.appeal) {
+                return Err(Rejected::new(
+                    Code::TooLarge,
+                    format!("{} appeals of round {round} are kept, more are not taken", limits::APPEALS),
+                ));
+            }
+            match scalars.keep_appeal(round, id, &request.appeal) {
+                Ok(Written::Kept) => Ok(()),
+                Ok(Written::Differs) => Err(Rejected::new(
+                    Code::AnswerDiffers,
+                    "you already appealed with another share; one a round may be shown",
+                )),
+                Err(error) => Err(unstorable("your appeal", &error)),
+            }
+        })
+        .await
+    }
+
+    /// The appeals of a round.
+    pub(super) async fn hand_out_appeals(&self, round: u64) -> Result<AppealsReply, tonic::Status> {
+        let scalars = self.scalars.clone();
+        let appeals = blocking(move || {
+            scalars
+                .appeals(round)
+                .map_err(|error| unreadable("the appeals of the round", &error))
+        })
+        .await?;
+        Ok(AppealsReply { appeals })
+    }
+
+    pub(super) async fn take_violation(
+        &self,
+        member: &Participant,
+        request: SignViolationRequest,
+    ) -> Result<(), tonic::Status> {
+        let _ = (member, request);
+        Ok(())
+    }
+}
+
+impl Checking {
+    /// Whose rejection the evidence shows.
+    fn rejected(&self, table: &ProjectionTable, bytes: &[u8]) -> Result<u32, Rejected> {
+        let invalid = |message: String| Rejected::new(Code::EvidenceInvalid, message);
+        at_most("evidence", bytes, limits::EVIDENCE_BYTES)?;
+        let evidence = Evidence::from_bytes(bytes).map_err(|error| invalid(error.to_string()))?;
+        let participant = evidence.participant();
+        let row = table
+            .row(participant)
+            .ok_or_else(|| invalid(format!("participant {participant} did not contribute")))?;
+        let recorded = Recorded {
+            projections: &self.projections,
+            threshold: self.threshold,
+            closed: &self.closed,
+            roots: &self.roots,
+            erased: &self.erased,
+        };
+        match evidence.verify(&recorded, row) {
+            Ok(Some(_)) => Ok(participant),
+            Ok(None) => Err(invalid(format!(
+                "the answers on the contribution of participant {participant} to round {} show no fault",
+                self.round
+            ))),
+            Err(error) => Err(invalid(error.to_string())),
+        }
+    }
+}

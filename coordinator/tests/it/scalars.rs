@@ -1,0 +1,674 @@
+//! Answers, judgements, evidence, receipts in the mailbox and cosignatures over the wire.
+
+use unsilo_fhe::{
+    CHUNK_BYTES, Direction, DirectionKey, Entropy, Permutation, RoundContext, RoundKeyPair,
+    check::{Evidence, Recorded},
+    direction_hash, project,
+};
+use unsilo_ledger::{
+    AnswerStatement, Entry, ParticipantId, Phase, RatingStep, Ratings, RejectionReason,
+    SignedEntry, VoidAuthority, VoidReason, commit_rating,
+};
+use unsilo_proto::{
+    Code, SealedHashes, limits,
+    v1::{
+        AnswerRequest, AnswersRequest, AppealRequest, AppealsRequest, CiphertextRequest,
+        CommitDirectionsRequest, CosignRequest, DirectionAnswersRequest, DirectionsRequest,
+        EvidenceRequest, MailboxRequest, PostReceiptRequest, RateRequest, SealedDirectionAnswer,
+        SignOwnersVoidRequest, SignRatingStepRequest, SumProofRequest, step::Kind,
+    },
+};
+
+use crate::{
+    duties::blob,
+    federation::{Federation, Made, code},
+};
+
+async fn contributed(federation: &Federation) -> Vec<Made> {
+    let mut sent = Vec::new();
+    for company in 0..federation.companies.len() {
+        let made = federation.contribution(company, company as u8 + 1).await;
+        federation
+            .send(company, made.header.clone(), &made.ciphertext)
+            .await
+            .expect("taken");
+        sent.push(made);
+    }
+    sent
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_garbage_contribution_is_rejected_with_evidence_that_anybody_checks_from_what_is_served()
+{
+    let mut federation = Federation::open().await;
+    let garbage = federation.garbage(3).await;
+    for company in 0..3 {
+        let made = federation.contribution(company, 1).await;
+        federation
+            .send(company, made.header, &made.ciphertext)
+            .await
+            .expect("taken");
+    }
+    let taken = federation
+        .send(3, garbage.header, &garbage.ciphertext)
+        .await;
+    taken.expect(
+        "it is a ciphertext, and signed: only the committee sees that it is none of an update",
+    );
+    federation.finish_round().await;
+    let aster = &federation.companies[0];
+    let state = aster.state().await;
+    let bad = federation.id(&federation.companies[3], &state);
+    let record = state.last_sum().expect("published").clone();
+    let weight = record.weights.iter().find(|(id, _)| *id == bad);
+    assert_eq!(weight, Some(&(bad, 0)));
+
+    // A third party: the log, the stored ciphertext, the evidence.
+    let judged = &record.judgement;
+    assert_eq!(judged.rejected, [(bad, RejectionReason::OutOfRange)]);
+    let request = EvidenceRequest {
+        round: 1,
+        participant: bad.0,
+    };
+    let evidence = aster.models().evidence(request).await.expect("kept");
+    let evidence = Evidence::from_bytes(&evidence.into_inner().evidence).expect("evidence");
+    let request = CiphertextRequest {
+        round: 1,
+        participant: bad.0,
+        first_chunk: 0,
+        chunks: 0,
+    };
+    let stream = aster.rounds().ciphertext(request).await.expect("kept");
+    let (ciphertext, _) = blob(stream.into_inner()).await;
+    assert!(ciphertext == garbage.ciphertext);
+    let context = RoundContext {
+        federation: federation.id.0,
+        round: 1,
+        model: record.opening.model,
+    };
+    let challenge = record.closing.challenge;
+    let projections = unsilo_fhe::Projections::new(&federation.params, &context, challenge);
+    let closed: Vec<u32> = record.contributions.iter().map(|(id, _)| id.0).collect();
+    let recorded = Recorded {
+        projections: &projections,
+        threshold: usize::from(record.opening.threshold),
+        closed: &closed,
+        roots: &judged.answers,
+        erased: &judged.erased,
+    };
+    let row = project(&projections, &ciphertext).expect("a ciphertext");
+    let found = evidence.verify(&recorded, &row).expect("well-formed");
+    assert_eq!(found, Some(unsilo_fhe::check::RejectionReason::OutOfRange));
+    let none = EvidenceRequest {
+        round: 1,
+        participant: record.contributions[0].0.0,
+    };
+    assert_eq!(
+        code(aster.models().evidence(none).await),
+        Some(Code::NotFound)
+    );
+
+    // The next round goes on.
+    federation.offer_seats().await;
+    federation.complete_round().await;
+    // The contributions of the round before are gone but for the one in dispute.
+    let aster = &federation.companies[0];
+    for (participant, expected) in [(bad.0, None), (closed[0], Some(Code::NotFound))] {
+        let request = CiphertextRequest {
+            round: 1,
+            participant,
+            first_chunk: 0,
+            chunks: 0,
+        };
+        assert_eq!(code(aster.rounds().ciphertext(request).await), expected);
+    }
+    let proof = aster.models().sum_proof(SumProofRequest { round: 1 }).await;
+    let mut proof = proof.expect("still kept").into_inner();
+    let mut parts = 0;
+    while proof.message().await.expect("a part").is_some() {
+        parts += 1;
+    }
+    assert_eq!(parts, 5, "the table and four contributions");
+    federation.server.stop().await.expect("stops");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cosignature_is_by_its_sender_under_a_checkpoint_of_this_log() {
+    let federation = Federation::open().await;
+    contributed(&federation).await;
+    let aster = &federation.companies[0];
+    let good = federation.cosignature(0).await;
+    let cosign = |request: CosignRequest| async { code(aster.log().cosign(request).await) };
+    for _ in 0..2 {
+        assert_eq!(
+            cosign(good.clone()).await,
+            None,
+            "given again changes nothing"
+        );
+    }
+    let later = CosignRequest {
+        size: good.size + 1,
+        ..good.clone()
+    };
+    assert_eq!(cosign(later).await, Some(Code::CheckpointUnknown));
+    let earlier = CosignRequest {
+        size: good.size - 1,
+        ..good.clone()
+    };
+    assert_eq!(cosign(earlier).await, Some(Code::SignatureInvalid));
+    for line in ["", "no line", &"x".repeat(limits::COSIGNATURE_BYTES)] {
+        let request = CosignRequest {
+            cosignature: line.to_owned(),
+            ..good.clone()
+        };
+        assert_eq!(
+            cosign(request).await,
+            Some(Code::SignatureInvalid),
+            "{line:?}"
+        );
+    }
+    let long = CosignRequest {
+        cosignature: "x".repeat(limits::COSIGNATURE_BYTES + 1),
+        ..good.clone()
+    };
+    assert_eq!(cosign(long).await, Some(Code::TooLarge));
+    let note = aster.entries().await.checkpoint;
+    assert!(
+        note.contains(good.cosignature.trim()),
+        "served with the checkpoint: {note}"
+    );
+    federation.server.stop().await.expect("stops");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_is_taken_whole_signed_and_once() {
+    let federation = Federation::open().await;
+    contributed(&federation).await;
+    let early = AnswersRequest { round: 1 };
+    let aster = &federation.companies[0];
+    assert_eq!(
+        code(aster.committee().answers(early).await),
+        Some(Code::WrongStep)
+    );
+    federation.cosign().await;
+    aster.step(|kind| matches!(kind, Kind::Answering(_))).await;
+    let good = federation.answer(0).await;
+    let changed = |change: &dyn Fn(&mut AnswerRequest)| {
+        let mut request = good.clone();
+        change(&mut request);
+        request
+    };
+    let cases = [
+        (changed(&|request| request.round = 2), Code::WrongStep),
+        (changed(&|request| request.seat = 0), Code::Malformed),
+        (
+            changed(&|request| request.seat = request.seat % 4 + 1),
+            Code::NoSeat,
+        ),
+        (
+            changed(&|request| request.sheet_root.truncate(31)),
+            Code::Malformed,
+        ),
+        (
+            changed(&|request| request.sheet_root[0] ^= 1),
+            Code::SignatureInvalid,
+        ),
+        (
+            changed(&|request| request.sheet[0] ^= 1),
+            Code::SignatureInvalid,
+        ),
+        (
+            changed(&|request| request.sheet_keys[1][0] ^= 1),
+            Code::SignatureInvalid,
+        ),
+        (changed(&|request| request.sheet.push(0)), Code::Malformed),
+        (
+            changed(&|request| request.sheet = vec![0; limits::SHEET_BYTES + 1]),
+            Code::TooLarge,
+        ),
+        (
+            changed(&|request| {
+                request.sheet_keys.pop();
+            }),
+            Code::Malformed,
+        ),
+        (
+            changed(&|request| request.sheet_keys[0] = vec![0; limits::SHEET_KEY_BYTES + 1]),
+            Code::TooLarge,
+        ),
+        (
+            changed(&|request| {
+                request.directions = vec![SealedDirectionAnswer {
+                    rater: 0,
+                    sealed: vec![1],
+                }];
+            }),
+            Code::Malformed,
+        ),
+    ];
+    for (request, expected) in cases {
+        assert_eq!(
+            code(aster.committee().answer(request).await),
+            Some(expected)
+        );
+    }
+    for _ in 0..2 {
+        aster.committee().answer(good.clone()).await.expect("taken");
+    }
+    // A second answer under the member's signature: refused, and kept as what it is.
+    let mut second = good.clone();
+    second.sheet[0] ^= 1;
+    let hashes = SealedHashes::of(&second.sheet, &second.sheet_keys, &[]);
+    let statement = AnswerStatement {
+        federation: federation.id,
+        round: 1,
+        seat: second.seat as u16,
+        sheet_root: second.sheet_root.as_slice().try_into().expect("a hash"),
+        sealed: hashes.digest(),
+    };
+    second.signature = statement.sign(&aster.identity).to_vec();
+    assert_eq!(
+        code(aster.committee().answer(second).await),
+        Some(Code::AnswerDiffers)
+    );
+    let kept = federation.home.path().join("scalars/round-1/answers");
+    assert!(kept.join(format!("{}.second", good.seat)).exists());
+    let waiting = AnswersRequest { round: 1 };
+    let refused = aster.committee().answers(waiting).await;
+    assert_eq!(code(refused), Some(Code::WrongStep), "others still answer");
+    federation.server.stop().await.expect("stops");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_mailbox_holds_what_holders_posted_and_nothing_forged() {
+    let federation = Federation::open().await;
+    let made = federation.contribution(0, 1).await;
+    let receipt = federation
+        .send(0, made.header, &made.ciphertext)
+        .await
+        .expect("taken");
+    let (aster, birch) = (&federation.companies[0], &federation.companies[1]);
+    let post = |receipt: Vec<u8>| PostReceiptRequest { receipt };
+    let posted = || async {
+        let reply = birch.committee().mailbox(MailboxRequest { round: 1 }).await;
+        reply.expect("answered").into_inner().receipts
+    };
+    assert!(posted().await.is_empty());
+    let mut forged = receipt.clone();
+    forged.receipt.root[0] ^= 1;
+    let cases = [
+        (post(b"no receipt".to_vec()), Code::Malformed),
+        (post(forged.to_bytes()), Code::SignatureInvalid),
+    ];
+    for (request, expected) in cases {
+        assert_eq!(
+            code(aster.committee().post_receipt(request).await),
+            Some(expected)
+        );
+    }
+    let others = birch
+        .committee()
+        .post_receipt(post(receipt.to_bytes()))
+        .await;
+    assert_eq!(
+        code(others),
+        Some(Code::Malformed),
+        "holders post their own"
+    );
+    for _ in 0..2 {
+        let taken = aster
+            .committee()
+            .post_receipt(post(receipt.to_bytes()))
+            .await;
+        taken.expect("taken");
+    }
+    assert_eq!(posted().await, [receipt.to_bytes()]);
+    federation.server.stop().await.expect("stops");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ciphertexts_are_handed_out_by_ranges_of_chunks_once_their_set_is_closed() {
+    let federation = Federation::open().await;
+    let sent = contributed(&federation).await;
+    let aster = &federation.companies[0];
+    let state = aster.state().await;
+    let birch = federation.id(&federation.companies[1], &state);
+    let request = |first_chunk, chunks| CiphertextRequest {
+        round: 1,
+        participant: birch.0,
+        first_chunk,
+        chunks,
+    };
+    let early = aster.rounds().ciphertext(request(0, 0)).await;
+    assert_eq!(
+        code(early),
+        Some(Code::WrongStep),
+        "it could be copied into the round"
+    );
+    federation.cosign().await;
+    aster.step(|kind| matches!(kind, Kind::Answering(_))).await;
+    let whole = &sent[1].ciphertext;
+    let chunks = whole.len() / CHUNK_BYTES;
+    for (first, count, expected) in [
+        (0, 0, 0..chunks),
+        (1, 1, 1..2),
+        (chunks - 1, 99, chunks - 1..chunks),
+        (chunks, 1, chunks..chunks),
+    ] {
+        let asked = request(first as u64, count);
+        let stream = aster.rounds().ciphertext(asked).await.expect("kept");
+        let (bytes, _) = blob(stream.into_inner()).await;
+        let range = expected.start * CHUNK_BYTES..expected.end * CHUNK_BYTES;
+        assert!(bytes == whole[range], "{first} {count}");
+    }
+    for (first, count) in [(chunks as u64 + 1, 1), (u64::MAX, u64::MAX)] {
+        let refused = aster.rounds().ciphertext(request(first, count)).await;
+        assert_eq!(code(refused), Some(Code::Malformed));
+    }
+    let nobody = CiphertextRequest {
+        participant: 99,
+        ..request(0, 0)
+    };
+    assert_eq!(
+        code(aster.rounds().ciphertext(nobody).await),
+        Some(Code::NotFound)
+    );
+    federation.server.stop().await.expect("stops");
+}
+
+/// The directions of a company: the signed entry with its keys.
+fn directions(
+    federation: &Federation,
+    company: usize,
+    id: ParticipantId,
+    context: &RoundContext,
+) -> CommitDirectionsRequest {
+    let params = &federation.params;
+    let permutation = Permutation::new(params, &federation.id.0);
+    let mut values = vec![0; params.parameters()];
+    values[company] = 1;
+    let direction = Direction::new(&permutation, &values, Entropy::from_bytes([9; 32]));
+    let key: DirectionKey = direction.expect("a direction").key(context);
+    let entry = Entry::DirectionsCommitted {
+        round: context.round,
+        participant: id,
+        round_key: RoundKeyPair::generate()
+            .expect("made")
+            .public()
+            .as_bytes()
+            .to_vec(),
+        directions: vec![direction_hash(context, id.0, 0, &key)],
+    };
+    let identity = &federation.companies[company].identity;
+    CommitDirectionsRequest {
+        entry: SignedEntry::signed_by(entry, &federation.id, &[identity]).encode(),
+        keys: vec![key.to_bytes()],
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rater_is_answered_and_its_row_weighs_the_round() {
+    let federation = Federation::open().await;
+    let aster = &federation.companies[0];
+    let state = aster.state().await;
+    let rater = federation.id(aster, &state);
+    let context = federation.context(&state);
+    let good = directions(&federation, 0, rater, &context);
+    let mut other_key = good.clone();
+    let second = directions(&federation, 1, rater, &context);
+    other_key.keys = second.keys;
+    let mut no_keys = good.clone();
+    no_keys.keys.clear();
+    let mut no_entry = good.clone();
+    no_entry.entry.pop();
+    let others = federation.companies[1]
+        .rounds()
+        .commit_directions(good.clone())
+        .await;
+    assert_eq!(code(others), Some(Code::Malformed), "in another's name");
+    for (request, expected) in [
+        (other_key, Code::DirectionInvalid),
+        (no_keys, Code::DirectionInvalid),
+        (no_entry, Code::Malformed),
+    ] {
+        let refused = aster.rounds().commit_directions(request).await;
+        assert_eq!(code(refused), Some(expected));
+    }
+    for _ in 0..2 {
+        let taken = aster.rounds().commit_directions(good.clone()).await;
+        taken.expect("taken, also again");
+    }
+    contributed(&federation).await;
+    let early = aster
+        .committee()
+        .directions(DirectionsRequest { round: 1 })
+        .await;
+    assert_eq!(code(early), Some(Code::WrongStep));
+    federation.cosign().await;
+    aster.step(|kind| matches!(kind, Kind::Answering(_))).await;
+    let keys = aster
+        .committee()
+        .directions(DirectionsRequest { round: 1 })
+        .await;
+    let keys = keys.expect("handed out").into_inner().message().await;
+    let keys = keys.expect("a part").expect("one rater");
+    assert_eq!((keys.rater, &keys.keys), (rater.0, &good.keys));
+
+    // Members answer; what they seal to the rater is theirs and the rater's affair.
+    federation.cosign_checkpoint().await;
+    for company in 0..4 {
+        let mut request = federation.answer(company).await;
+        let sealed = vec![company as u8; 50];
+        let hashes = SealedHashes::of(&request.sheet, &request.sheet_keys, &[(rater.0, &sealed)]);
+        request.directions = vec![SealedDirectionAnswer {
+            rater: rater.0,
+            sealed,
+        }];
+        let statement = AnswerStatement {
+            federation: federation.id,
+            round: 1,
+            seat: request.seat as u16,
+            sheet_root: request.sheet_root.as_slice().try_into().expect("a hash"),
+            sealed: hashes.digest(),
+        };
+        let member = &federation.companies[company];
+        request.signature = statement.sign(&member.identity).to_vec();
+        member.committee().answer(request).await.expect("taken");
+    }
+    let ask = || DirectionAnswersRequest { round: 1 };
+    aster.step(|kind| matches!(kind, Kind::Judging(_))).await;
+    let early = aster.rounds().direction_answers(ask()).await;
+    assert_eq!(code(early), Some(Code::WrongStep), "not judged yet");
+    for company in 0..4 {
+        let request = federation.judgement(company).await;
+        let member = federation.companies[company].committee();
+        { member }.sign_judgement(request).await.expect("taken");
+    }
+    aster.step(|kind| matches!(kind, Kind::Rating(_))).await;
+    let not_asked = federation.companies[1]
+        .rounds()
+        .direction_answers(ask())
+        .await;
+    assert_eq!(code(not_asked), Some(Code::NotFound));
+    let stream = aster.rounds().direction_answers(ask()).await.expect("kept");
+    let mut stream = stream.into_inner();
+    let state = aster.state().await;
+    let judged = state.round().expect("judged");
+    let mut answers = 0;
+    while let Some(of) = stream.message().await.expect("a part") {
+        let hashes = of.hashes.as_ref().map(SealedHashes::from_message);
+        let hashes = hashes.expect("there").expect("hashes");
+        let sealed = (rater.0, unsilo_proto::sealed_hash(&of.sealed));
+        assert_eq!(hashes.directions, [sealed]);
+        let statement = AnswerStatement {
+            federation: federation.id,
+            round: 1,
+            seat: of.seat as u16,
+            sheet_root: of.sheet_root.try_into().expect("a hash"),
+            sealed: hashes.digest(),
+        };
+        let member = judged.seat(of.seat as u16).expect("seated");
+        let signature = of.signature.try_into().expect("a signature");
+        assert!(statement.verify(&member.key, &signature));
+        answers += 1;
+    }
+    assert_eq!(answers, 4);
+    rate(&federation, rater).await;
+    federation.open_sum().await;
+    federation.publish().await;
+    federation.server.stop().await.expect("stops");
+}
+
+/// The only rater commits to its row and reveals it; members end each half.
+async fn rate(federation: &Federation, rater: ParticipantId) {
+    let aster = &federation.companies[0];
+    let state = aster.state().await;
+    let accepted = state.norms().expect("judged");
+    let scores = accepted
+        .iter()
+        .map(|(id, _)| i16::from(*id != rater))
+        .collect();
+    let rewards = accepted
+        .iter()
+        .map(|(id, _)| u16::from(*id != rater))
+        .collect();
+    let row = Ratings { scores, rewards };
+    let commitment = commit_rating(&federation.id, 1, rater, &row, &[5; 32]);
+    let commit = Entry::RatingsCommitted {
+        round: 1,
+        participant: rater,
+        commitment,
+    };
+    let reveal = Entry::RatingsRevealed {
+        round: 1,
+        participant: rater,
+        scores: row.scores,
+        rewards: row.rewards,
+        salt: [5; 32],
+    };
+    for (half, entry, early) in [
+        (RatingStep::Commit, commit.clone(), reveal.clone()),
+        (RatingStep::Reveal, reveal, commit),
+    ] {
+        let request = |entry: &Entry| {
+            let signed = SignedEntry::signed_by(entry.clone(), &federation.id, &[&aster.identity]);
+            RateRequest {
+                round: 1,
+                entry: signed.encode(),
+            }
+        };
+        if half == RatingStep::Commit {
+            let refused = aster.rounds().rate(request(&early)).await;
+            assert_eq!(code(refused), Some(Code::LedgerRefused));
+        }
+        for _ in 0..2 {
+            aster
+                .rounds()
+                .rate(request(&entry))
+                .await
+                .expect("taken, also again");
+        }
+        let step = aster
+            .step(|kind| {
+                matches!(kind, Kind::Rating(rating)
+                    if !rating.entry.is_empty() && rating.revealing == (half == RatingStep::Reveal))
+            })
+            .await;
+        let Kind::Rating(rating) = step else {
+            unreachable!("that was asked for");
+        };
+        let entry = Entry::from_bytes(&rating.entry).expect("an entry");
+        for member in &federation.companies {
+            let signature = entry.sign(&federation.id, &member.identity).signature;
+            let request = SignRatingStepRequest {
+                round: 1,
+                entry: rating.entry.clone(),
+                signature: signature.to_vec(),
+            };
+            // The third of four ends it; the fourth is late.
+            let taken = member.committee().sign_rating_step(request).await;
+            assert!(matches!(code(taken), None | Some(Code::WrongStep)));
+        }
+    }
+    assert_eq!(aster.state().await.phase(), Phase::Weighed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn owners_void_a_round_over_the_wire_and_see_how_many_have_signed() {
+    let federation = Federation::open().await;
+    let entry = Entry::RoundVoided {
+        round: 1,
+        reason: VoidReason::LostData,
+        authority: VoidAuthority::Owners { passed_ms: 0 },
+    };
+    let request = |company: usize| {
+        let identity = &federation.companies[company].identity;
+        SignOwnersVoidRequest {
+            entry: entry.to_bytes(),
+            signature: entry.sign(&federation.id, identity).signature.to_vec(),
+        }
+    };
+    let ask = SignOwnersVoidRequest::default;
+    let aster = &federation.companies[0];
+    let voids = aster
+        .rounds()
+        .sign_owners_void(ask())
+        .await
+        .expect("answered");
+    assert!(voids.into_inner().voids.is_empty());
+    for company in 0..2 {
+        let reply = federation.companies[company]
+            .rounds()
+            .sign_owners_void(request(company))
+            .await;
+        let voids = reply.expect("taken").into_inner().voids;
+        assert_eq!(voids.len(), 1);
+        assert_eq!(voids[0].entry, entry.to_bytes());
+        assert_eq!(
+            (voids[0].signatures, voids[0].signatures_needed),
+            (company as u32 + 1, 3)
+        );
+    }
+    // What people signed is there after a restart.
+    let federation = federation.restart().await;
+    let aster = &federation.companies[0];
+    let voids = aster
+        .rounds()
+        .sign_owners_void(ask())
+        .await
+        .expect("answered");
+    assert_eq!(voids.into_inner().voids[0].signatures, 2);
+    let third = SignOwnersVoidRequest {
+        entry: entry.to_bytes(),
+        signature: entry
+            .sign(&federation.id, &federation.companies[2].identity)
+            .signature
+            .to_vec(),
+    };
+    let reply = federation.companies[2]
+        .rounds()
+        .sign_owners_void(third)
+        .await;
+    assert!(reply.expect("taken").into_inner().voids.is_empty());
+    let state = aster.state().await;
+    assert_eq!((state.phase(), state.next_round()), (Phase::Idle, 2));
+    federation.server.stop().await.expect("stops");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_appeal_shows_one_share_of_its_senders_contribution() {
+    let mut federation = Federation::open().await;
+    federation.complete_round().await;
+    let aster = &federation.companies[0];
+    let appeal = |appeal: Vec<u8>| AppealRequest { round: 1, appeal };
+    for (bytes, expected) in [
+        (b"no appeal".to_vec(), Code::AppealInvalid),
+        (vec![0; limits::APPEAL_BYTES + 1], Code::TooLarge),
+    ] {
+        let refused = aster.committee().appeal(appeal(bytes)).await;
+        assert_eq!(code(refused), Some(expected));
+    }
+    let kept = aster.committee().appeals(AppealsRequest { round: 1 }).await;
+    assert!(kept.expect("answered").into_inner().appeals.is_empty());
+    federation.server.stop().await.expect("stops");
+}

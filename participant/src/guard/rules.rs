@@ -1,0 +1,231 @@
+//! Which record may follow which.
+
+use std::collections::BTreeMap;
+
+use unsilo_fhe::{PROJECTIONS, direction::MAX_OPENED};
+
+use super::{AnswerRecord, GuardConflict, Guards, OpeningRecord, Record};
+
+impl Guards {
+    /// Whether `record` may follow those before it: `true` if it is new, `false` if it is one of them.
+    ///
+    /// # Errors
+    /// [`GuardConflict`] if it contradicts an earlier one.
+    pub fn check(&self, record: &Record) -> Result<bool, GuardConflict> {
+        match record {
+            Record::Genesis(hash) => match self.genesis {
+                Some(signed) if signed != *hash => Err(GuardConflict::Genesis),
+                signed => Ok(signed.is_none()),
+            },
+            Record::Seat(seat) => {
+                self.not_over(seat.round, GuardConflict::Seat)?;
+                once(&self.seats, &seat.round, seat, GuardConflict::Seat)
+            }
+            Record::Contribution(made) => once(
+                &self.contributions,
+                &made.round,
+                made,
+                GuardConflict::Contribution,
+            ),
+            Record::Receipt { round, receipt } => {
+                if !self.contributions.contains_key(round) {
+                    return Err(GuardConflict::Unfounded(*round));
+                }
+                Ok(self.receipts.get(round) != Some(receipt))
+            }
+            Record::Cosigned {
+                round,
+                contributions,
+            } => {
+                self.not_void(*round)?;
+                once(
+                    &self.cosigned,
+                    round,
+                    contributions,
+                    GuardConflict::Cosigned,
+                )
+            }
+            Record::Witnessed(witnessed) => {
+                let key = (witnessed.round, witnessed.duty);
+                self.not_over(witnessed.round, GuardConflict::Witnessed)?;
+                once(&self.witnessed, &key, witnessed, |(round, _)| {
+                    GuardConflict::Witnessed(round)
+                })
+            }
+            Record::Answered(answer) => self.check_answer(answer),
+            Record::Judged { round, entry } => {
+                self.not_void(*round)?;
+                self.not_over(*round, GuardConflict::Judged)?;
+                once(&self.judged, round, entry, GuardConflict::Judged)
+            }
+            Record::Appealed { round, seat } => {
+                if !self.contributions.contains_key(round) {
+                    return Err(GuardConflict::Unfounded(*round));
+                }
+                once(&self.appealed, round, seat, GuardConflict::Appealed)
+            }
+            Record::Directions(made) => {
+                self.not_over(made.round, GuardConflict::Directions)?;
+                once(
+                    &self.directions,
+                    &made.round,
+                    made,
+                    GuardConflict::Directions,
+                )
+            }
+            Record::Opened(opening) => self.check_opening(opening),
+            Record::Voided { round } => {
+                if self.opened.contains_key(round) {
+                    return Err(GuardConflict::VoidOrOpened(*round));
+                }
+                Ok(!self.voided.contains(round))
+            }
+            Record::Published { round, entry } => {
+                self.not_void(*round)?;
+                once(&self.published, round, entry, GuardConflict::Published)
+            }
+            Record::Finished { round } => Ok(!self.finished.contains(round)),
+            Record::Evaluated { round } => Ok(self.evaluated < Some(*round)),
+            Record::Behind { head, .. } => Ok(!self.leads_to(head)),
+        }
+    }
+
+    /// Adds `record`; says whether it is new.
+    ///
+    /// # Errors
+    /// As [`Guards::check`]; nothing changes then.
+    pub fn admit(&mut self, record: &Record) -> Result<bool, GuardConflict> {
+        let new = self.check(record)?;
+        if new {
+            self.chain.link(record);
+            self.apply(record);
+        }
+        Ok(new)
+    }
+
+    fn apply(&mut self, record: &Record) {
+        let head = self.chain.head();
+        match record {
+            Record::Genesis(hash) => self.genesis = Some(*hash),
+            Record::Seat(seat) => {
+                self.seats.insert(seat.round, seat.clone());
+                self.seat_heads.insert(seat.round, head);
+            }
+            Record::Contribution(made) => {
+                self.contributions.insert(made.round, made.clone());
+            }
+            Record::Receipt { round, receipt } => {
+                self.receipts.insert(*round, receipt.clone());
+            }
+            Record::Cosigned {
+                round,
+                contributions,
+            } => {
+                self.cosigned.insert(*round, *contributions);
+                self.cosigned_heads.insert(*round, head);
+            }
+            Record::Witnessed(witnessed) => {
+                self.witnessed
+                    .insert((witnessed.round, witnessed.duty), *witnessed);
+            }
+            Record::Answered(answer) => {
+                self.answered.insert(answer.round, answer.clone());
+            }
+            Record::Judged { round, entry } => {
+                self.judged.insert(*round, *entry);
+            }
+            Record::Appealed { round, seat } => {
+                self.appealed.insert(*round, *seat);
+            }
+            Record::Directions(made) => {
+                self.directions.insert(made.round, made.clone());
+            }
+            Record::Opened(opening) => {
+                self.opened.insert(opening.round, opening.clone());
+            }
+            Record::Voided { round } => {
+                self.voided.insert(*round);
+            }
+            Record::Published { round, entry } => {
+                self.published.insert(*round, *entry);
+            }
+            Record::Finished { round } => self.finish(*round),
+            Record::Evaluated { round } => self.evaluated = Some(*round),
+            Record::Behind { until, .. } => self.sits_out = self.sits_out.max(Some(*until)),
+        }
+    }
+
+    /// Rounds never come again: what is refused for a finished one need not be remembered.
+    fn finish(&mut self, round: u64) {
+        if let Some(opening) = self.opened.get_mut(&round) {
+            opening.answer.clear();
+        }
+        self.seats.remove(&round);
+        self.seat_heads.remove(&round);
+        self.cosigned_heads.remove(&round);
+        self.witnessed.retain(|(of, _), _| *of != round);
+        self.answered.remove(&round);
+        self.judged.remove(&round);
+        self.directions.remove(&round);
+        self.receipts.remove(&round);
+        self.finished.insert(round);
+    }
+
+    fn check_answer(&self, answer: &AnswerRecord) -> Result<bool, GuardConflict> {
+        let round = answer.round;
+        self.not_void(round)?;
+        // Its shares are erased: an answer now could only be an invented one.
+        self.not_over(round, GuardConflict::Answered)?;
+        let ascending = answer
+            .directions
+            .is_sorted_by(|before, after| before < after);
+        let opened = PROJECTIONS + answer.directions.len();
+        if !ascending || opened > usize::from(answer.limit).min(MAX_OPENED) {
+            return Err(GuardConflict::TooManyDirections(round));
+        }
+        once(&self.answered, &round, answer, GuardConflict::Answered)
+    }
+
+    fn check_opening(&self, opening: &OpeningRecord) -> Result<bool, GuardConflict> {
+        let round = opening.round;
+        self.not_void(round)?;
+        if !opening.is_whole() {
+            return Err(GuardConflict::Opened(round));
+        }
+        if !self.opened.contains_key(&round) {
+            self.not_over(round, GuardConflict::Opened)?;
+        }
+        once(&self.opened, &round, opening, GuardConflict::Opened)
+    }
+
+    fn not_void(&self, round: u64) -> Result<(), GuardConflict> {
+        if self.voided.contains(&round) {
+            return Err(GuardConflict::VoidOrOpened(round));
+        }
+        Ok(())
+    }
+
+    fn not_over(
+        &self,
+        round: u64,
+        conflict: fn(u64) -> GuardConflict,
+    ) -> Result<(), GuardConflict> {
+        if self.finished.contains(&round) {
+            return Err(conflict(round));
+        }
+        Ok(())
+    }
+}
+
+/// Whether the value is new; one that is there must be the same.
+fn once<K: Copy + Ord, T: PartialEq>(
+    map: &BTreeMap<K, T>,
+    key: &K,
+    value: &T,
+    conflict: impl Fn(K) -> GuardConflict,
+) -> Result<bool, GuardConflict> {
+    match map.get(key) {
+        Some(known) if known != value => Err(conflict(*key)),
+        known => Ok(known.is_none()),
+    }
+}

@@ -1,0 +1,509 @@
+//! Every seat's answers, fetched, held against their signatures, opened, and judged.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use rayon::prelude::*;
+use tonic::transport::Channel;
+use unsilo_fhe::{
+    AnswerSheet, Evidence, KeySum, ProjectionKeys, ProjectionTable, Projections, ReceivedSheet,
+    RejectionReason as Reason, Verdict, check::ShownAnswers, judge,
+};
+use unsilo_ledger::{AnswerStatement, Hash, Judgement, ParticipantId, PublicKey, RejectionReason};
+use unsilo_proto::{
+    SealedHashes, limits, sealed_hash,
+    v1::{AnswersRequest, SeatAnswers, answers_part::Part, committee_client::CommitteeClient},
+};
+
+use super::{
+    Shared, answers, copies,
+    proof::Fault,
+    requests::{Failure, blocking, within},
+    shares::{self, Seat, Served, ShareFailure},
+};
+use crate::session::{Event, JudgingJob, Task};
+
+/// What a member keeps of the round it judges: in memory only, since it is a sketch of every update. After a restart it is
+/// made again.
+#[derive(Default)]
+pub(super) struct Judging(Mutex<Kept>);
+
+#[derive(Default)]
+struct Kept {
+    keys: Option<Arc<ProjectionKeys>>,
+    own_sheet: Option<Arc<AnswerSheet>>,
+    verdict: Option<(u64, Arc<Verdict>)>,
+    /// The sheets that the verdict was made from.
+    sheets: Vec<Arc<AnswerSheet>>,
+}
+
+impl Judging {
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The keys of a round's projections, expanded once.
+    pub(super) fn keys(&self, projections: &Projections) -> Arc<ProjectionKeys> {
+        let known = self.kept().keys.clone();
+        match known {
+            Some(keys) if keys.projections() == projections => keys,
+            _ => {
+                let keys = Arc::new(ProjectionKeys::new(projections));
+                self.kept().keys = Some(keys.clone());
+                keys
+            }
+        }
+    }
+
+    pub(super) fn keep_own_sheet(&self, sheet: AnswerSheet) {
+        self.kept().own_sheet = Some(Arc::new(sheet));
+    }
+
+    fn own_sheet(&self, projections: &Projections) -> Option<Arc<AnswerSheet>> {
+        let sheet = self.kept().own_sheet.clone();
+        sheet.filter(|sheet| sheet.projections() == projections)
+    }
+
+    fn verdict(&self, round: u64) -> Option<Arc<Verdict>> {
+        let kept = self.kept();
+        let (of, verdict) = kept.verdict.as_ref()?;
+        (*of == round).then(|| verdict.clone())
+    }
+
+    /// Wipes what is kept of a round that is over.
+    pub(super) fn forget(&self, round: u64) {
+        let mut kept = self.kept();
+        let of = |projections: &Projections| projections.context().round;
+        if kept
+            .keys
+            .as_ref()
+            .is_some_and(|keys| of(keys.projections()) <= round)
+        {
+            kept.keys = None;
+        }
+        if kept
+            .own_sheet
+            .as_ref()
+            .is_some_and(|sheet| of(sheet.projections()) <= round)
+        {
+            kept.own_sheet = None;
+        }
+        if kept.verdict.as_ref().is_some_and(|(of, _)| *of <= round) {
+            kept.verdict = None;
+            kept.sheets.clear();
+        }
+    }
+
+    /// The root of a seat's sheet, and what it answers on one contribution.
+    pub(super) fn show(&self, seat: u16, participant: u32) -> Option<(Hash, ShownAnswers)> {
+        let kept = self.kept();
+        let sheet = kept.sheets.iter().find(|sheet| sheet.seat() == seat)?;
+        Some((*sheet.root(), sheet.show(participant)?))
+    }
+}
+
+/// What the coordinator handed out.
+pub(super) struct Fetched {
+    table: Vec<u8>,
+    seats: BTreeMap<u16, SeatAnswers>,
+    /// The own shares, if the own sheet has to be made again.
+    served: Served,
+}
+
+/// Fetches what the judgement is made from.
+pub(super) async fn fetch(
+    channel: Channel,
+    shared: &Shared,
+    job: &JudgingJob,
+    wait: Duration,
+) -> Result<Fetched, Failure> {
+    let round = job.at.round;
+    let mut client = CommitteeClient::new(channel.clone())
+        .max_decoding_message_size(limits::COMMITTEE_MESSAGE_BYTES);
+    let mut stream = within(wait, client.answers(AnswersRequest { round }))
+        .await?
+        .into_inner();
+    let mut fetched = Fetched {
+        table: Vec::new(),
+        seats: BTreeMap::new(),
+        served: Served::new(),
+    };
+    while let Some(part) = within(wait, stream.message()).await? {
+        match part.part {
+            Some(Part::Projections(bytes))
+                if fetched.table.len() + bytes.len() <= limits::PROJECTION_TABLE_BYTES =>
+            {
+                fetched.table.extend_from_slice(&bytes);
+            }
+            Some(Part::Seat(answers)) => {
+                let seat = u16::try_from(answers.seat).unwrap_or(0);
+                if job.seats.iter().any(|(wanted, _)| *wanted == seat) {
+                    fetched.seats.insert(seat, answers);
+                }
+            }
+            _ => {}
+        }
+    }
+    let own = job.seats.iter().any(|(seat, _)| *seat == job.at.seat);
+    let projections = answers::projections(shared, &job.at, job.challenge);
+    if own && shared.payload.is_encrypted() && shared.judging.own_sheet(&projections).is_none() {
+        let wanted = job.set.iter().map(|(id, ..)| id.0).collect();
+        fetched.served = shares::fetch(channel, round, wanted, wait).await?;
+    }
+    Ok(fetched)
+}
+
+/// Fetches every seat's answers and judges every contribution.
+pub(super) async fn judge_round(
+    channel: Channel,
+    shared: Arc<Shared>,
+    job: JudgingJob,
+    wait: Duration,
+) -> Result<Event, Failure> {
+    let fetched = fetch(channel, &shared, &job, wait).await?;
+    blocking(move || {
+        let round = job.at.round;
+        match make(&shared, &job, &fetched) {
+            Ok((judgement, evidence)) => Ok(Event::Judged {
+                round,
+                judgement,
+                evidence,
+            }),
+            Err(trouble) => trouble.into_event(round, Task::Judge(round)),
+        }
+    })
+    .await?
+}
+
+/// Why there is no judgement.
+pub(super) enum Trouble {
+    /// What is handed out as a seat's answers is not what its member signed.
+    Substituted(u16),
+    /// About the own shares, or this machine.
+    Shares(ShareFailure),
+}
+
+impl From<ShareFailure> for Trouble {
+    fn from(failure: ShareFailure) -> Self {
+        Self::Shares(failure)
+    }
+}
+
+impl Trouble {
+    fn unable(reason: impl ToString) -> Self {
+        Self::Shares(ShareFailure::Unable(reason.to_string()))
+    }
+
+    pub(super) fn into_event(self, round: u64, task: Task) -> Result<Event, Failure> {
+        match self {
+            Self::Substituted(seat) => Ok(Event::AnswerSubstituted { task, round, seat }),
+            Self::Shares(failure) => failure.into_event(round, task),
+        }
+    }
+}
+
+/// The judgement with the evidence for its rejections; the verdict is kept for the opened sum.
+fn make(
+    shared: &Shared,
+    job: &JudgingJob,
+    fetched: &Fetched,
+) -> Result<(Judgement, Vec<Vec<u8>>), Trouble> {
+    let roots = signed_roots(shared, job, fetched)?;
+    if !shared.payload.is_encrypted() {
+        return Ok((plain(job, roots), Vec::new()));
+    }
+    let projections = answers::projections(shared, &job.at, job.challenge);
+    let table = ProjectionTable::from_bytes(&fetched.table).map_err(Trouble::unable)?;
+    if !table.participants().eq(job.set.iter().map(|(id, ..)| id.0)) {
+        return Err(Trouble::unable(
+            "the coordinator's projections are not of the closed contributions",
+        ));
+    }
+    let (opened, unread) = open_sheets(shared, job, fetched, &projections)?;
+    let sheets: Vec<&AnswerSheet> = opened.iter().map(|sheet| &**sheet).collect();
+    let verdict =
+        judge(&projections, job.at.threshold, &table, &sheets).map_err(Trouble::unable)?;
+    let judgement = state(job, roots, &table, &verdict, unread);
+    let evidence = evidence(&verdict, &sheets);
+    let mut kept = shared.judging.kept();
+    kept.verdict = Some((job.at.round, Arc::new(verdict)));
+    kept.sheets = opened;
+    Ok((judgement, evidence))
+}
+
+/// Evidence for whatever the dealer alone can have caused, as much as the coordinator takes from one member.
+fn evidence(verdict: &Verdict, sheets: &[&AnswerSheet]) -> Vec<Vec<u8>> {
+    let mut room = limits::JUDGEMENT_EVIDENCE_BYTES;
+    let rejected = verdict.judgement().rejected.iter();
+    rejected
+        .filter_map(|(id, _)| Some(Evidence::new(verdict, *id, sheets).ok()?.to_bytes()))
+        .take_while(|bytes| {
+            let fits = bytes.len() <= room;
+            room = room.saturating_sub(bytes.len());
+            fits
+        })
+        .collect()
+}
+
+/// Makes the verdict again, from answers that were fetched after a restart.
+pub(super) fn again(shared: &Shared, job: &JudgingJob, fetched: &Fetched) -> Result<(), Trouble> {
+    make(shared, job, fetched).map(|_| ())
+}
+
+/// The judgement in the ledger's terms.
+fn state(
+    job: &JudgingJob,
+    answers: Vec<(u16, Hash)>,
+    table: &ProjectionTable,
+    verdict: &Verdict,
+    unread: Vec<u16>,
+) -> Judgement {
+    let found = verdict.judgement();
+    let copies = copies::find(found.accepted.iter().filter_map(|(id, _)| {
+        let position = job.set.iter().find(|(of, ..)| of.0 == *id)?.2;
+        Some((*id, position, verdict.sketch(*id)?))
+    }));
+    let accepted = found
+        .accepted
+        .iter()
+        .filter(|(id, _)| !copies.contains_key(id))
+        .map(|(id, exponent)| (ParticipantId(*id), *exponent))
+        .collect();
+    let mut rejected: Vec<(ParticipantId, RejectionReason)> = found
+        .rejected
+        .iter()
+        .map(|(id, reason)| (ParticipantId(*id), reason_of(found, *id, *reason)))
+        .collect();
+    rejected.extend(copies.iter().map(|(id, of)| {
+        let of = ParticipantId(*of);
+        (ParticipantId(*id), RejectionReason::Copy { of })
+    }));
+    rejected.sort_unstable_by_key(|(id, _)| *id);
+    let mut erased = unread;
+    erased.extend(&found.erased);
+    erased.sort_unstable();
+    Judgement {
+        answers,
+        projections: table.hash(),
+        accepted,
+        rejected,
+        erased,
+    }
+}
+
+/// The reason in the ledger's terms; a bad pair with the lowest seat that counts.
+fn reason_of(found: &unsilo_fhe::Judgement, id: u32, reason: Reason) -> RejectionReason {
+    let pairs = found.bad_pairs.iter().filter(|(of, _)| *of == id);
+    let seat = pairs
+        .map(|(_, seat)| *seat)
+        .find(|seat| !found.erased.contains(seat));
+    match reason {
+        Reason::BadPair => match seat {
+            Some(seat) => RejectionReason::BadPair { seat },
+            None => RejectionReason::Undecodable,
+        },
+        Reason::Undecodable => RejectionReason::Undecodable,
+        Reason::OutOfRange => RejectionReason::OutOfRange,
+        Reason::TooLong => RejectionReason::TooLong,
+    }
+}
+
+/// A benchmark's judgement: nothing is encrypted, so nothing can be out of order.
+fn plain(job: &JudgingJob, answers: Vec<(u16, Hash)>) -> Judgement {
+    Judgement {
+        answers,
+        projections: [0; 32],
+        accepted: job.set.iter().map(|(id, ..)| (*id, 0)).collect(),
+        rejected: Vec::new(),
+        erased: Vec::new(),
+    }
+}
+
+/// The root that each judged seat's member signed, with everything that was handed out of it held against the signature.
+fn signed_roots(
+    shared: &Shared,
+    job: &JudgingJob,
+    fetched: &Fetched,
+) -> Result<Vec<(u16, Hash)>, Trouble> {
+    job.seats
+        .iter()
+        .map(|(seat, key)| {
+            let answers = fetched.seats.get(seat).ok_or_else(|| {
+                Trouble::unable(format!(
+                    "the coordinator did not hand out the answers of seat {seat}"
+                ))
+            })?;
+            signed_root(shared, job, *seat, key, answers)
+                .map(|root| (*seat, root))
+                .ok_or(Trouble::Substituted(*seat))
+        })
+        .collect()
+}
+
+fn signed_root(
+    shared: &Shared,
+    job: &JudgingJob,
+    seat: u16,
+    key: &PublicKey,
+    answers: &SeatAnswers,
+) -> Option<Hash> {
+    let sheet_root = Hash::try_from(answers.sheet_root.as_slice()).ok()?;
+    let hashes = SealedHashes::from_message(answers.hashes.as_ref()?).ok()?;
+    let statement = AnswerStatement {
+        federation: shared.draft.federation_id(),
+        round: job.at.round,
+        seat,
+        sheet_root,
+        sealed: hashes.digest(),
+    };
+    let signature = answers.signature.as_slice().try_into().ok()?;
+    let whole = statement.verify(key, &signature) && hashes.sheet == sealed_hash(&answers.sheet);
+    // A benchmark's sheet has no keys.
+    let mine = match place(job.at.seat, seat) {
+        Some(at) if shared.payload.is_encrypted() => {
+            hashes.keys.get(at) == Some(&sealed_hash(&answers.sheet_key))
+        }
+        _ => true,
+    };
+    (whole && mine).then_some(sheet_root)
+}
+
+/// Where the key for `recipient` stands among those of `seat`'s sheet; its own it does not seal.
+fn place(recipient: u16, seat: u16) -> Option<usize> {
+    match recipient.cmp(&seat) {
+        std::cmp::Ordering::Less => Some(usize::from(recipient) - 1),
+        std::cmp::Ordering::Equal => None,
+        std::cmp::Ordering::Greater => Some(usize::from(recipient) - 2),
+    }
+}
+
+type Sheets = (Vec<Arc<AnswerSheet>>, Vec<u16>);
+
+/// All sheets, and the seats whose sheet cannot be read: those answered nothing that counts.
+fn open_sheets(
+    shared: &Shared,
+    job: &JudgingJob,
+    fetched: &Fetched,
+    projections: &Projections,
+) -> Result<Sheets, Trouble> {
+    let seat = Seat::open(shared, &job.at)?;
+    let participants: Vec<u32> = job.set.iter().map(|(id, ..)| id.0).collect();
+    let opened: Vec<(u16, Option<Arc<AnswerSheet>>)> = job
+        .seats
+        .par_iter()
+        .filter(|(of, _)| *of != job.at.seat)
+        .filter_map(|(of, _)| Some((*of, fetched.seats.get(of)?)))
+        .map(|(of, answers)| {
+            let root = answers.sheet_root.as_slice().try_into().unwrap_or([0; 32]);
+            let received = ReceivedSheet {
+                seat: of,
+                root: &root,
+                sheet: &answers.sheet,
+                key: &answers.sheet_key,
+            };
+            let sheet = received.open(
+                projections,
+                &seat.committee,
+                job.at.seat,
+                &seat.keys,
+                &participants,
+            );
+            if let Err(error) = &sheet {
+                tracing::warn!(seat = of, %error, "a member's answers cannot be read");
+            }
+            (of, sheet.ok().map(Arc::new))
+        })
+        .collect();
+    let mut sheets = Vec::with_capacity(job.seats.len());
+    let mut unread = Vec::new();
+    for (of, sheet) in opened {
+        match sheet {
+            Some(sheet) => sheets.push(sheet),
+            None => unread.push(of),
+        }
+    }
+    if let Some(answers) = fetched.seats.get(&job.at.seat) {
+        let own = own_sheet(shared, job, fetched, projections, &seat)?;
+        if answers.sheet_root != own.root() {
+            return Err(Trouble::Substituted(job.at.seat));
+        }
+        sheets.push(own);
+    }
+    Ok((sheets, unread))
+}
+
+/// The sheet that this node sent, made again if need be: from the same entropy it has the same bytes.
+fn own_sheet(
+    shared: &Shared,
+    job: &JudgingJob,
+    fetched: &Fetched,
+    projections: &Projections,
+    seat: &Seat,
+) -> Result<Arc<AnswerSheet>, Trouble> {
+    if let Some(sheet) = shared.judging.own_sheet(projections) {
+        return Ok(sheet);
+    }
+    let sent = job.sent.ok_or_else(|| {
+        Trouble::unable("the judged answers include some of this node's that it does not know of")
+    })?;
+    let kept = shared
+        .outbox
+        .answers(job.at.round, &sent)
+        .map_err(Trouble::unable)?;
+    let set: Vec<_> = job.set.iter().map(|(id, root, _)| (*id, *root)).collect();
+    let opened = seat.open_shares(shared, &set, &fetched.served)?;
+    let keys = shared.judging.keys(projections);
+    let (sheet, _) = answers::seal_sheet(seat, job.at.seat, &opened, &keys, kept.entropy)?;
+    if *sheet.root() != kept.sheet_root {
+        return Err(Trouble::unable(
+            "this node's own answers do not come out as it sent them",
+        ));
+    }
+    let sheet = Arc::new(sheet);
+    shared.judging.kept().own_sheet = Some(sheet.clone());
+    Ok(sheet)
+}
+
+/// Members' check of the opened key: that it is the key of what they judged. Makes the verdict again after a restart.
+pub(super) fn verify_key_sum(
+    shared: &Shared,
+    job: &JudgingJob,
+    fetched: Option<&Fetched>,
+    key_sum: &KeySum,
+    weights: &[(u32, u16)],
+) -> Result<(), Fault> {
+    if let (None, Some(fetched)) = (shared.judging.verdict(job.at.round), fetched) {
+        make(shared, job, fetched).map_err(Fault::from)?;
+    }
+    let verdict = shared
+        .judging
+        .verdict(job.at.round)
+        .ok_or_else(|| Fault::Unable("this member has not judged the round".to_owned()))?;
+    let projections = answers::projections(shared, &job.at, job.challenge);
+    verdict
+        .verify_key_sum(&shared.judging.keys(&projections), key_sum, weights)
+        .map_err(|error| Fault::Differs(error.to_string()))
+}
+
+impl From<Trouble> for Fault {
+    fn from(trouble: Trouble) -> Self {
+        Self::Unable(match trouble {
+            Trouble::Substituted(seat) => format!(
+                "the coordinator hands out answers of seat {seat} that its member did not sign"
+            ),
+            Trouble::Shares(ShareFailure::Substituted(id)) => format!(
+                "the coordinator hands out a share of participant {id} that is not the committed one"
+            ),
+            Trouble::Shares(ShareFailure::Unable(reason)) => reason,
+            Trouble::Shares(ShareFailure::Broken(error)) => error.to_string(),
+        })
+    }
+}
+
+/// Whether the verdict of this round is not in memory.
+pub(super) fn needs_answers(shared: &Shared, round: u64) -> bool {
+    shared.judging.verdict(round).is_none()
+}

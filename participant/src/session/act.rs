@@ -1,0 +1,91 @@
+//! What a step asks for, and to whom it falls.
+
+use super::{Effect, Facts, Me, Session, StepKind};
+use crate::progress::Progress;
+
+impl Session {
+    /// Does whatever is due and not under way.
+    pub(super) fn advance(&mut self, now_ms: u64, out: &mut Vec<Effect>) {
+        let facts = match self.facts.take() {
+            Some(facts) => facts,
+            None => return,
+        };
+        self.follow(&facts, out);
+        let step = self
+            .step
+            .clone()
+            .filter(|step| facts.entries >= step.ledger_entries);
+        if let Some(step) = step {
+            self.act(&facts, step.kind, now_ms, out);
+        }
+        self.facts = Some(facts);
+    }
+
+    fn act(&mut self, facts: &Facts, kind: StepKind, now_ms: u64, out: &mut Vec<Effect>) {
+        if let StepKind::Founding { entry, missing } = kind {
+            if facts.founding.is_none() {
+                self.found(&entry, missing, out);
+            }
+            return;
+        }
+        let Some((me, owner)) = facts.me else {
+            let reason = "this company is not on the ledger yet: more than half of the owners must approve it";
+            return self.wait(reason, out);
+        };
+        let me = Me { id: me, owner };
+        if kind.round().is_some_and(|round| self.rests(round, out)) {
+            return;
+        }
+        if let Some(round) = &facts.round {
+            self.note_confirmation(facts, round, out);
+        }
+        self.appeal(facts, me, out);
+        match kind {
+            StepKind::Founding { .. } => {}
+            StepKind::Seating {
+                round,
+                model,
+                asked,
+            } => self.offer_seat(facts, me, round, model, &asked, out),
+            StepKind::Contributing { round } => self.contribute(facts, me, round, now_ms, out),
+            StepKind::Closing { round } => self.cosign(facts, me, round, now_ms, out),
+            StepKind::Answering { round } => self.answer_scalars(facts, me, round, now_ms, out),
+            StepKind::Judging { round, seats } => {
+                self.judge(facts, me, (round, &seats), now_ms, out);
+            }
+            StepKind::Rating {
+                round,
+                revealing,
+                entry,
+            } => {
+                self.receive_answers(facts, me, round, out);
+                self.end_rating(facts, me, (round, revealing, &entry), now_ms, out);
+            }
+            StepKind::Opening { round } => self.open(facts, me, round, now_ms, out),
+            StepKind::Publishing { round, entry } => {
+                self.sign_publish(facts, me, round, &entry, out)
+            }
+            StepKind::Published { round, .. } => self.published(facts, me, round, now_ms, out),
+            StepKind::Voiding {
+                round,
+                entry,
+                reason,
+            } => self.sign_void(facts, me, round, (&entry, &reason), now_ms, out),
+            StepKind::Resting { finished, reason } => self.rest(facts, finished, &reason, out),
+        }
+    }
+
+    fn rest(&mut self, facts: &Facts, finished: bool, reason: &str, out: &mut Vec<Effect>) {
+        if !finished {
+            return self.wait(reason, out);
+        }
+        let last = facts.published.as_ref().map(|published| published.round);
+        if last <= self.guards.evaluated {
+            // No round follows that could confirm the last one.
+            self.forget_finished(facts.next_round, out);
+            out.push(Effect::Tell(Progress::Finished));
+            out.push(Effect::Finish);
+            self.halted = true;
+        }
+    }
+}

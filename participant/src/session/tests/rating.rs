@@ -1,0 +1,199 @@
+//! Directions: committed once by those who may ask; and the end of the rating step.
+
+use unsilo_ledger::{RatingStep, SignedEntry};
+
+use super::*;
+use crate::guard::DirectionsRecord;
+
+fn directions(round: u64, count: usize) -> Event {
+    Event::Directions {
+        round,
+        values: DirectionValues(vec![vec![1, -2, 3]; count]),
+    }
+}
+
+/// An open round in which this node may ask.
+fn asked_in(round: u64) -> Facts {
+    let mut facts = open(round);
+    facts.round.as_mut().unwrap().raters = vec![ParticipantId(0), ParticipantId(ME)];
+    facts
+}
+
+fn made(round: u64) -> Event {
+    Event::DirectionsMade(DirectionsRecord {
+        round,
+        round_key: vec![4],
+        directions: vec![[1; 32], [2; 32]],
+    })
+}
+
+#[test]
+fn directions_are_kept_and_recorded_before_they_are_committed_and_committed_again_unchanged() {
+    let mut world = World::new();
+    world.ledger(asked_in(1));
+    let done = world.feed(directions(1, 2));
+    assert!(matches!(done.as_slice(), [Effect::MakeDirections(job)] if job.values.0.len() == 2));
+    assert!(
+        !format!("{done:?}").contains("-2"),
+        "values are not printed"
+    );
+    let done = world.feed(made(1));
+    assert!(matches!(
+        done.as_slice(),
+        [Effect::Record(Record::Directions(_))]
+    ));
+    let sent = |effects: &[Effect]| -> Vec<Vec<u8>> {
+        effects
+            .iter()
+            .filter_map(|effect| match effect {
+                Effect::CommitDirections { entry, .. } => Some(entry.clone()),
+                _ => None,
+            })
+            .collect()
+    };
+    let step = || StepKind::Contributing { round: 1 };
+    let committed = sent(&world.step(step()));
+    let entry = SignedEntry::decode(&committed[0]).unwrap().entry;
+    assert_eq!(
+        entry,
+        Entry::DirectionsCommitted {
+            round: 1,
+            participant: ParticipantId(ME),
+            round_key: vec![4],
+            directions: vec![[1; 32], [2; 32]],
+        }
+    );
+    world.restart();
+    world.ledger(asked_in(1));
+    assert_eq!(sent(&world.step(step())), committed);
+    // Others are not made, and once the ledger holds them nothing is sent.
+    assert!(matches!(
+        world.feed(directions(1, 1)).as_slice(),
+        [Effect::Tell(Progress::Warning { .. })]
+    ));
+    let mut there = asked_in(1);
+    there.round.as_mut().unwrap().directions = vec![rater(ME, &[[1; 32], [2; 32]])];
+    world.ledger(there);
+    assert!(sent(&world.step(step())).is_empty());
+}
+
+#[test]
+fn directions_of_those_who_may_not_ask_or_too_many_or_too_late_are_refused() {
+    let refused = |facts: Facts, event: Event| {
+        let mut world = World::new();
+        world.ledger(facts);
+        world.step(StepKind::Contributing { round: 1 });
+        let done = world.feed(event);
+        assert!(
+            matches!(done.as_slice(), [Effect::Tell(Progress::Warning { .. })]),
+            "{done:?}"
+        );
+    };
+    refused(open(1), directions(1, 1));
+    refused(asked_in(1), directions(1, 3));
+    refused(asked_in(1), directions(1, 0));
+    refused(asked_in(1), directions(2, 1));
+    refused(closed(asked_in(1)), directions(1, 1));
+    let mut late = asked_in(1);
+    late.round.as_mut().unwrap().contribute_by_ms = 10;
+    refused(late, directions(1, 1));
+}
+
+/// Round 1 while raters give their rows, as they have given them.
+fn rating(world: &mut World, rows: [RowState; 2]) -> Facts {
+    let mut facts = weighed(world.contributed(), [0; 4]);
+    let round = facts.round.as_mut().unwrap();
+    round.phase = Phase::Rating;
+    round.weights.clear();
+    round.directions = vec![rater(0, &[[1; 32]]), rater(3, &[[3; 32]])];
+    for (rater, row) in round.directions.iter_mut().zip(rows) {
+        rater.row = row;
+    }
+    (round.close_by_ms, round.open_by_ms) = (120_000, 420_000);
+    facts
+}
+
+fn ending(revealing: bool) -> StepKind {
+    let step = if revealing {
+        RatingStep::Reveal
+    } else {
+        RatingStep::Commit
+    };
+    StepKind::Rating {
+        round: 1,
+        revealing,
+        entry: Entry::RatingStepEnded { round: 1, step }.to_bytes(),
+    }
+}
+
+#[test]
+fn the_end_of_a_rating_step_is_signed_when_all_rows_are_in_or_its_time_is_over() {
+    use RowState::{Committed, Missing, Revealed};
+    for (rows, revealing, now_ms, signs) in [
+        ([Committed, Missing], false, 1_000, false),
+        ([Committed, Committed], false, 1_000, true),
+        ([Missing, Missing], false, 189_000, false),
+        ([Missing, Missing], false, 190_000, true),
+        ([Revealed, Committed], true, 1_000, false),
+        ([Revealed, Missing], true, 1_000, true),
+        ([Revealed, Committed], true, 289_000, false),
+        ([Revealed, Committed], true, 290_000, true),
+    ] {
+        let mut world = World::new();
+        let facts = rating(&mut world, rows);
+        world.now_ms = now_ms;
+        world.ledger(facts);
+        let done = world.step(ending(revealing));
+        let signed = calls(&done, Task::SignRatingStep(1, revealing)).len();
+        assert_eq!(signed == 1, signs, "{rows:?} at {now_ms}");
+    }
+}
+
+#[test]
+fn an_end_of_another_step_or_round_is_not_signed() {
+    let mut world = World::new();
+    let facts = rating(&mut world, [RowState::Committed; 2]);
+    world.ledger(facts);
+    let StepKind::Rating { entry, .. } = ending(true) else {
+        unreachable!("a rating step");
+    };
+    let done = world.step(StepKind::Rating {
+        round: 1,
+        revealing: false,
+        entry,
+    });
+    assert!(calls(&done, Task::SignRatingStep(1, false)).is_empty());
+    assert!(calls(&world.step(ending(true)), Task::SignRatingStep(1, true)).is_empty());
+}
+
+#[test]
+fn a_rater_fetches_what_the_committee_answered_about_contributions_of_others() {
+    let mut world = World::new();
+    world.ledger(asked_in(1));
+    world.feed(directions(1, 2));
+    world.feed(made(1));
+    let mut facts = rating(&mut world, [RowState::Missing; 2]);
+    let round = facts.round.as_mut().unwrap();
+    round.directions.insert(1, rater(ME, &[[1; 32], [2; 32]]));
+    round.judged.as_mut().unwrap().erased = vec![3];
+    world.ledger(facts);
+    let done = world.step(StepKind::Rating {
+        round: 1,
+        revealing: false,
+        entry: Vec::new(),
+    });
+    let jobs: Vec<_> = done
+        .iter()
+        .filter_map(|effect| match effect {
+            Effect::ReceiveAnswers(job) => Some(job),
+            _ => None,
+        })
+        .collect();
+    let [job] = jobs[..] else {
+        panic!("asked once: {done:?}");
+    };
+    let others: Vec<u32> = job.set.iter().map(|(id, ..)| id.0).collect();
+    assert_eq!(others, [0, 2, 3], "no score of its own");
+    let seats: Vec<u16> = job.seats.iter().map(|(seat, ..)| *seat).collect();
+    assert_eq!(seats, [1, 2], "without the erased one");
+}

@@ -1,0 +1,139 @@
+//! What `unsilo bench round` prints.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use super::Rounds;
+use crate::{commands::bench::middle, output};
+
+/// The report. All times are medians over the measured rounds, seconds, from the moment the last participant holds
+/// the model of one round to the moment the last one holds, verified, that of the next.
+#[derive(Serialize)]
+pub(super) struct Report {
+    /// Parameters of the model that was trained.
+    pub(super) parameters: u64,
+    /// Participants, all in this process.
+    pub(super) participants: u16,
+    /// Rounds measured of each kind.
+    pub(super) rounds: u16,
+    /// Local training steps of a round.
+    pub(super) steps: u32,
+    /// Logical processors that all of them and the coordinator shared.
+    pub(super) processors: usize,
+    /// An encrypted round with its local training.
+    pub(super) encrypted: Kind,
+    /// The same sent as plain f32; null without the feature `plaintext-bench`.
+    pub(super) plain: Option<Kind>,
+    /// Encrypted over plain.
+    pub(super) ratio: Option<f64>,
+    /// An encrypted round whose training is one step: nearly all of it is encryption, transport and the committee.
+    pub(super) encrypted_transport_only: Kind,
+    /// The same sent as plain f32.
+    pub(super) plain_transport_only: Option<Kind>,
+    /// Encrypted over plain, with one step of training.
+    pub(super) transport_only_ratio: Option<f64>,
+}
+
+/// One kind of round.
+#[derive(Serialize)]
+pub(super) struct Kind {
+    /// The whole round.
+    pub(super) seconds_per_round: f64,
+    /// Until the last contribution has its receipt: seats, training, encryption, upload.
+    pub(super) contribute_seconds: f64,
+    /// From there until the last member has cosigned the set.
+    pub(super) close_seconds: f64,
+    /// From there until the last member has answered the projections: cosigned checkpoint, shares, answers.
+    pub(super) answer_seconds: f64,
+    /// From there until the last member has judged every contribution: projections, decoding, the rule.
+    pub(super) judge_seconds: f64,
+    /// From there until the last member has given its share of the key of the sum; the sum is made meanwhile.
+    pub(super) open_seconds: f64,
+    /// From there until the last member has signed the new model: the sum's verification and decryption.
+    pub(super) sum_and_sign_seconds: f64,
+    /// From there until the last participant holds the new model.
+    pub(super) publish_seconds: f64,
+    /// Bytes of a contribution: the update and, if encrypted, the sealed shares of its key.
+    pub(super) bytes_per_contribution: u64,
+}
+
+impl Kind {
+    /// The medians of measured rounds.
+    pub(super) fn new(rounds: &Rounds) -> Self {
+        let [whole, contribute, close, answer, judge, open, sign, publish] =
+            rounds.seconds.clone().map(middle);
+        Self {
+            seconds_per_round: whole,
+            contribute_seconds: contribute,
+            close_seconds: close,
+            answer_seconds: answer,
+            judge_seconds: judge,
+            open_seconds: open,
+            sum_and_sign_seconds: sign,
+            publish_seconds: publish,
+            bytes_per_contribution: rounds.bytes,
+        }
+    }
+}
+
+impl Report {
+    /// As a table for people.
+    pub(super) fn to_text(&self) -> String {
+        let mut text = format!(
+            "A round of {} participants and {} parameters, {} steps of local training, all on {} processors of this \
+             machine;\nmedian of {} rounds, seconds:\n\n",
+            self.participants, self.parameters, self.steps, self.processors, self.rounds
+        );
+        let head = [
+            "",
+            "round",
+            "contribute",
+            "close",
+            "answer",
+            "judge",
+            "open",
+            "sum, sign",
+            "publish",
+            "bytes sent each",
+        ];
+        let mut rows = vec![head.map(str::to_owned).to_vec()];
+        let mut row = |name: &str, kind: Option<&Kind>| {
+            let Some(kind) = kind else { return };
+            let mut cells = vec![name.to_owned()];
+            cells.extend(
+                [
+                    kind.seconds_per_round,
+                    kind.contribute_seconds,
+                    kind.close_seconds,
+                    kind.answer_seconds,
+                    kind.judge_seconds,
+                    kind.open_seconds,
+                    kind.sum_and_sign_seconds,
+                    kind.publish_seconds,
+                ]
+                .map(|seconds| format!("{seconds:.3}")),
+            );
+            cells.push(kind.bytes_per_contribution.to_string());
+            rows.push(cells);
+        };
+        row("encrypted", Some(&self.encrypted));
+        row("plain f32", self.plain.as_ref());
+        row("encrypted, 1 step", Some(&self.encrypted_transport_only));
+        row("plain f32, 1 step", self.plain_transport_only.as_ref());
+        text.push_str(&output::table(&rows, &[1, 2, 3, 4, 5, 6, 7, 8, 9]));
+        match (self.ratio, self.transport_only_ratio) {
+            (Some(ratio), Some(transport)) => {
+                let _ = write!(
+                    text,
+                    "\nencrypted / plain: {ratio:.2}; transport only (one training step): {transport:.2}\n"
+                );
+            }
+            _ => text.push_str(
+                "\nThe plain figures need a build with `--features plaintext-bench`; production builds refuse plain \
+                 updates.\n",
+            ),
+        }
+        text
+    }
+}
