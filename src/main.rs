@@ -7,6 +7,7 @@ mod https;
 mod log;
 mod output;
 mod progress;
+mod simulate;
 
 use clap::Parser;
 

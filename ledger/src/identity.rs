@@ -2,7 +2,7 @@
 
 mod verification;
 
-pub(crate) use verification::SignatureBatch;
+pub(crate) use verification::{KnownKeys, SignatureBatch};
 
 use crate::hash::Domain;
 use borsh::{BorshDeserialize, BorshSerialize};

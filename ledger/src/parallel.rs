@@ -2,7 +2,7 @@
 
 use crate::draft::FederationId;
 use crate::entry::signed::SignedEntry;
-use crate::identity::SignatureBatch;
+use crate::identity::{KnownKeys, SignatureBatch};
 use crate::state::Trust;
 use std::num::NonZero;
 use std::thread;
@@ -21,6 +21,7 @@ const WORTH_A_THREAD: usize = 32;
 /// before the genesis, when no federation is known, are left for `apply` to verify and to refuse in its turn.
 pub(crate) fn verify_signatures(
     federation: Option<FederationId>,
+    known: &KnownKeys,
     entries: &[SignedEntry],
     encoded: &[Vec<u8>],
 ) -> Vec<Trust> {
@@ -34,12 +35,12 @@ pub(crate) fn verify_signatures(
     thread::scope(|scope| {
         let others: Vec<_> = parts
             .map(|(entries, encoded)| {
-                let worker = scope.spawn(move || verify(&federation, entries, encoded));
+                let worker = scope.spawn(move || verify(&federation, known, entries, encoded));
                 (entries.len(), worker)
             })
             .collect();
         let mut trusts = own.map_or_else(Vec::new, |(entries, encoded)| {
-            verify(&federation, entries, encoded)
+            verify(&federation, known, entries, encoded)
         });
         for (entries, worker) in others {
             // A worker that died verified nothing.
@@ -51,21 +52,27 @@ pub(crate) fn verify_signatures(
 }
 
 /// One thread's share.
-fn verify(federation: &FederationId, entries: &[SignedEntry], encoded: &[Vec<u8>]) -> Vec<Trust> {
+fn verify(
+    federation: &FederationId,
+    known: &KnownKeys,
+    entries: &[SignedEntry],
+    encoded: &[Vec<u8>],
+) -> Vec<Trust> {
     let batches = entries
         .chunks(BATCH_ENTRIES)
         .zip(encoded.chunks(BATCH_ENTRIES));
     batches
-        .flat_map(|(entries, encoded)| verify_batch(federation, entries, encoded))
+        .flat_map(|(entries, encoded)| verify_batch(federation, known, entries, encoded))
         .collect()
 }
 
 fn verify_batch(
     federation: &FederationId,
+    known: &KnownKeys,
     entries: &[SignedEntry],
     encoded: &[Vec<u8>],
 ) -> Vec<Trust> {
-    let mut batch = SignatureBatch::default();
+    let mut batch = SignatureBatch::new(known);
     let well_formed: Vec<bool> = entries
         .iter()
         .zip(encoded)

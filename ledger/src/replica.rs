@@ -11,7 +11,7 @@ use crate::entry::signed::SignedEntry;
 use crate::event::Event;
 use crate::fork::ForkProof;
 use crate::hash::Hash;
-use crate::identity::{PublicKey, SigningIdentity};
+use crate::identity::{KnownKeys, PublicKey, SigningIdentity};
 use crate::kept::KeptCheckpoints;
 use crate::parallel::verify_signatures;
 use crate::rejected::Rejected;
@@ -49,6 +49,8 @@ pub struct Replica {
     tree: Tree,
     checkpoint: Option<SignedCheckpoint>,
     kept: KeptCheckpoints,
+    /// The keys of the participants and of the coordinator.
+    keys: KnownKeys,
 }
 
 /// Entries applied to a copy of the state, not yet part of the log.
@@ -71,6 +73,7 @@ impl Replica {
             tree: Tree::default(),
             checkpoint: None,
             kept: KeptCheckpoints::default(),
+            keys: KnownKeys::default(),
         }
     }
 
@@ -343,7 +346,7 @@ impl Replica {
         entries: &[SignedEntry],
         encoded: &[Vec<u8>],
     ) -> Result<(), AppendError> {
-        let trusts = verify_signatures(self.state.federation_id(), entries, encoded);
+        let trusts = verify_signatures(self.state.federation_id(), &self.keys, entries, encoded);
         for (index, (entry, trust)) in (self.len()..).zip(entries.iter().zip(trusts)) {
             let applied = self.state.apply_trusting(entry, trust);
             applied.map_err(|rejected| AppendError::Rejected { index, rejected })?;
@@ -353,6 +356,7 @@ impl Replica {
         }
         let growth = self.tree.growth(encoded.iter().map(Vec::as_slice));
         self.tree.grow(growth);
+        self.know_keys();
         Ok(())
     }
 
@@ -456,7 +460,17 @@ impl Replica {
         self.tree.grow(prepared.growth);
         self.kept.keep_signed(&prepared.checkpoint);
         self.checkpoint = Some(prepared.checkpoint);
+        self.know_keys();
         prepared.appended
+    }
+
+    /// Prepares the keys of participants who are new.
+    fn know_keys(&mut self) {
+        if self.keys.len() <= self.state.participants().count() {
+            let participants = self.state.participants().map(|one| one.key);
+            self.keys
+                .add(participants.chain(std::iter::once(self.coordinator)));
+        }
     }
 
     /// What an append of no entries did.
@@ -475,7 +489,7 @@ impl Replica {
     ) -> Result<(State, Appended), AppendError> {
         let mut state = self.state.clone();
         let mut appended = self.nothing();
-        let trusts = verify_signatures(self.federation, entries, encoded);
+        let trusts = verify_signatures(self.federation, &self.keys, entries, encoded);
         for (index, (entry, trust)) in (self.len()..).zip(entries.iter().zip(trusts)) {
             let events = state
                 .apply_trusting(entry, trust)

@@ -8,6 +8,7 @@ mod join;
 mod ledger;
 mod participate;
 mod query;
+mod simulate;
 mod void;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
@@ -61,6 +62,9 @@ enum Command {
     /// Read and verify a ledger.
     #[command(subcommand)]
     Ledger(ledger::Command),
+    /// Play federations through on this machine: what would colluders be paid?
+    #[command(subcommand)]
+    Simulate(simulate::Command),
     /// Measure this machine: rates and sizes of the encryption, for capacity planning.
     Bench(bench::Arguments),
 }
@@ -77,6 +81,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Void(arguments) => asynchronous(void::run(global, &arguments)),
         Command::Query(arguments) => asynchronous(query::run(global, &arguments)),
         Command::Ledger(command) => ledger::run(global, command),
+        Command::Simulate(command) => simulate::run(global, &command),
         Command::Bench(arguments) => bench::run(global, &arguments),
     }
 }

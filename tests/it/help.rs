@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf};
 
 use crate::support::{repository, run, unsilo};
 
-const COMMANDS: [&[&str]; 15] = [
+const COMMANDS: [&[&str]; 17] = [
     &[],
     &["demo"],
     &["coordinator"],
@@ -20,6 +20,8 @@ const COMMANDS: [&[&str]; 15] = [
     &["ledger", "show"],
     &["ledger", "verify"],
     &["ledger", "simulate"],
+    &["simulate"],
+    &["simulate", "rewards"],
 ];
 
 /// The words of a command and the file that holds its help.

@@ -1,4 +1,4 @@
-//! `unsilo ledger simulate`: the vectors' cases as files, and files that are no case.
+//! `unsilo ledger simulate`: the vectors' cases as files, and files that are no case. `unsilo simulate`: limits.
 
 use std::{fs, path::Path};
 
@@ -225,4 +225,23 @@ fn what_is_no_case_is_refused_with_its_field_and_the_next_step() {
         refused(mechanism, &one(parameters), &words);
     }
     simulate_file("median", Path::new("/nowhere/case.json")).fails(3, &["/nowhere/case.json"]);
+}
+
+#[test]
+fn federations_that_do_not_fit_the_memory_are_refused() {
+    let rewards = |arguments: &[&str]| run(unsilo(["simulate", "rewards"]).args(arguments));
+    rewards(&["--participants", "128", "--epochs", "10000"]).fails(
+        3,
+        &[
+            "random numbers",
+            "give fewer --seeds, --epochs or --participants",
+        ],
+    );
+    for arguments in [
+        ["--participants", "7"],
+        ["--seeds", "0"],
+        ["--epochs", "10001"],
+    ] {
+        rewards(&arguments).fails(2, &[arguments[0]]);
+    }
 }

@@ -1,16 +1,17 @@
-//! Known answers from `tests/vectors/generate_parts.py` and `generate_checks.py`: packing, sharing, sheets, judgements, directions, and what must fail.
+//! Known answers from `tests/vectors/generate_parts.py` and `generate_checks.py`: packing, sharing, sheets,
+//! judgements, and what must fail.
 
 use crate::{
     federation::params,
-    vectors::{array, assert_polynomial, bytes, context, list, number, pack, sha256},
+    vectors::{array, bytes, context, list, number, pack, sha256},
 };
 use serde_json::Value;
 use unsilo_fhe::{
-    AnswerSheet, CHUNK_BYTES, Committee, Dealing, DigitSumReader, Direction, DirectionAnswers,
-    Entropy, KeySum, LinearHasher, N, Opening, Permutation, ProjectionKeys, ProjectionTable,
-    Projections, Question, ReceivedSheet, RoundContext, RoundKeyPair, check_ciphertext, combine,
-    combine_hashes, contribute, direction_hash, encode, judge, open_key_sum, open_share,
-    verify_projections_of_sum, weighted_digit_sum, weighted_sum, xof::Xof,
+    AnswerSheet, CHUNK_BYTES, Committee, Dealing, DigitSumReader, Entropy, KeySum, LinearHasher, N,
+    Opening, ProjectionKeys, ProjectionTable, Projections, ReceivedSheet, RoundContext,
+    RoundKeyPair, check_ciphertext, combine, combine_hashes, contribute, encode, judge,
+    open_key_sum, open_share, verify_projections_of_sum, weighted_digit_sum, weighted_sum,
+    xof::Xof,
 };
 
 macro_rules! vectors {
@@ -232,59 +233,6 @@ fn bad_digit_sums_have_another_hash() {
             case["verifies"].as_bool()
         );
     }
-}
-
-#[test]
-fn directions_are_blinded_committed_and_answered_as_known() {
-    let vectors = vectors!("direction.json");
-    let (params, context) = (
-        params(number(&vectors["parameters"])),
-        context(&vectors["context"]),
-    );
-    let permutation = Permutation::new(&params, &context.federation);
-    let validator = number(&vectors["validator"]) as u32;
-    let made: Vec<_> = list(&vectors["cases"])
-        .iter()
-        .map(|case| {
-            let values: Vec<i8> = bytes(&case["values"])
-                .iter()
-                .map(|&byte| byte as i8)
-                .collect();
-            let entropy = Entropy::from_bytes(array(&vectors["entropy"]));
-            let direction = Direction::new(&permutation, &values, entropy).expect("short enough");
-            direction.key(&context)
-        })
-        .collect();
-    let cases = list(&vectors["cases"]);
-    let mut hashes = vec![];
-    for (case, key) in cases.iter().zip(&made) {
-        assert_polynomial(&unpack(&key.to_bytes()), &case["key"]);
-        let index = number(&case["index"]) as u8;
-        let hash = direction_hash(&context, validator, index, key);
-        assert_eq!(hash, array(&case["hash"]));
-        hashes.push(hash);
-    }
-    let keys = RoundKeyPair::from_secret_bytes(&bytes(&vectors["secret_key"])).expect("32 bytes");
-    let committee = Committee::new(vec![keys.public().clone()], 1).expect("valid");
-    let dealing = Dealing {
-        params: &params,
-        context: &context,
-        participant: number(&vectors["participant"]) as u32,
-        committee: &committee,
-    };
-    let share = match open_share(&keys, &dealing, 1, &bytes(&vectors["sealed_share"])) {
-        Ok(share) => share,
-        Err(error) => panic!("{error}"),
-    };
-    let projections = Projections::new(&params, &context, array(&vectors["challenge"]));
-    let question = Question {
-        projections: &projections,
-        validator,
-        directions: &hashes,
-    };
-    let answers = DirectionAnswers::new(&question, &made, &[&share]).expect("same round");
-    let expected: Vec<u64> = cases.iter().map(|case| number(&case["answer"])).collect();
-    assert_eq!(answers.rows(), [(dealing.participant, expected)]);
 }
 
 fn unpack(packed: &[u8]) -> Vec<u64> {

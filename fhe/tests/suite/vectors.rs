@@ -54,7 +54,7 @@ pub(crate) fn pack(coefficients: &[u64]) -> Vec<u8> {
     words.flat_map(|word| word[..6].to_vec()).collect()
 }
 
-pub(crate) fn assert_polynomial(coefficients: &[u64], expected: &Value) {
+fn assert_polynomial(coefficients: &[u64], expected: &Value) {
     let first: Vec<_> = list(&expected["first"]).iter().map(number).collect();
     assert_eq!(coefficients[..4], first);
     assert_eq!(sha256(&pack(coefficients)), bytes(&expected["sha256"]));

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the vectors of the checks: projections, members' sheets, judgements and directions, and sheets that must be refused.
+"""Writes the vectors of the checks: projections, members' sheets and judgements, and sheets that must be refused.
 
 Beside generate.py and like it: a second implementation, from the definitions. Nothing is transposed here that the definition
 does not ask for: an answer y is <a_b·f_j(i), r_b> summed over the chunks, products of polynomials and all. Sealing draws fresh
@@ -26,8 +26,6 @@ from generate import (
     lagrange_at,
     multiply,
     pack,
-    permutation,
-    polynomial_json,
     split_key,
     write,
 )
@@ -343,61 +341,5 @@ def swap_root(lines, reader):
     }
 
 
-def direction_vectors():
-    """A direction, its blinding, A_v, its hash, and the answers of a seat on one share."""
-    validator, entropy = 0x01020304, bytes([0x33] * 32)
-    cases = []
-    for index, values in enumerate(([(i * 31) % 17 - 8 for i in range(D)], [0] * (D - 1) + [-128])):
-        entries = [0] * (CHUNKS * N)
-        for value, place in zip(values, permutation(D, CONTEXT[0])):
-            entries[place] = value
-        packed = struct.pack(f"<{D}b", *values)
-        stream = Xof("direction blinding", entropy, packed)
-        rho = []
-        while len(rho) < 2 * N:
-            byte = stream.take(1)[0]
-            if byte < 255:
-                rho.append(byte % 17 - 8)
-        entries[-2 * N :] = rho
-        chunks = [entries[b * N :][:N] for b in range(CHUNKS)]
-        # A_v = sum_b a_b·v~_b with v~(X) = v(1/X).
-        turned = [[v[0]] + [-v[N - i] for i in range(1, N)] for v in chunks]
-        products = [multiply(a, [v % Q for v in t]) for a, t in zip(A, turned)]
-        key = [sum(column) % Q for column in zip(*products)]
-        share = Xof("direction vector share").uniform()
-        answer = inner(chunks, masks(share))
-        cases.append(
-            {
-                "index": index,
-                "values": packed.hex(),
-                "rho": struct.pack("<8b", *rho[:8]).hex(),
-                "key": polynomial_json(key),
-                "hash": domain_hash(
-                    "direction", context_bytes(CONTEXT), struct.pack("<IB", validator, index), pack(key)
-                ).hex(),
-                "answer": answer,
-            }
-        )
-    member = XWing(bytes([1] * 32))
-    share = pack(Xof("direction vector share").uniform())
-    info = b"unsilo/v1/sealed share\0" + CONTEXT[2]
-    aad = CONTEXT[0] + struct.pack("<QIH", CONTEXT[1], 9, 1)
-    write(
-        "direction.json",
-        {
-            "context": context_json(CONTEXT),
-            "challenge": CHALLENGE.hex(),
-            "parameters": D,
-            "validator": validator,
-            "entropy": entropy.hex(),
-            "secret_key": bytes([1] * 32).hex(),
-            "participant": 9,
-            "sealed_share": hpke_seal(member, info, aad, share).hex(),
-            "cases": cases,
-        },
-    )
-
-
 if __name__ == "__main__":
-    direction_vectors()
     check_vectors()

@@ -161,7 +161,7 @@ impl SignedEntry {
         &self,
         federation: &FederationId,
         encoded: &[u8],
-        batch: &mut SignatureBatch,
+        batch: &mut SignatureBatch<'_>,
     ) -> bool {
         // Borsh writes the signatures last: a count of four bytes, then keys and signatures.
         let signatures = self

@@ -76,20 +76,57 @@ pub(super) fn is_valid(key: &PublicKey, message: &[&[u8]], signature: &Signature
     check() == Some(true)
 }
 
+/// Keys whose points are known, so that they need not be computed from their encodings for every batch.
+#[derive(Clone, Default)]
+pub(crate) struct KnownKeys(BTreeMap<PublicKey, EdwardsPoint>);
+
+impl KnownKeys {
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Adds keys; those that are no key are left out.
+    pub(crate) fn add(&mut self, keys: impl Iterator<Item = PublicKey>) {
+        for key in keys {
+            if !self.0.contains_key(&key)
+                && let Some(point) = decode_point(&key.0)
+            {
+                self.0.insert(key, point);
+            }
+        }
+    }
+
+    fn point(&self, key: &PublicKey) -> Option<EdwardsPoint> {
+        let known = self.0.get(key).copied();
+        known.or_else(|| decode_point(&key.0))
+    }
+}
+
 /// Signatures whose equations are checked as one: a random combination of them.
 ///
 /// A batch of valid signatures is accepted; one with an invalid signature is accepted with probability 2^-128.
 /// The coefficients are not drawn but derived from all keys, messages and signatures, so that every replica
 /// comes to the same result; to search for signatures that cancel takes 2^128 hashes.
-#[derive(Default)]
-pub(crate) struct SignatureBatch {
+pub(crate) struct SignatureBatch<'a> {
+    known: &'a KnownKeys,
     signatures: Vec<(Parsed, usize)>,
     /// By key, where its point lies in `points`.
     keys: BTreeMap<PublicKey, usize>,
     points: Vec<EdwardsPoint>,
 }
 
-impl SignatureBatch {
+impl<'a> SignatureBatch<'a> {
+    /// Without any signature yet.
+    pub(crate) fn new(known: &'a KnownKeys) -> Self {
+        Self {
+            known,
+            signatures: Vec::new(),
+            keys: BTreeMap::new(),
+            points: Vec::new(),
+        }
+    }
+
     /// Takes one more signature; `false`, and nothing taken, if it is invalid by its encoding alone.
     pub(crate) fn add(
         &mut self,
@@ -99,7 +136,7 @@ impl SignatureBatch {
     ) -> bool {
         let known = self.keys.get(key).copied();
         let Some(at) = known.or_else(|| {
-            self.points.push(decode_point(&key.0)?);
+            self.points.push(self.known.point(key)?);
             self.keys.insert(*key, self.points.len().saturating_sub(1));
             Some(self.points.len().saturating_sub(1))
         }) else {

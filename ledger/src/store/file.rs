@@ -415,7 +415,9 @@ impl Loading<'_> {
             let mut entries = Vec::new();
             let mut encoded: Vec<Vec<u8>> = Vec::new();
             let mut bytes_left = BATCH_BYTES;
-            while entries.len() < BATCH_ENTRIES && bytes_left > 0 {
+            // The genesis alone: without it nobody knows what the other signatures are under.
+            let limit = if first == 0 { 1 } else { BATCH_ENTRIES };
+            while encoded.len() < limit && bytes_left > 0 {
                 self.at = reader.position();
                 let Some(bytes) = reader.next()? else { break };
                 self.positions.push(self.at);

@@ -4,8 +4,8 @@ use std::fs;
 
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Identity};
 use unsilo_fhe::{
-    CHUNK_BYTES, Entropy, Opening, Params, Q, RoundContext, RoundKeyPair, combine, commitment,
-    contribute, encode, open_key_sum, open_share, weighted_sum,
+    CHUNK_BYTES, Entropy, LinearHash, LinearHasher, Opening, Params, Q, RoundContext, RoundKeyPair,
+    combine, commitment, contribute, encode, open_key_sum, open_share, weighted_sum,
 };
 use unsilo_ledger::{Entry, ParticipantId, SignedEntry, SigningIdentity};
 use unsilo_proto::{
@@ -135,6 +135,7 @@ async fn send(
         entry: SignedEntry::new(entry, vec![signature]).encode(),
         sealed_shares: shares.to_vec(),
         offset: 0,
+        linear_hash: linear_hash(&target.params, bytes).to_bytes(),
     };
     let parts = std::iter::once(Part::Header(header))
         .chain(
@@ -148,6 +149,13 @@ async fn send(
         Ok(_) => Ok(()),
         Err(status) => Err(Rejected::from_status(&status).unwrap_or_else(|| panic!("{status}"))),
     }
+}
+
+/// The linear hash of bytes that are as long as a ciphertext; of others there is none.
+fn linear_hash(params: &Params, bytes: &[u8]) -> LinearHash {
+    let mut hasher = LinearHasher::new(params);
+    hasher.update(bytes);
+    hasher.finish().unwrap_or_else(|_| LinearHash::zero())
 }
 
 /// Packed as a ciphertext would be, and committed to: plaintext has a form that cannot be told from random bytes. It

@@ -51,11 +51,20 @@ fn strict(key: &PublicKey, message: &[u8], signature: &Signature) -> bool {
 }
 
 fn in_batch(signatures: &[(PublicKey, Signature)]) -> bool {
-    let mut batch = SignatureBatch::default();
-    let well_formed = signatures
-        .iter()
-        .all(|(key, signature)| batch.add(key, &[MESSAGE], signature));
-    well_formed && batch.verify()
+    let mut known = KnownKeys::default();
+    // Whether a key was known makes no difference.
+    let answers = [false, true].map(|is_known| {
+        if is_known {
+            known.add(signatures.iter().map(|(key, _)| *key));
+        }
+        let mut batch = SignatureBatch::new(&known);
+        let well_formed = signatures
+            .iter()
+            .all(|(key, signature)| batch.add(key, &[MESSAGE], signature));
+        well_formed && batch.verify()
+    });
+    assert_eq!(answers[0], answers[1]);
+    answers[0]
 }
 
 fn honest(number: u8) -> (PublicKey, Signature) {
@@ -85,7 +94,7 @@ fn what_the_standard_library_signs_is_valid() {
     let (key, signature) = honest(1);
     assert!(is_valid(&key, &[b"an ", b"", b"entry"], &signature));
     assert!(
-        SignatureBatch::default().verify(),
+        SignatureBatch::new(&KnownKeys::default()).verify(),
         "nothing is wrong with nothing"
     );
 }

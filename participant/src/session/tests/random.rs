@@ -478,7 +478,7 @@ fn honest(stages: usize) -> Vec<Act> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 3_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn no_order_of_events_and_crashes_makes_the_node_act_twice(

@@ -1,5 +1,7 @@
 //! What a ledger, a coordinator and other members say in these tests.
 
+use std::sync::Mutex;
+
 use unsilo_ledger::{Checkpoint, CosignedCheckpoint, Judgement, RejectionReason, SignedCheckpoint};
 
 use super::*;
@@ -177,26 +179,46 @@ pub(super) fn grown(mut facts: Facts) -> Facts {
 
 /// The coordinator's checkpoint over so many entries of one of its histories.
 pub(super) fn checkpoint(size: u64, history: u8) -> SignedCheckpoint {
-    let checkpoint = Checkpoint {
-        federation: draft().federation_id(),
-        size,
-        root: [history; 32],
-        state_root: [history; 32],
-    };
-    checkpoint.sign(&coordinator()).expect("a note")
+    static MADE: Made<(u64, u8), SignedCheckpoint> = Made::new();
+    MADE.get((size, history), || {
+        let checkpoint = Checkpoint {
+            federation: draft().federation_id(),
+            size,
+            root: [history; 32],
+            state_root: [history; 32],
+        };
+        checkpoint.sign(&coordinator()).expect("a note")
+    })
 }
 
 /// It with the cosignatures of these participants.
 pub(super) fn cosigned(own: &SignedCheckpoint, cosigners: &[u8]) -> String {
-    let mut cosigned = CosignedCheckpoint::new(own.clone());
-    for number in cosigners {
-        let identity = identity(*number);
-        let cosignature = own.cosign(ParticipantId(u32::from(*number)), &identity, 77);
-        cosigned
-            .add(cosignature, &identity.public())
-            .expect("a cosignature");
+    static MADE: Made<(String, Vec<u8>), String> = Made::new();
+    MADE.get((own.note().to_owned(), cosigners.to_vec()), || {
+        let mut cosigned = CosignedCheckpoint::new(own.clone());
+        for number in cosigners {
+            let identity = identity(*number);
+            let cosignature = own.cosign(ParticipantId(u32::from(*number)), &identity, 77);
+            cosigned
+                .add(cosignature, &identity.public())
+                .expect("a cosignature");
+        }
+        cosigned.note()
+    })
+}
+
+/// What takes signatures is made once for all tests: the random ones ask for it a hundred thousand times.
+struct Made<K, V>(Mutex<BTreeMap<K, V>>);
+
+impl<K: Ord, V: Clone> Made<K, V> {
+    const fn new() -> Self {
+        Self(Mutex::new(BTreeMap::new()))
     }
-    cosigned.note()
+
+    fn get(&self, key: K, make: impl FnOnce() -> V) -> V {
+        let mut made = self.0.lock().expect("no test panics while it holds this");
+        made.entry(key).or_insert_with(make).clone()
+    }
 }
 
 /// What this node's job says it answered in the closed round of `facts`.

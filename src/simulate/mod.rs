@@ -1,0 +1,3 @@
+//! Federations played through on this machine, to measure what a rule does before money depends on it.
+
+pub(crate) mod rewards;
