@@ -6,6 +6,16 @@ use unsilo_ledger::{Hash, SignedReceipt};
 use super::{Call, Effect, Me, Phase, RoundFacts, Session, Task, contributing::under_way};
 use crate::alarm::Alarm;
 
+/// What a mailbox that was delivered says.
+enum Mailbox {
+    /// The set with this hash holds everything receipted.
+    Fits(Hash),
+    /// Nothing was delivered.
+    Empty,
+    /// It was asked for before this node's receipt was posted.
+    AskedTooEarly,
+}
+
 impl Session {
     /// Posts this node's receipt, whether or not it sits in the committee.
     pub(super) fn post_receipt(&mut self, round: u64, out: &mut Vec<Effect>) {
@@ -21,10 +31,13 @@ impl Session {
         if self.mailbox_read == Some(asked) {
             return true;
         }
-        // The own receipt first: what is read afterwards must hold it.
-        let posted = !self.guards.receipts.contains_key(&round.round)
-            || self.is_done(Task::PostReceipt(round.round));
-        if posted {
+        // The own receipt first: what is asked for afterwards must hold it. A receipt that comes while a mailbox is on
+        // its way (the set closes with the last contribution, whose receipt follows) says nothing about that mailbox.
+        let posted = self.is_done(Task::PostReceipt(round.round));
+        if posted || !self.guards.receipts.contains_key(&round.round) {
+            if !self.is_running(Task::FetchMailbox(round.round)) {
+                self.mailbox_asked_after_post = posted.then_some(round.round);
+            }
             self.start(Effect::FetchMailbox { round: round.round }, out);
         }
         false
@@ -38,8 +51,9 @@ impl Session {
         };
         if let (Some(open), Some((id, owner))) = (under_way(&facts, round, Phase::Open), facts.me) {
             match self.check_mailbox(open, Me { id, owner }, receipts) {
-                Ok(Some(set)) => self.mailbox_read = Some((round, set)),
-                Ok(None) => {
+                Ok(Mailbox::Fits(set)) => self.mailbox_read = Some((round, set)),
+                Ok(Mailbox::AskedTooEarly) => {}
+                Ok(Mailbox::Empty) => {
                     self.finish(Task::FetchMailbox(round), super::Progressing::Refused);
                     self.wait(
                         "the coordinator's mailbox delivers nothing: the close is not cosigned before it does",
@@ -55,13 +69,13 @@ impl Session {
         self.facts = Some(facts);
     }
 
-    /// The hash of the set, if it holds everything receipted; `None` if nothing was delivered.
+    /// Whether the set holds everything receipted.
     fn check_mailbox(
         &self,
         open: &RoundFacts,
         me: Me,
         receipts: &[Vec<u8>],
-    ) -> Result<Option<Hash>, Alarm> {
+    ) -> Result<Mailbox, Alarm> {
         let round = open.round;
         let mut mine = false;
         let mut delivered = false;
@@ -89,8 +103,16 @@ impl Session {
             }
         }
         if self.guards.receipts.contains_key(&round) && !mine {
-            return Err(Alarm::MailboxCensored { round });
+            return if self.mailbox_asked_after_post == Some(round) {
+                Err(Alarm::MailboxCensored { round })
+            } else {
+                Ok(Mailbox::AskedTooEarly)
+            };
         }
-        Ok(delivered.then_some(open.contributions_hash))
+        Ok(if delivered {
+            Mailbox::Fits(open.contributions_hash)
+        } else {
+            Mailbox::Empty
+        })
     }
 }

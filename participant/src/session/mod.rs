@@ -100,6 +100,8 @@ pub struct Session {
     answers_acknowledged: Option<u64>,
     /// The set of contributions that the mailbox was compared with, by round.
     mailbox_read: Option<(u64, Hash)>,
+    /// The round whose mailbox was asked for after this node's receipt was posted.
+    mailbox_asked_after_post: Option<u64>,
     /// The judgement made on this connection.
     judgement: Option<judging::Made>,
     /// Rounds before this one are over on a ledger that at least `t` members are known to hold.
@@ -136,6 +138,7 @@ impl Session {
             acknowledged: None,
             answers_acknowledged: None,
             mailbox_read: None,
+            mailbox_asked_after_post: None,
             judgement: None,
             confirmed_before: 0,
             cosigned: None,

@@ -79,6 +79,10 @@ impl Session {
         self.tasks.get(&task) == Some(&Progressing::Done)
     }
 
+    pub(super) fn is_running(&self, task: Task) -> bool {
+        self.tasks.get(&task) == Some(&Progressing::Running)
+    }
+
     pub(super) fn done(&mut self, task: Task) {
         self.finish(task, Progressing::Done);
     }

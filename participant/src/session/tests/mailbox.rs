@@ -63,6 +63,30 @@ fn a_mailbox_without_the_own_receipt_is_censored_and_the_close_not_cosigned() {
 }
 
 #[test]
+fn a_receipt_that_comes_while_the_mailbox_is_on_its_way_is_no_censorship() {
+    let mut world = World::new();
+    let facts = world.seated();
+    world.ledger(facts.clone());
+    world.step(StepKind::Contributing { round: 1 });
+    world.feed(encrypted(1, 0, 50));
+    world.ledger(with_contributions(facts, root(50)));
+    // The last contribution closes the set before its own receipt arrives.
+    let asked = world.step(StepKind::Closing { round: 1 });
+    assert!(asked.contains(&Effect::FetchMailbox { round: 1 }));
+    world.feed(Event::Uploaded {
+        round: 1,
+        receipt: receipt(1, root(50)),
+    });
+    let done = world.feed(mailbox(&[(0, root(0))]));
+    assert!(alarms(&done).is_empty(), "{done:?}");
+    assert!(calls(&done, Task::CosignClose(1)).is_empty());
+    let asked = world.feed(Event::Accepted(Task::PostReceipt(1)));
+    assert!(asked.contains(&Effect::FetchMailbox { round: 1 }));
+    let done = world.feed(mailbox(&[(0, root(0)), (ME, root(50))]));
+    assert_eq!(calls(&done, Task::CosignClose(1)).len(), 1);
+}
+
+#[test]
 fn a_member_without_a_contribution_cosigns_nothing_while_the_mailbox_is_empty() {
     let mut world = World::new();
     let facts = world.seated();
