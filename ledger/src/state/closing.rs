@@ -112,12 +112,11 @@ impl Closed {
     pub(super) fn carry_out(self, books: &mut Books) -> Vec<Event> {
         // From here the challenge decides the next draw, also if this round is void later.
         books.seed = self.closing.challenge;
+        books.fix_stakes_to_draw_by();
+        books.keep_guards(self.guards);
         let Some(current) = &mut books.current else {
             return Vec::new();
         };
-        for (participant, guard) in self.guards {
-            books.guard_heads.insert(participant, guard);
-        }
         let closed = Event::RoundClosed {
             round: current.opening.round,
             challenge: self.closing.challenge,
