@@ -1,13 +1,15 @@
 //! One line for people about each entry: what it says and who signed it.
 
 use crate::entry::signed::SignedEntry;
-use crate::entry::{Entry, VoidAuthority, VoidReason};
+use crate::entry::{AppealAuthority, Entry, VoidAuthority, VoidReason};
+use crate::feedback::FeedbackKind;
 use crate::hash::Hash;
 use crate::identity::PublicKey;
-use crate::member::ParticipantId;
+use crate::member::{OwnerId, ParticipantId};
 use crate::name::{MAX_NAME_CHARS, check_name};
 use crate::rating::RatingStep;
 use crate::state::State;
+use crate::violation::Violation;
 use data_encoding::HEXLOWER;
 use std::collections::BTreeMap;
 
@@ -34,10 +36,7 @@ impl State {
             }
             Entry::ParticipantAdmitted { name, key, owner } => {
                 let of = owner.map_or_else(String::new, |owner| {
-                    let name = self
-                        .owner(owner)
-                        .map_or("an unknown owner", |owner| &owner.name);
-                    format!(" as an affiliate of {name}")
+                    format!(" as an affiliate of {}", self.owner_name(owner))
                 });
                 format!("{} (key {}) admitted{of}", plain(name), short(&key.0))
             }
@@ -152,6 +151,87 @@ impl State {
                 };
                 format!("round {round} declared void by {by}: {}", reason.in_words())
             }
+            other => self.describe_books(other),
+        }
+    }
+
+    /// Entries about members, money and violations.
+    fn describe_books(&self, entry: &Entry) -> String {
+        match entry {
+            Entry::ParticipantEvicted { participant, .. } => {
+                format!("{} evicted", self.name(*participant))
+            }
+            Entry::ParticipantReadmitted {
+                participant, key, ..
+            } => format!(
+                "{} readmitted with key {}",
+                self.name(*participant),
+                short(&key.0)
+            ),
+            Entry::OwnerChanged {
+                participant, owner, ..
+            } => {
+                let owner = owner.map_or("a company of its own", |owner| self.owner_name(owner));
+                format!("{} belongs to {owner}", self.name(*participant))
+            }
+            Entry::StakeDeposited {
+                participant,
+                amount,
+                ..
+            } => format!("{} staked {amount}", self.name(*participant)),
+            Entry::StakeWithdrawn {
+                participant,
+                amount,
+                ..
+            } => format!("{} withdrew {amount} of its stake", self.name(*participant)),
+            Entry::QueryBatch { root, count, fees } => {
+                format!("{count} queries (root {}), fees {fees}", short(root))
+            }
+            Entry::ViolationReported { violation } => self.describe_violation(violation),
+            Entry::Appealed { case, authority } => {
+                let by = match authority {
+                    AppealAuthority::Committee => "the committee",
+                    AppealAuthority::Owners => "the owners",
+                };
+                format!("appeal against case {case} upheld by {by}")
+            }
+            Entry::FeedbackFiled {
+                participant,
+                kind,
+                hash,
+                ..
+            } => {
+                let kind = match kind {
+                    FeedbackKind::Problem => "a problem",
+                    FeedbackKind::Idea => "an idea",
+                    FeedbackKind::Praise => "praise",
+                };
+                format!("{} filed {kind} ({})", self.name(*participant), short(hash))
+            }
+            // Rounds are described by the caller.
+            _ => "an entry about a round".to_owned(),
+        }
+    }
+
+    fn describe_violation(&self, violation: &Violation) -> String {
+        match violation {
+            Violation::Contradiction { participant, .. } => format!(
+                "{} signed two statements that exclude each other",
+                self.name(*participant)
+            ),
+            Violation::Equivocation { .. } => "a participant cosigned two histories".to_owned(),
+            Violation::WrongAnswer {
+                participant, round, ..
+            } => format!(
+                "{} answered wrongly in round {round}",
+                self.name(*participant)
+            ),
+            Violation::WrongShare {
+                participant, round, ..
+            } => format!(
+                "{} dealt a wrong share in round {round}",
+                self.name(*participant)
+            ),
         }
     }
 
@@ -177,6 +257,11 @@ impl State {
                 },
             );
         list(names)
+    }
+
+    fn owner_name(&self, id: OwnerId) -> &str {
+        self.owner(id)
+            .map_or("an unknown owner", |owner| &owner.name)
     }
 
     fn name(&self, id: ParticipantId) -> String {

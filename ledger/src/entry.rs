@@ -13,6 +13,17 @@
 //! | [`Entry::RatingStepEnded`] | at least `threshold` seated members |
 //! | [`Entry::ModelPublished`] | the coordinator and at least `threshold` seated members |
 //! | [`Entry::RoundVoided`] | as [`VoidAuthority`] says |
+//! | [`Entry::ParticipantEvicted`] | one participant each of more than half of the **other** owners |
+//! | [`Entry::ParticipantReadmitted`] | one participant each of more than half of the owners |
+//! | [`Entry::OwnerChanged`] | one participant each of more than half of the owners, the new owner's among them |
+//! | [`Entry::StakeDeposited`], [`Entry::StakeWithdrawn`] | the participant, for its owner |
+//! | [`Entry::QueryBatch`] | the coordinator |
+//! | [`Entry::ViolationReported`] | any one participant, or the coordinator, if the evidence speaks for itself; else at least `threshold` members of the last committee, none of the accused's owner |
+//! | [`Entry::Appealed`] | as [`AppealAuthority`] says; nobody of the accused's owner |
+//! | [`Entry::FeedbackFiled`] | the participant |
+//!
+//! What moves money, stake or membership names how many such entries came before (`number`, `change`), so
+//! that nobody, the coordinator included, can enter an old one again.
 //!
 //! "Exactly": a signature too few, one too many, one twice or one that does not verify rejects the
 //! entry, so nobody can be made to look as if they had agreed.
@@ -21,12 +32,14 @@ pub(crate) mod signed;
 
 use crate::close::Cosignature;
 use crate::draft::Draft;
+use crate::feedback::FeedbackKind;
 use crate::hash::Hash;
 use crate::identity::PublicKey;
 use crate::judgement::RejectionReason;
 use crate::member::{Member, OwnerId, ParticipantId};
 use crate::rating::RatingStep;
 use crate::seat::Seat;
+use crate::violation::Violation;
 use borsh::{BorshDeserialize, BorshSerialize};
 
 /// One statement of the log.
@@ -191,6 +204,93 @@ pub enum Entry {
         /// On whose word.
         authority: VoidAuthority,
     },
+    /// A participant loses its say. Its name and keys stay taken; what it has stays on its owner's account.
+    ParticipantEvicted {
+        /// Who.
+        participant: ParticipantId,
+        /// [`crate::Participant::changes`], before this.
+        change: u32,
+    },
+    /// A participant that was evicted has a say again; or one that lost its key gets a new one.
+    ParticipantReadmitted {
+        /// Who.
+        participant: ParticipantId,
+        /// [`crate::Participant::changes`], before this.
+        change: u32,
+        /// Its ledger identity from now on: the one it had, or one not used before.
+        key: PublicKey,
+    },
+    /// A participant belongs to another legal entity than was stated.
+    OwnerChanged {
+        /// Who.
+        participant: ParticipantId,
+        /// [`crate::Participant::changes`], before this.
+        change: u32,
+        /// To whom it belongs: an owner that signs; `None` for a company of its own, which gets the grant.
+        owner: Option<OwnerId>,
+    },
+    /// An owner stakes some of its balance. It counts from the next epoch. Signed by a participant of it.
+    StakeDeposited {
+        /// The signer.
+        participant: ParticipantId,
+        /// [`crate::Account::moves`], before this.
+        number: u64,
+        /// How much; not more than the balance.
+        amount: u64,
+    },
+    /// An owner withdraws some of what it staked: it gives no power from now on, and is free at the end of
+    /// the next epoch. Signed by a participant of it.
+    StakeWithdrawn {
+        /// The signer.
+        participant: ParticipantId,
+        /// [`crate::Account::moves`], before this.
+        number: u64,
+        /// How much; not more than is staked of its own money.
+        amount: u64,
+    },
+    /// Queries that the federation's endpoint answered, and the fees that the coordinator owes for them.
+    /// Signed by it.
+    QueryBatch {
+        /// The Merkle root over the queries; callers get inclusion proofs.
+        root: Hash,
+        /// How many.
+        count: u32,
+        /// Into the pool of the epoch; see [`crate::Incentive::max_round_fees`].
+        fees: u64,
+    },
+    /// Somebody did what nobody may.
+    ViolationReported {
+        /// What, and how it is shown.
+        violation: Violation,
+    },
+    /// An appeal against a case is upheld.
+    Appealed {
+        /// [`crate::Case::number`].
+        case: u64,
+        /// By whom.
+        authority: AppealAuthority,
+    },
+    /// Somebody has something to say. The ledger keeps the hash. Signed by the author alone.
+    FeedbackFiled {
+        /// The signer.
+        participant: ParticipantId,
+        /// How many pieces it filed before.
+        number: u64,
+        /// What it is.
+        kind: FeedbackKind,
+        /// Of the text.
+        hash: Hash,
+    },
+}
+
+/// Who upholds an appeal, and so who must sign.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[borsh(use_discriminant = false)]
+pub enum AppealAuthority {
+    /// At least `threshold` members of the committee of the round in progress, or else of the last one.
+    Committee,
+    /// More than half of the owners.
+    Owners,
 }
 
 /// Who declares a round void, and so who must sign.

@@ -1,11 +1,14 @@
 //! What follows from an entry: derived by `apply`, the same for everybody, never signed.
 
+use crate::case::Case;
 use crate::committee_draw::CommitteeDraw;
 use crate::draft::FederationId;
 use crate::entry::VoidReason;
+use crate::feedback::FeedbackKind;
 use crate::hash::Hash;
 use crate::member::{OwnerId, ParticipantId};
 use crate::rating::RatingStep;
+use crate::settlement::Settlement;
 use crate::weights::Derivation;
 
 /// A consequence of an accepted entry.
@@ -101,6 +104,71 @@ pub enum Event {
         round: u64,
         /// Its hash.
         model: Hash,
+    },
+    /// A participant has no say any more.
+    ParticipantEvicted {
+        /// Who.
+        participant: ParticipantId,
+        /// Whom it belongs to.
+        owner: OwnerId,
+    },
+    /// A participant has its say again, or a new key.
+    ParticipantReadmitted {
+        /// Who.
+        participant: ParticipantId,
+        /// Whom it belongs to.
+        owner: OwnerId,
+    },
+    /// A participant belongs to another owner.
+    OwnerChanged {
+        /// Who.
+        participant: ParticipantId,
+        /// Before.
+        from: OwnerId,
+        /// Now.
+        to: OwnerId,
+        /// The stake granted, if the owner is new.
+        granted: u64,
+    },
+    /// An owner staked some of its balance.
+    StakeDeposited {
+        /// Who.
+        owner: OwnerId,
+        /// How much.
+        amount: u64,
+    },
+    /// An owner withdrew some of its stake.
+    StakeWithdrawn {
+        /// Who.
+        owner: OwnerId,
+        /// How much.
+        amount: u64,
+    },
+    /// Fees are in the pool.
+    FeesEntered {
+        /// How much.
+        fees: u64,
+    },
+    /// Fees entered after the end of the training plan are paid by the shares of its last epoch.
+    FeesPaid {
+        /// To whom.
+        payouts: Vec<(OwnerId, u64)>,
+    },
+    /// An epoch ended.
+    EpochSettled(Box<Settlement>),
+    /// A violation is on the books: reported, or found by the ledger.
+    ViolationFound(Case),
+    /// An appeal was upheld.
+    Appealed {
+        /// The case that is cancelled.
+        case: u64,
+    },
+    /// Feedback was filed.
+    FeedbackFiled {
+        /// By whom.
+        participant: ParticipantId,
+        /// What it is.
+        kind: FeedbackKind,
     },
     /// A round ended without a model.
     RoundVoided {

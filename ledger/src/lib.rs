@@ -59,6 +59,8 @@
 #[cfg(test)]
 extern crate self as unsilo_ledger;
 
+mod account;
+mod case;
 pub mod checkpoint;
 pub mod close;
 pub mod committee;
@@ -69,6 +71,7 @@ pub mod draft;
 mod draw;
 pub mod entry;
 mod event;
+pub mod feedback;
 mod fixed;
 mod fork;
 mod guard_head;
@@ -91,14 +94,18 @@ mod replica;
 mod round;
 pub mod schema;
 pub mod seat;
+mod settlement;
 mod state;
 mod statement;
 pub mod store;
 pub mod training;
 mod tree;
 pub mod unit;
+pub mod violation;
 pub mod weights;
 
+pub use account::{Account, Pool};
+pub use case::{Case, CaseStanding, Offence};
 pub use checkpoint::{
     Checkpoint, CheckpointCosignature, CheckpointError, CosignatureAdded, CosignatureError,
     CosignedCheckpoint, CosignerEquivocation, EquivocationError, MalformedCosignature,
@@ -110,8 +117,9 @@ pub use diverged::{AppendError, Diverged};
 pub use draft::{Draft, DraftError, FederationId};
 pub use draw::draw;
 pub use entry::signed::{DecodeError, ENTRY_VERSION, EntrySignature, MAX_ENTRY_BYTES, SignedEntry};
-pub use entry::{Entry, VoidAuthority, VoidReason};
+pub use entry::{AppealAuthority, Entry, VoidAuthority, VoidReason};
 pub use event::Event;
+pub use feedback::FeedbackKind;
 pub use fixed::Fixed;
 pub use fork::{ForkProof, ForkProofError};
 pub use guard_head::GuardHead;
@@ -125,7 +133,10 @@ pub use member::{Member, Owner, OwnerId, Participant, ParticipantId};
 pub use model::{Activation, ModelError, ModelHasher, ModelKind, ModelSpec, model_hash};
 pub use rating::{RaterRecord, RatingStep, Ratings, commit_rating};
 pub use receipt::{Receipt, SignedReceipt};
-pub use rejected::{JudgementRejected, RatingRejected, Rejected};
+pub use rejected::{
+    FeedbackRejected, FeesRejected, JudgementRejected, MembershipRejected, RatingRejected,
+    Rejected, StakeRejected, ViolationRejected,
+};
 pub use replica::{Appended, Replica, Standing};
 pub use round::{
     Closing, Contribution, CurrentRound, Opening, Outcome, Phase, RoundRecord, SeatedMember,
@@ -133,9 +144,11 @@ pub use round::{
 };
 pub use schema::{Feature, Schema};
 pub use seat::{Seat, SeatOffer, commit_nonce};
+pub use settlement::Settlement;
 pub use state::{MAX_STATE_BYTES, State, StateSnapshotError};
 pub use statement::{AnswerStatement, OpeningStatement};
 pub use store::{LedgerStore, StoreError, verify};
 pub use training::{Optimiser, TrainingPlan};
 pub use tree::{Proof, ProofError, leaf_hash, verify_consistency, verify_inclusion};
+pub use violation::{Statement, Testimony, Violation};
 pub use weights::Derivation;

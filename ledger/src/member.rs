@@ -50,6 +50,13 @@ pub struct Participant {
     pub key: PublicKey,
     /// Whom it belongs to.
     pub owner: OwnerId,
+    /// Whether it has a say: false once it was evicted.
+    pub is_present: bool,
+    /// How many times it was evicted, readmitted or moved: an entry that does so names this number, so that
+    /// none can be entered twice.
+    pub changes: u32,
+    /// Keys it had before; what they signed still counts as evidence.
+    pub former_keys: Vec<PublicKey>,
 }
 
 /// A legal entity: one voice, one seat, one grant, however many participants it runs.
@@ -59,8 +66,15 @@ pub struct Owner {
     pub id: OwnerId,
     /// The name of its first participant.
     pub name: String,
-    /// Its stake: one equal grant at admission.
-    pub stake: u64,
-    /// The first round that it could contribute to.
+    /// The first round that it could contribute to, since it last joined.
     pub admitted_round: u64,
+    /// How many participants of it are present.
+    pub participants: u32,
+}
+
+impl Owner {
+    /// Whether it counts as an owner now: it has a participant in the federation.
+    pub fn is_present(&self) -> bool {
+        self.participants > 0
+    }
 }

@@ -1,7 +1,10 @@
 //! Why an entry is refused: the entry's fault, never this process's.
 
 mod judgement;
+mod membership;
+mod money;
 mod rating;
+mod violation;
 
 use crate::draft::DraftError;
 use crate::entry::VoidReason;
@@ -11,7 +14,10 @@ use crate::name::NameError;
 use thiserror::Error;
 
 pub use judgement::JudgementRejected;
+pub use membership::MembershipRejected;
+pub use money::{FeedbackRejected, FeesRejected, StakeRejected};
 pub use rating::RatingRejected;
+pub use violation::ViolationRejected;
 
 /// Why [`crate::State::apply`] refuses an entry. The state is as it was.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -274,6 +280,21 @@ pub enum Rejected {
     /// Directions or ratings that cannot be.
     #[error(transparent)]
     Rating(#[from] RatingRejected),
+    /// A change of membership that cannot be.
+    #[error(transparent)]
+    Membership(#[from] MembershipRejected),
+    /// A movement of stake that cannot be.
+    #[error(transparent)]
+    Stake(#[from] StakeRejected),
+    /// Fees that cannot be.
+    #[error(transparent)]
+    Fees(#[from] FeesRejected),
+    /// Feedback that cannot be.
+    #[error(transparent)]
+    Feedback(#[from] FeedbackRejected),
+    /// A report or an appeal that cannot be.
+    #[error(transparent)]
+    Violation(#[from] ViolationRejected),
     /// The round is not weighed, and this has to come after.
     #[error("round {round} is not weighed")]
     RoundNotWeighed {
@@ -370,6 +391,11 @@ impl Rejected {
             Self::GuardBehind { .. } => "guard-behind",
             Self::Judgement(rejected) => rejected.code(),
             Self::Rating(rejected) => rejected.code(),
+            Self::Membership(rejected) => rejected.code(),
+            Self::Stake(rejected) => rejected.code(),
+            Self::Fees(rejected) => rejected.code(),
+            Self::Feedback(rejected) => rejected.code(),
+            Self::Violation(rejected) => rejected.code(),
             Self::RoundNotWeighed { .. } => "round-not-weighed",
             Self::MustBeVoid { .. } => "must-be-void",
             Self::UnfoundedVoid { .. } => "unfounded-void",

@@ -1,20 +1,31 @@
 //! The state that follows from the entries: a pure function of them, equal on every replica.
 
 mod admission;
+mod appeals;
 mod books;
 mod closing;
+mod conduct;
 mod contribution;
 mod directions;
 mod dispatch;
+mod economy;
+mod feedback;
 mod founding;
 mod getters;
 mod judging;
 mod members;
+mod membership;
+mod money;
 mod opening;
 mod publication;
+mod queries;
 mod rating;
+mod settling;
+mod shelf;
 mod signers;
 mod snapshot;
+mod staking;
+mod violations;
 mod voiding;
 mod weighing;
 

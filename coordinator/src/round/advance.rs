@@ -66,6 +66,10 @@ impl Machine {
         if !admission.is_empty() {
             return admission;
         }
+        let violation = self.violations.report_if_enough(ledger);
+        if !violation.is_empty() {
+            return violation;
+        }
         // An admission between rounds changes at most the draw.
         match &mut self.due {
             Due::Seating(seating) if seating.round() == ledger.next_round() => {
@@ -115,6 +119,10 @@ impl Machine {
         let people = self.applicants.admit_if_enough(ledger);
         if !people.is_empty() {
             return people;
+        }
+        let violation = self.violations.report_if_enough(ledger);
+        if !violation.is_empty() {
+            return violation;
         }
         let people = self.owners_voids.void_if_enough(ledger);
         if !people.is_empty() {

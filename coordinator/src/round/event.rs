@@ -1,7 +1,7 @@
 //! What can happen to a round.
 
 use unsilo_ledger::{
-    Cosignature, EntrySignature, Hash, ParticipantId, PublicKey, Seat, SignedEntry, VoidReason,
+    Cosignature, Entry, EntrySignature, Hash, ParticipantId, PublicKey, Seat, SignedEntry, VoidReason,
 };
 
 use super::effect::Note;
@@ -110,6 +110,13 @@ pub(crate) enum Event {
         entry: Vec<u8>,
         signature: EntrySignature,
     },
+    /// A member signs a violation that it verified.
+    ViolationSigned {
+        entry: Vec<u8>,
+        signature: EntrySignature,
+    },
+    /// A participant signed two statements that exclude each other; the entry holds both.
+    Contradicted(Box<Entry>),
     /// An owner signs that a round is void.
     OwnersVoidSigned {
         entry: Vec<u8>,

@@ -17,6 +17,7 @@ use super::{
     publishing::Publishing,
     rating::Rating,
     seating::Seating,
+    violations::Violations,
     voiding::Voiding,
 };
 use crate::payload::Payload;
@@ -80,6 +81,7 @@ pub(crate) struct Machine {
     pub(super) federation: FederationId,
     pub(super) applicants: Applicants,
     pub(super) owners_voids: OwnersVoids,
+    pub(super) violations: Violations,
     pub(super) joined: Vec<(String, PublicKey)>,
     pub(super) payload: Payload,
 }
@@ -96,6 +98,7 @@ impl Machine {
             draft,
             applicants: Applicants::default(),
             owners_voids: OwnersVoids::default(),
+            violations: Violations::default(),
             joined: Vec::new(),
             payload,
         }
@@ -164,6 +167,14 @@ impl Machine {
             Event::OwnersVoidSigned { entry, signature } => {
                 self.owners_voids
                     .signed(&self.federation, &entry, signature, ledger)
+            }
+            Event::ViolationSigned { entry, signature } => {
+                self.violations
+                    .signed(&self.federation, &entry, signature, ledger)
+            }
+            Event::Contradicted(entry) => {
+                self.violations.saw(*entry);
+                Ok(Vec::new())
             }
             Event::SeatOffered { round, seat } => match &mut self.due {
                 Due::Seating(seating) => seating.offered(round, seat, now_ms, self.timing, ledger),
@@ -282,6 +293,9 @@ impl Machine {
                 answer,
             } => match &mut self.due {
                 Due::Opening(opening) => {
+                    if let Some(entry) = opening.contradiction(participant, &answer, ledger) {
+                        self.violations.saw(entry);
+                    }
                     opening.answered(round, participant, answer, now_ms, ledger)
                 }
                 due => already(round, due.rank() > OPENING, ledger, "answers"),

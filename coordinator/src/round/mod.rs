@@ -9,7 +9,8 @@
 //! ([`Note`]): whose answers are judged, and that a closed round is to be void.
 //!
 //! One file a step: `founding` → `seating` → `contributing` → `closing` → `answering` → `judging` → `rating` →
-//! `opening` → `publishing`, and `voiding` beside them. Beside the rounds: `applicants`, `owners_void`.
+//! `opening` → `publishing`, and `voiding` beside them. Beside the rounds: `applicants`, `owners_void`,
+//! `violations`.
 
 mod advance;
 mod answering;
@@ -29,6 +30,7 @@ mod rating;
 mod seating;
 #[cfg(test)]
 mod tests;
+mod violations;
 mod voiding;
 
 pub(crate) use effect::{Announcement, Effect, Note};

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use unsilo_ledger::{Hash, ParticipantId, State};
+use unsilo_ledger::{
+    Entry, Hash, OpeningStatement, ParticipantId, State, Statement, Testimony, Violation,
+};
 use unsilo_proto::{
-    Code, Rejected, opening_hash, opening_statement,
+    Code, Rejected, opening_hash,
     v1::{self, step},
     weights_digest,
 };
@@ -115,17 +117,14 @@ impl Opening {
         else {
             return Err(not_due("answers"));
         };
-        let statement = opening_statement(
-            &federation.0,
+        let statement = OpeningStatement {
+            federation,
             round,
-            answer.seat,
-            &answer.digest,
-            &opening_hash(&answer.opening),
-        );
-        if !member
-            .key
-            .verify(unsilo_proto::OPENING_DOMAIN, &statement, &answer.signature)
-        {
+            seat: answer.seat,
+            digest: answer.digest,
+            opening: opening_hash(&answer.opening),
+        };
+        if !statement.verify(&member.key, &answer.signature) {
             return Err(Rejected::new(
                 Code::SignatureInvalid,
                 "the answer's signature does not verify: is the node's identity the one that joined?",
@@ -147,6 +146,46 @@ impl Opening {
             self.enough_since_ms.get_or_insert(now_ms);
         }
         Ok(self.decode_if_enough(now_ms, ledger))
+    }
+
+    /// The report of a second answer, if this is one: the member signed both.
+    pub(super) fn contradiction(
+        &self,
+        participant: ParticipantId,
+        answer: &Answer,
+        ledger: &State,
+    ) -> Option<Entry> {
+        let before = self.answers.get(&answer.seat)?;
+        let member = ledger.participant(participant)?;
+        let seated = ledger.round()?.seat_of(participant) == Some(answer.seat);
+        let federation = ledger.federation_id()?;
+        let testimony = |answer: &Answer| {
+            let statement = OpeningStatement {
+                federation,
+                round: self.round,
+                seat: answer.seat,
+                digest: answer.digest,
+                opening: opening_hash(&answer.opening),
+            };
+            let signed = statement.verify(&member.key, &answer.signature);
+            signed.then(|| {
+                Box::new(Testimony {
+                    statement: Statement::Opening(statement),
+                    signature: answer.signature,
+                })
+            })
+        };
+        let differs = (before.digest, &before.opening) != (answer.digest, &answer.opening);
+        if !seated || !differs {
+            return None;
+        }
+        Some(Entry::ViolationReported {
+            violation: Violation::Contradiction {
+                participant,
+                first: testimony(before)?,
+                second: testimony(answer)?,
+            },
+        })
     }
 
     pub(super) fn summed(

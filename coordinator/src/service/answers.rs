@@ -1,7 +1,9 @@
 //! Members' scalar answers: taken, stored, handed out to the others and to raters.
 
 use unsilo_fhe::check::sealed_sheet_bytes;
-use unsilo_ledger::{AnswerStatement, CurrentRound, Participant, Phase};
+use unsilo_ledger::{
+    AnswerStatement, CurrentRound, Entry, Participant, Phase, Statement, Testimony, Violation,
+};
 use unsilo_proto::{
     Code, Rejected, SealedHashes, limits,
     v1::{
@@ -31,15 +33,21 @@ impl Services {
         let answer = self.parse_answer(member, request)?;
         let (seat, sheet_root) = (answer.seat, answer.sheet_root);
         let scalars = self.scalars.clone();
-        blocking(move || match scalars.keep_answer(round, &answer) {
-            Ok(Written::Kept) => Ok(()),
-            Ok(Written::Differs) => Err(Rejected::new(
-                Code::AnswerDiffers,
-                "this seat already gave other answers; one a round is allowed, and both are signed",
-            )),
-            Err(error) => Err(unstorable("your answer", &error)),
+        let stored = answer.clone();
+        let written = blocking(move || {
+            scalars
+                .keep_answer(round, &stored)
+                .map_err(|error| unstorable("your answer", &error))
         })
         .await?;
+        if written == Written::Differs {
+            self.report_second_answer(member, round, answer).await?;
+            return Err(Rejected::new(
+                Code::AnswerDiffers,
+                "this seat already gave other answers; one a round is allowed, and both are signed",
+            )
+            .into());
+        }
         self.owner
             .event(Event::Answered {
                 round,
@@ -47,6 +55,46 @@ impl Services {
                 seat,
                 sheet_root,
             })
+            .await?;
+        Ok(())
+    }
+
+    /// Two answers under one member's signature are evidence by themselves.
+    async fn report_second_answer(
+        &self,
+        member: &Participant,
+        round: u64,
+        second: SeatAnswer,
+    ) -> Result<(), tonic::Status> {
+        let (scalars, seat) = (self.scalars.clone(), second.seat);
+        let first = blocking(move || {
+            scalars
+                .answer(round, seat)
+                .map_err(|error| unreadable("a member's answer", &error))
+        })
+        .await?;
+        let testimony = |answer: &SeatAnswer| {
+            Box::new(Testimony {
+                statement: Statement::Answer(AnswerStatement {
+                    federation: self.federation,
+                    round,
+                    seat,
+                    sheet_root: answer.sheet_root,
+                    sealed: answer.hashes().digest(),
+                }),
+                signature: answer.signature,
+            })
+        };
+        let entry = Entry::ViolationReported {
+            violation: Violation::Contradiction {
+                participant: member.id,
+                first: testimony(&first),
+                second: testimony(&second),
+            },
+        };
+        tracing::warn!(round, seat, member = member.name, "a second, different answer");
+        self.owner
+            .event(Event::Contradicted(Box::new(entry)))
             .await?;
         Ok(())
     }

@@ -13,9 +13,9 @@ use unsilo_proto::{
 use super::{
     Services,
     answers::{projections, under_way},
-    at_most, blocking, unreadable, unstorable,
+    at_most, blocking, signature_field, unreadable, unstorable,
 };
-use crate::scalars::Written;
+use crate::{round::Event, scalars::Written};
 
 /// What evidence against contributions of a closed round is checked with.
 struct Checking {
@@ -155,12 +155,20 @@ impl Services {
         Ok(AppealsReply { appeals })
     }
 
+    /// Takes a member's signature under a violation.
     pub(super) async fn take_violation(
         &self,
         member: &Participant,
         request: SignViolationRequest,
     ) -> Result<(), tonic::Status> {
-        let _ = (member, request);
+        at_most("entry", &request.entry, limits::ENTRY_BYTES)?;
+        let signature = signature_field(member.key, &request.signature)?;
+        self.owner
+            .event(Event::ViolationSigned {
+                entry: request.entry,
+                signature,
+            })
+            .await?;
         Ok(())
     }
 }

@@ -1,12 +1,14 @@
 //! More than half of the owners admit a participant.
 
 use super::books::Books;
+use super::conduct::Conduct;
 use super::members::Members;
 use super::signers;
 use crate::draft::{Draft, MAX_PARTICIPANTS};
 use crate::entry::signed::SignedEntry;
 use crate::event::Event;
 use crate::identity::PublicKey;
+use crate::mechanism::MAX_ROWS;
 use crate::member::{Owner, OwnerId, Participant};
 use crate::name::{NameError, check_name};
 use crate::rejected::Rejected;
@@ -25,11 +27,7 @@ pub(super) fn check(
     owner: Option<OwnerId>,
     signed: &SignedEntry,
 ) -> Result<Admission, Rejected> {
-    // A round that is open may still be contributed to by the newcomer.
-    let first_round = match &books.current {
-        Some(current) if current.closing.is_none() => current.opening.round,
-        _ => books.next_round,
-    };
+    let first_round = books.first_round();
     let admission =
         Admission::prepare(&books.members, &books.draft, name, key, owner, first_round)?;
     let signers = signers::majority_of_owners(books, signed)?;
@@ -62,7 +60,7 @@ impl Admission {
         if !key.is_usable() {
             return Err(Rejected::UnusableKey { key: *key });
         }
-        if members.by_key(key).is_some() || *key == draft.coordinator {
+        if members.had_key(key) || *key == draft.coordinator {
             return Err(Rejected::KeyTaken { key: *key });
         }
         if members.participants().len() >= MAX_PARTICIPANTS {
@@ -70,15 +68,16 @@ impl Admission {
         }
         let id = members.next_participant().ok_or(Rejected::Full)?;
         let new_owner = match owner {
-            Some(owner) if members.owner(owner).is_none() => {
+            Some(owner) if !members.owner(owner).is_some_and(Owner::is_present) => {
                 return Err(Rejected::UnknownOwner { owner });
             }
             Some(_) => None,
+            None if members.owners().len() >= MAX_ROWS => return Err(Rejected::Full),
             None => Some(Owner {
                 id: members.next_owner().ok_or(Rejected::Full)?,
                 name: name.to_owned(),
-                stake: draft.grant,
                 admitted_round,
+                participants: 0,
             }),
         };
         let owner = owner
@@ -89,6 +88,9 @@ impl Admission {
             name: name.to_owned(),
             key: *key,
             owner,
+            is_present: true,
+            changes: 0,
+            former_keys: Vec::new(),
         };
         Ok(Self {
             participant,
@@ -101,12 +103,19 @@ impl Admission {
     }
 
     pub(super) fn carry_out(self, books: &mut Books) -> Vec<Event> {
+        let grant = books.draft.grant;
+        let new_owner = self.owner.as_ref().map(|owner| owner.id);
         let admitted = Event::ParticipantAdmitted {
             participant: self.participant.id,
             owner: self.participant.owner,
-            granted: self.owner.as_ref().map_or(0, |owner| owner.stake),
+            granted: new_owner.map_or(0, |_| grant),
         };
-        let redraws = self.owner.is_some() && books.current.is_none();
+        if let Some(owner) = new_owner {
+            books.economy.join(owner, grant);
+            books.last_contributed.push(0);
+        }
+        books.conduct.push(Conduct::default());
+        let redraws = new_owner.is_some() && books.current.is_none();
         Arc::make_mut(&mut books.members).add([self.into_parts()]);
         let mut events = vec![admitted];
         if redraws {

@@ -1,6 +1,10 @@
 //! The books themselves: all that the state holds once the federation exists.
 
+use super::conduct::Conduct;
+use super::economy::Economy;
 use super::members::Members;
+use super::shelf::Shelf;
+use crate::account::Account;
 use crate::close::contributions_hash;
 use crate::committee::{candidates_for, half_of, minimum_cohort, size_for, threshold_for};
 use crate::committee_draw::CommitteeDraw;
@@ -12,9 +16,8 @@ use crate::hash::{Domain, DomainHasher, Hash};
 use crate::mechanism::power::capped_power;
 use crate::member::{OwnerId, ParticipantId};
 use crate::rejected::Rejected;
-use crate::round::{CurrentRound, RoundRecord, SumRecord};
+use crate::round::{CurrentRound, Opening, RoundRecord, SumRecord};
 use borsh::{BorshDeserialize, BorshSerialize};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 const STATE: Domain = Domain::new("state root");
@@ -38,10 +41,14 @@ pub(super) struct Books {
     pub(super) model: Hash,
     pub(super) next_round: u64,
     pub(super) current: Option<CurrentRound>,
-    /// The last round that each owner contributed to; those that never did are absent.
-    pub(super) last_contributed: BTreeMap<OwnerId, u64>,
-    /// How far each participant's guard records reached when it last sat or cosigned.
-    pub(super) guard_heads: BTreeMap<ParticipantId, GuardHead>,
+    /// The last round that each owner contributed to, by owner; 0 for none.
+    pub(super) last_contributed: Shelf<u64>,
+    /// By participant.
+    pub(super) conduct: Shelf<Conduct>,
+    /// Accounts, the pool, ratings and cases.
+    pub(super) economy: Economy,
+    /// The committee of the last round that ended, if it had one.
+    pub(super) last_committee: Option<Fixed<Opening>>,
     /// The next round's unit.
     pub(super) unit_log2: i8,
     /// What the sum of the newest published round is checked with.
@@ -68,8 +75,7 @@ impl Books {
     }
 
     pub(super) fn draw(&self) -> CommitteeDraw {
-        // Only more owners than there can be would have no powers.
-        let candidates = self.powers().unwrap_or_default();
+        let candidates = self.powers_to_draw_by();
         let size = size_for(candidates.len());
         let owners = draw(&self.seed, &candidates, candidates_for(size));
         CommitteeDraw {
@@ -80,16 +86,76 @@ impl Books {
         }
     }
 
-    /// Every owner's capped power, in order of owners.
+    /// What an owner's power comes from.
+    pub(super) fn stake(&self, owner: OwnerId) -> u64 {
+        self.economy.account(owner).map_or(0, Account::stake)
+    }
+
+    /// The owners that are present and what their power comes from, in order of owners.
+    pub(super) fn stakes(&self) -> Vec<(OwnerId, u64)> {
+        let owners = self.members.present_owners();
+        owners
+            .map(|owner| (owner.id, self.stake(owner.id)))
+            .collect()
+    }
+
+    /// The capped power of the owners that are present now.
     pub(super) fn powers(&self) -> Result<Vec<(OwnerId, u64)>, Rejected> {
-        let stakes: Vec<u64> = self.members.owners().map(|owner| owner.stake).collect();
-        let powers = capped_power(&stakes).map_err(|_| Rejected::Overflow)?;
-        Ok(self
-            .members
-            .owners()
-            .map(|owner| owner.id)
-            .zip(powers)
-            .collect())
+        capped(&self.stakes())
+    }
+
+    /// The capped power by which the next committee and the next raters are drawn.
+    pub(super) fn powers_to_draw_by(&self) -> Vec<(OwnerId, u64)> {
+        // Only more owners than there can be would have no powers.
+        capped(&self.economy.drawn_by).unwrap_or_default()
+    }
+
+    /// From here on the next draw is by the stakes of now: together with a new seed.
+    pub(super) fn fix_stakes_to_draw_by(&mut self) {
+        self.economy.drawn_by = Fixed::new(self.stakes());
+    }
+
+    /// The first round that somebody who joins now could contribute to.
+    pub(super) fn first_round(&self) -> u64 {
+        match &self.current {
+            Some(current) if current.closing.is_none() => current.opening.round,
+            _ => self.next_round,
+        }
+    }
+
+    /// The committee of the round in progress, or else of the last one.
+    pub(super) fn committee(&self) -> Option<&Opening> {
+        match &self.current {
+            Some(current) => Some(&current.opening),
+            None => self.last_committee.as_deref(),
+        }
+    }
+
+    /// Whether all rounds of the training plan have been published.
+    pub(super) fn training_ended(&self) -> bool {
+        let rounds = self.draft.training.rounds;
+        rounds != 0 && self.published >= rounds
+    }
+
+    pub(super) fn conduct(&self, participant: ParticipantId) -> Option<&Conduct> {
+        self.conduct.get(usize::try_from(participant.0).ok()?)
+    }
+
+    pub(super) fn change_conduct(
+        &mut self,
+        participant: ParticipantId,
+        change: impl FnOnce(&mut Conduct),
+    ) {
+        if let Ok(index) = usize::try_from(participant.0) {
+            self.conduct.change(index, change);
+        }
+    }
+
+    /// Remembers how far guard records reach.
+    pub(super) fn keep_guards(&mut self, guards: Vec<(ParticipantId, GuardHead)>) {
+        for (participant, guard) in guards {
+            self.change_conduct(participant, |conduct| conduct.guard = Some(guard));
+        }
     }
 
     /// Whether a participant's guard records continue those it had when it last acted.
@@ -98,8 +164,8 @@ impl Books {
         participant: ParticipantId,
         found: &GuardHead,
     ) -> Result<(), Rejected> {
-        match self.guard_heads.get(&participant) {
-            Some(last) if !found.continues(last) => Err(Rejected::GuardBehind {
+        match self.conduct(participant).and_then(|conduct| conduct.guard) {
+            Some(last) if !found.continues(&last) => Err(Rejected::GuardBehind {
                 participant,
                 last: last.records,
                 found: found.records,
@@ -122,7 +188,7 @@ impl Books {
 
     pub(super) fn minimum_cohort(&self) -> usize {
         match usize::try_from(self.draft.min_cohort) {
-            Ok(0) | Err(_) => minimum_cohort(self.members.owners().len()),
+            Ok(0) | Err(_) => minimum_cohort(self.members.count_present_owners()),
             Ok(fixed) => fixed,
         }
     }
@@ -134,7 +200,7 @@ impl Books {
             .map_or(self.next_round, |current| current.opening.round);
         let active = self
             .members
-            .owners()
+            .present_owners()
             .filter(|owner| self.is_active(owner.id, owner.admitted_round, round));
         self.minimum_cohort().max(half_of(active.count()))
     }
@@ -142,10 +208,11 @@ impl Books {
     /// Whether an owner contributed in one of the last three rounds before `round` (void or not, so
     /// that a federation that shrank can go on), or has not been there for so long.
     fn is_active(&self, owner: OwnerId, admitted_round: u64, round: u64) -> bool {
-        let seen = self
-            .last_contributed
-            .get(&owner)
-            .is_some_and(|last| last.saturating_add(ACTIVE_ROUNDS) >= round);
+        let last = usize::try_from(owner.0)
+            .ok()
+            .and_then(|index| self.last_contributed.get(index).copied())
+            .unwrap_or(0);
+        let seen = last > 0 && last.saturating_add(ACTIVE_ROUNDS) >= round;
         let is_new =
             admitted_round <= round && admitted_round.saturating_add(ACTIVE_ROUNDS) > round;
         seen || is_new
@@ -185,13 +252,21 @@ impl Books {
             identity,
             training,
             current,
-            &self.last_contributed,
-            &self.guard_heads,
+            self.last_contributed.digest(),
+            self.conduct.digest(),
+            self.economy.digest(),
+            self.last_committee.as_ref().map(Fixed::digest),
             &self.history_digest,
         )
             .serialize(&mut bytes);
         DomainHasher::new(STATE).with(&bytes).finish()
     }
+}
+
+fn capped(stakes: &[(OwnerId, u64)]) -> Result<Vec<(OwnerId, u64)>, Rejected> {
+    let amounts: Vec<u64> = stakes.iter().map(|(_, stake)| *stake).collect();
+    let powers = capped_power(&amounts).map_err(|_| Rejected::Overflow)?;
+    Ok(stakes.iter().map(|(owner, _)| *owner).zip(powers).collect())
 }
 
 fn next_history(last: &Hash, record: &RoundRecord) -> Hash {

@@ -10,11 +10,8 @@ use crate::guard_head::GuardHead;
 use crate::hash::Hash;
 use crate::member::ParticipantId;
 use crate::rejected::Rejected;
-use crate::round::{Closing, CurrentRound, Weighing};
+use crate::round::{Closing, CurrentRound};
 use crate::seat::commit_nonce;
-
-/// The weight of every contribution of a round that is not judged: the smallest positive weight.
-const EQUAL_WEIGHT: u16 = 16;
 
 /// A close, and what its cosigners remember.
 pub(super) struct Closed {
@@ -111,35 +108,20 @@ fn check_cosignatures(
     Ok(())
 }
 
-/// What a round weighs that is not judged: everyone alike.
-fn unjudged(current: &CurrentRound) -> Weighing {
-    Weighing {
-        weights: current
-            .contributions
-            .keys()
-            .map(|participant| (*participant, EQUAL_WEIGHT))
-            .collect(),
-        median_exponent: 0,
-        void_due: None,
-    }
-}
-
 impl Closed {
     pub(super) fn carry_out(self, books: &mut Books) -> Vec<Event> {
         // From here the challenge decides the next draw, also if this round is void later.
         books.seed = self.closing.challenge;
+        books.fix_stakes_to_draw_by();
+        books.keep_guards(self.guards);
         let Some(current) = &mut books.current else {
             return Vec::new();
         };
-        for (participant, guard) in self.guards {
-            books.guard_heads.insert(participant, guard);
-        }
         let closed = Event::RoundClosed {
             round: current.opening.round,
             challenge: self.closing.challenge,
         };
         current.closing = Some(Fixed::new(self.closing));
-        current.weighing = Some(Fixed::new(unjudged(current)));
         vec![closed]
     }
 }

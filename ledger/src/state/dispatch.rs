@@ -2,8 +2,8 @@
 
 use super::books::Books;
 use super::{
-    Trust, admission, closing, contribution, directions, judging, opening, publication, rating,
-    voiding,
+    Trust, admission, appeals, closing, contribution, directions, feedback, judging, membership,
+    opening, publication, queries, rating, staking, violations, voiding,
 };
 use crate::entry::{Entry, signed::SignedEntry};
 use crate::event::Event;
@@ -23,6 +23,12 @@ pub(super) enum Transition {
     Rate(rating::Rated),
     EndRatingStep(rating::StepEnded),
     End(Box<publication::Ending>),
+    ChangeMembership(membership::Changed),
+    MoveStake(staking::Moved),
+    EnterQueries(queries::Entered),
+    Report(violations::Reported),
+    UpholdAppeal(appeals::Upheld),
+    FileFeedback(feedback::Filed),
 }
 
 impl Books {
@@ -139,6 +145,63 @@ impl Books {
                 let ending = voiding::check(self, *round, *reason, *authority, signed)?;
                 Ok(Transition::End(Box::new(ending)))
             }
+            Entry::ParticipantEvicted {
+                participant,
+                change,
+            } => membership::check_eviction(self, *participant, *change, signed)
+                .map(Transition::ChangeMembership),
+            Entry::ParticipantReadmitted {
+                participant,
+                change,
+                key,
+            } => membership::check_readmission(self, *participant, *change, *key, signed)
+                .map(Transition::ChangeMembership),
+            Entry::OwnerChanged {
+                participant,
+                change,
+                owner,
+            } => membership::check_move(self, *participant, *change, *owner, signed)
+                .map(Transition::ChangeMembership),
+            Entry::StakeDeposited {
+                participant,
+                number,
+                amount,
+            } => {
+                let asked = staking::Move {
+                    participant: *participant,
+                    number: *number,
+                    amount: *amount,
+                };
+                staking::check_deposit(self, &asked, signed).map(Transition::MoveStake)
+            }
+            Entry::StakeWithdrawn {
+                participant,
+                number,
+                amount,
+            } => {
+                let asked = staking::Move {
+                    participant: *participant,
+                    number: *number,
+                    amount: *amount,
+                };
+                staking::check_withdrawal(self, &asked, signed).map(Transition::MoveStake)
+            }
+            Entry::QueryBatch { count, fees, .. } => {
+                queries::check(self, *count, *fees, signed).map(Transition::EnterQueries)
+            }
+            Entry::ViolationReported { violation } => {
+                violations::check(self, violation, signed, trust).map(Transition::Report)
+            }
+            Entry::Appealed { case, authority } => {
+                appeals::check(self, *case, *authority, signed).map(Transition::UpholdAppeal)
+            }
+            Entry::FeedbackFiled {
+                participant,
+                number,
+                kind,
+                ..
+            } => feedback::check(self, *participant, *number, *kind, signed)
+                .map(Transition::FileFeedback),
         }
     }
 
@@ -155,6 +218,12 @@ impl Books {
             Transition::Rate(rated) => rated.carry_out(self),
             Transition::EndRatingStep(ended) => ended.carry_out(self),
             Transition::End(ending) => ending.carry_out(self),
+            Transition::ChangeMembership(changed) => changed.carry_out(self),
+            Transition::MoveStake(moved) => moved.carry_out(self),
+            Transition::EnterQueries(entered) => entered.carry_out(self),
+            Transition::Report(reported) => reported.carry_out(self),
+            Transition::UpholdAppeal(upheld) => upheld.carry_out(self),
+            Transition::FileFeedback(filed) => filed.carry_out(self),
         }
     }
 }

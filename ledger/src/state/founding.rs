@@ -2,7 +2,10 @@
 
 use super::admission::Admission;
 use super::books::Books;
+use super::conduct::Conduct;
+use super::economy::Economy;
 use super::members::Members;
+use super::shelf::Shelf;
 use super::signers;
 use crate::draft::Draft;
 use crate::entry::signed::SignedEntry;
@@ -12,6 +15,7 @@ use crate::initial_weights::initial_model_hash;
 use crate::member::Member;
 use crate::name::check_names;
 use crate::rejected::Rejected;
+use borsh::BorshSerialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -59,24 +63,35 @@ pub(super) fn check(
 
     let genesis = signed.hash();
     let seed = founders_seed(&genesis);
+    let economy = Economy::new(members.owners().map(|owner| (owner.id, draft.grant)));
     Ok(Books {
         federation,
         model: initial_model_hash(&draft.model, &seed),
         draft: Arc::new(draft.clone()),
         genesis,
         founders_seed: seed,
-        members: Arc::new(members),
         seed,
         next_round: 1,
         current: None,
-        last_contributed: BTreeMap::new(),
-        guard_heads: BTreeMap::new(),
+        last_contributed: filled(owners, 0),
+        conduct: filled(founders.len(), Conduct::default()),
+        economy,
+        last_committee: None,
+        members: Arc::new(members),
         unit_log2: draft.unit_log2,
         last_sum: None,
         history: Arc::default(),
         history_digest: [0; 32],
         published: 0,
     })
+}
+
+fn filled<T: Clone + BorshSerialize>(count: usize, value: T) -> Shelf<T> {
+    let mut shelf = Shelf::default();
+    for _ in 0..count {
+        shelf.push(value.clone());
+    }
+    shelf
 }
 
 fn check_invited(draft: &Draft, founders: &[Member]) -> Result<(), Rejected> {

@@ -35,34 +35,45 @@ impl State {
         self.books.as_ref().map(|books| books.founders_seed)
     }
 
-    /// All participants, in order of numbers.
+    /// The participants that have a say, in order of numbers.
     pub fn participants(&self) -> impl Iterator<Item = &Participant> {
+        self.all_participants()
+            .filter(|participant| participant.is_present)
+    }
+
+    /// All participants there ever were, in order of numbers.
+    pub fn all_participants(&self) -> impl Iterator<Item = &Participant> {
         self.books
             .iter()
             .flat_map(|books| books.members.participants())
     }
 
-    /// One participant.
+    /// One participant, present or not.
     pub fn participant(&self, id: ParticipantId) -> Option<&Participant> {
         self.books.as_ref()?.members.participant(id)
     }
 
-    /// The participant with this identity.
+    /// The participant that signs with this identity now and has a say.
     pub fn participant_by_key(&self, key: &PublicKey) -> Option<&Participant> {
         self.books.as_ref()?.members.by_key(key)
     }
 
-    /// The participant of this name (ASCII letters compared without case).
+    /// The participant of this name, present or not (ASCII letters compared without case).
     pub fn participant_by_name(&self, name: &str) -> Option<&Participant> {
         self.books.as_ref()?.members.by_name(name)
     }
 
-    /// All owners, in order of numbers.
+    /// The owners that have a participant in the federation, in order of numbers.
     pub fn owners(&self) -> impl Iterator<Item = &Owner> {
+        self.all_owners().filter(|owner| owner.is_present())
+    }
+
+    /// All owners there ever were, in order of numbers.
+    pub fn all_owners(&self) -> impl Iterator<Item = &Owner> {
         self.books.iter().flat_map(|books| books.members.owners())
     }
 
-    /// One owner.
+    /// One owner, present or not.
     pub fn owner(&self, id: OwnerId) -> Option<&Owner> {
         self.books.as_ref()?.members.owner(id)
     }
@@ -161,7 +172,7 @@ impl State {
 
     /// How far a participant's guard records reached when it last took a seat or cosigned a close.
     pub fn guard_head(&self, participant: ParticipantId) -> Option<GuardHead> {
-        self.books.as_ref()?.guard_heads.get(&participant).copied()
+        self.books.as_ref()?.conduct(participant)?.guard
     }
 
     /// What the sum of the newest published round is checked with.

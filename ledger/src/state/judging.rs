@@ -2,6 +2,7 @@
 
 use super::books::Books;
 use super::signers;
+use super::violations::count_faults;
 use super::weighing::{self, Weighed};
 use crate::entry::signed::SignedEntry;
 use crate::event::Event;
@@ -134,6 +135,13 @@ impl Judged {
             accepted: self.judgement.accepted.len(),
             rejected: self.judgement.rejected.len(),
         };
+        let at_fault: Vec<ParticipantId> = self
+            .judgement
+            .rejected
+            .iter()
+            .filter(|(_, reason)| reason.is_fault())
+            .map(|(participant, _)| *participant)
+            .collect();
         current.judgement = Some(self.judgement);
         let mut events = vec![judged];
         match self.weighed {
@@ -143,6 +151,7 @@ impl Judged {
                 current.weighing = None;
             }
         }
+        events.extend(count_faults(books, self.round, at_fault.into_iter()));
         events
     }
 }

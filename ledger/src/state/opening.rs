@@ -47,8 +47,8 @@ pub(super) fn check(
             found: proposal.round,
         });
     }
-    let rounds = books.draft.training.rounds;
-    if rounds != 0 && books.published >= rounds {
+    if books.training_ended() {
+        let rounds = books.draft.training.rounds;
         return Err(Rejected::TrainingEnded { rounds });
     }
     signers::coordinator(books, signed)?;
@@ -78,7 +78,7 @@ pub(super) fn check(
         raters: raters(
             books.draft.model.parameters(),
             &books.seed,
-            &books.powers()?,
+            &books.powers_to_draw_by(),
         ),
     };
     Ok(Opened {
@@ -129,7 +129,7 @@ fn check_seats(
                     participant: seat.participant,
                 })?;
         // Runs on past owners who did not answer. Since it never turns back, no owner sits twice.
-        if !order.any(|owner| *owner == participant.owner) {
+        if !participant.is_present || !order.any(|owner| *owner == participant.owner) {
             return Err(Rejected::NotDrawn {
                 seat: number,
                 owner: participant.owner,
@@ -170,7 +170,7 @@ impl Opened {
             seats: opening.seats.iter().map(|seat| seat.participant).collect(),
         };
         books.next_round = opening.round.saturating_add(1);
-        books.guard_heads.extend(self.guards);
+        books.keep_guards(self.guards);
         books.current = Some(self.round);
         vec![opened]
     }

@@ -1,7 +1,9 @@
 //! A round ends: with a published model here, or void in `voiding`.
 
 use super::books::Books;
+use super::settling::{self, Settled};
 use super::signers;
+use crate::account::Pool;
 use crate::entry::signed::SignedEntry;
 use crate::event::Event;
 use crate::fixed::Fixed;
@@ -24,6 +26,8 @@ pub(super) struct Ending {
     pub(super) round: u64,
     pub(super) outcome: Outcome,
     pub(super) seed: Hash,
+    /// Whether the seed is a new one, so that the next draw is by the stakes of now.
+    pub(super) refixes_stakes: bool,
     /// Of a published round: what its sum is checked with, and the next round's unit.
     pub(super) published: Option<Published>,
 }
@@ -33,6 +37,9 @@ pub(super) struct Published {
     /// `None` if the round was not judged.
     sum: Option<Fixed<SumRecord>>,
     unit_log2: i8,
+    pool: Pool,
+    /// If an epoch ends with this round.
+    settled: Option<Settled>,
 }
 
 pub(super) fn check(
@@ -81,7 +88,8 @@ pub(super) fn check(
         round,
         outcome,
         seed: books.seed,
-        published: Some(published(books, current, weighing, claim)),
+        refixes_stakes: false,
+        published: Some(published(books, current, weighing, claim)?),
     })
 }
 
@@ -90,12 +98,16 @@ fn published(
     current: &CurrentRound,
     weighing: &Weighing,
     claim: &Claim,
-) -> Published {
+) -> Result<Published, Rejected> {
+    let pool = settling::pool_after_round(books)?;
+    let settled = settling::settle(books, current.opening.round, pool)?;
     let (Some(closing), Some(judgement)) = (&current.closing, &current.judgement) else {
-        return Published {
+        return Ok(Published {
             sum: None,
             unit_log2: books.unit_log2,
-        };
+            pool,
+            settled,
+        });
     };
     let parameters = books.draft.model.parameters();
     let sum = SumRecord {
@@ -113,10 +125,12 @@ fn published(
         key_sum: claim.key_sum,
         model: claim.model,
     };
-    Published {
+    Ok(Published {
         sum: Some(Fixed::new(sum)),
         unit_log2: next_unit_log2(parameters, books.unit_log2, weighing.median_exponent),
-    }
+        pool,
+        settled,
+    })
 }
 
 impl Ending {
@@ -124,14 +138,23 @@ impl Ending {
         let ended = books.current.take();
         let record = record(&self, ended.as_ref(), books);
         for owner in ended.iter().flat_map(|round| round.owners.keys()) {
-            books.last_contributed.insert(*owner, self.round);
+            if let Ok(index) = usize::try_from(owner.0) {
+                let round = self.round;
+                books.last_contributed.change(index, |last| *last = round);
+            }
+        }
+        if let Some(ended) = &ended {
+            books.last_committee = Some(ended.opening.clone());
         }
         books.push_history(record);
         books.seed = self.seed;
         books.next_round = self.round.saturating_add(1);
+        let mut settled = None;
         if let Some(published) = self.published {
             books.unit_log2 = published.unit_log2;
             books.last_sum = published.sum;
+            books.economy.pool = published.pool;
+            settled = published.settled;
         }
         let event = match self.outcome {
             Outcome::Published { model, .. } => {
@@ -144,7 +167,16 @@ impl Ending {
             }
             Outcome::Voided { .. } => Event::RoundVoided { round: self.round },
         };
-        vec![event, Event::CommitteeDrawn(books.draw())]
+        let mut events = vec![event];
+        if let Some(settled) = settled {
+            events.extend(settled.carry_out(books));
+        }
+        books.economy.pool.round_fees = 0;
+        if self.refixes_stakes {
+            books.fix_stakes_to_draw_by();
+        }
+        events.push(Event::CommitteeDrawn(books.draw()));
+        events
     }
 }
 

@@ -1,6 +1,7 @@
 //! Raters commit to their ratings of the accepted contributions, then reveal them.
 
 use super::books::Books;
+use super::settling::keep_ratings;
 use super::signers;
 use super::weighing::{self, Weighed};
 use crate::entry::signed::SignedEntry;
@@ -179,7 +180,10 @@ impl StepEnded {
             step: self.step,
         }];
         match self.weighed {
-            Some(weighed) => events.extend(weighed.carry_out(books)),
+            Some(weighed) => {
+                keep_ratings(books);
+                events.extend(weighed.carry_out(books));
+            }
             None => {
                 if let Some(current) = &mut books.current {
                     current.rating_step = Some(RatingStep::Reveal);

@@ -5,8 +5,8 @@ use crate::committee::majority_of;
 use crate::entry::signed::SignedEntry;
 use crate::identity::PublicKey;
 use crate::member::{OwnerId, Participant, ParticipantId};
-use crate::rejected::Rejected;
-use crate::round::CurrentRound;
+use crate::rejected::{MembershipRejected, Rejected, ViolationRejected};
+use crate::round::{CurrentRound, Opening};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Ascending and so without doubles: one set of signatures has one encoding.
@@ -58,6 +58,9 @@ pub(super) fn participant<'a>(
         .members
         .participant(participant)
         .ok_or(Rejected::UnknownParticipant { participant })?;
+    if !found.is_present {
+        return Err(MembershipRejected::Absent { participant }.into());
+    }
     if let Some(key) = signed.signers().find(|key| **key != found.key) {
         return Err(Rejected::SurplusSignature { key: *key });
     }
@@ -75,6 +78,19 @@ pub(super) fn majority_of_owners(
     books: &Books,
     signed: &SignedEntry,
 ) -> Result<BTreeSet<OwnerId>, Rejected> {
+    let owners = owners_of(books, signed)?;
+    let need = majority_of(books.members.count_present_owners());
+    if owners.len() < need {
+        return Err(Rejected::TooFewSigners {
+            have: owners.len(),
+            need,
+        });
+    }
+    Ok(owners)
+}
+
+/// The owners of the signers, of whom each signed once.
+fn owners_of(books: &Books, signed: &SignedEntry) -> Result<BTreeSet<OwnerId>, Rejected> {
     let mut owners = BTreeSet::new();
     for key in signed.signers() {
         let signer = books
@@ -87,14 +103,72 @@ pub(super) fn majority_of_owners(
             });
         }
     }
-    let need = majority_of(books.members.owners().len());
+    Ok(owners)
+}
+
+/// More than half of the owners but for this one, one participant each, and nobody of it.
+pub(super) fn majority_of_other_owners(
+    books: &Books,
+    except: OwnerId,
+    signed: &SignedEntry,
+) -> Result<(), Rejected> {
+    let owners = owners_of(books, signed)?;
+    if owners.contains(&except) {
+        return Err(MembershipRejected::OwnEviction { owner: except }.into());
+    }
+    let need = majority_of(books.members.count_present_owners().saturating_sub(1));
     if owners.len() < need {
         return Err(Rejected::TooFewSigners {
             have: owners.len(),
             need,
         });
     }
-    Ok(owners)
+    Ok(())
+}
+
+/// Any one participant, or the coordinator, and nobody else.
+pub(super) fn anyone(books: &Books, signed: &SignedEntry) -> Result<(), Rejected> {
+    let known =
+        |key: &PublicKey| *key == books.draft.coordinator || books.members.by_key(key).is_some();
+    let mut signers = signed.signers();
+    match signers.next() {
+        None => return Err(Rejected::TooFewSigners { have: 0, need: 1 }),
+        Some(key) if !known(key) => return Err(Rejected::SurplusSignature { key: *key }),
+        Some(_) => {}
+    }
+    match signers.next() {
+        Some(key) => Err(Rejected::SurplusSignature { key: *key }),
+        None => Ok(()),
+    }
+}
+
+/// At least the threshold of the seated members, none of them of this owner, and nobody else.
+pub(super) fn committee_without(
+    books: &Books,
+    committee: &Opening,
+    except: OwnerId,
+    signed: &SignedEntry,
+) -> Result<(), Rejected> {
+    let mut members = 0_usize;
+    for key in signed.signers() {
+        let seat = committee.seats.iter().find(|seat| seat.key == *key);
+        let owner = seat.and_then(|seat| books.members.owner_of(seat.participant));
+        match owner {
+            None => return Err(Rejected::SurplusSignature { key: *key }),
+            Some(owner) if owner == except => {
+                return Err(ViolationRejected::OwnCase { owner }.into());
+            }
+            Some(_) => members = members.saturating_add(1),
+        }
+    }
+    let need = usize::from(committee.threshold);
+    if members < need {
+        return Err(Rejected::TooFewSigners {
+            have: members,
+            need,
+        });
+    }
+    Ok(())
 }
 
 /// At least the threshold of the round's seated members, and besides them at most `also`, who must.

@@ -71,6 +71,7 @@ pub(super) fn check(
         round,
         outcome: Outcome::Voided { reason },
         seed,
+        refixes_stakes: !closed,
         published: None,
     })
 }

@@ -41,11 +41,12 @@ pub(super) fn weigh(
         .ratings
         .iter()
         .filter_map(|(participant, record)| {
-            let owner = books.members.participant(*participant)?.owner;
+            let owner = books.members.owner_of(*participant)?;
             Some(Row {
                 participant: *participant,
                 owner,
-                power: powers.get(&owner).copied().unwrap_or(0),
+                // Evicted since, or without stake: it has no say.
+                power: powers.get(&owner).copied().filter(|power| *power > 0)?,
                 scores: &record.revealed.as_ref()?.scores,
             })
         })

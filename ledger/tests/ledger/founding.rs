@@ -18,7 +18,12 @@ fn founders_and_coordinator_found_a_federation() {
     let world = World::new(5);
     assert_eq!(world.state.phase(), Phase::Idle);
     assert_eq!(world.state.owners().count(), 5);
-    assert!(world.state.owners().all(|owner| owner.stake == 1_000));
+    assert!(
+        world
+            .state
+            .owners()
+            .all(|owner| world.state.stake(owner.id) == 1_000)
+    );
     assert_eq!(world.state.majority(), 3);
     assert_eq!(world.state.next_round(), 1);
     assert_eq!(world.state.draw().expect("idle").owners.len(), 5);

@@ -137,7 +137,10 @@ impl Action {
 fn check_invariants(state: &State) {
     let owners = state.owners().count();
     assert_eq!(
-        state.owners().map(|owner| owner.stake).sum::<u64>(),
+        state
+            .owners()
+            .map(|owner| state.stake(owner.id))
+            .sum::<u64>(),
         1_000 * owners as u64
     );
     assert_eq!(

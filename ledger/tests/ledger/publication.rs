@@ -3,11 +3,12 @@
 use crate::world::{COORDINATOR, World, identity};
 use unsilo_ledger::{Entry, Event, Outcome, Phase, Rejected};
 
-fn closed() -> World {
+fn weighed() -> World {
     let mut world = World::new(5);
     world.open();
     world.contribute(0..5);
     world.close();
+    world.judge();
     world
 }
 
@@ -20,7 +21,7 @@ fn changed(world: &mut World, change: impl Fn(&mut Entry)) -> Rejected {
 
 #[test]
 fn a_published_model_becomes_the_current_one() {
-    let mut world = closed();
+    let mut world = weighed();
     let events = world.publish();
     let model = world.model_after(1);
     assert_eq!(events[0], Event::ModelPublished { round: 1, model });
@@ -43,7 +44,7 @@ fn a_published_model_becomes_the_current_one() {
 
 #[test]
 fn the_coordinator_and_the_threshold_of_members_sign() {
-    let mut world = closed();
+    let mut world = weighed();
     let without = world.sign(world.model_published(), &world.seated());
     assert!(
         matches!(world.refuse(without), Rejected::MissingSignature { key, .. } if key == identity(COORDINATOR).public())
@@ -83,7 +84,7 @@ fn members_who_do_not_sit_have_no_say() {
 
 #[test]
 fn a_false_signature_is_refused() {
-    let mut world = closed();
+    let mut world = weighed();
     let mut entry = world.sign(world.model_published(), &world.publishers(5));
     entry.signatures[3].signature[40] ^= 2;
     assert!(matches!(world.refuse(entry), Rejected::BadSignature { .. }));
@@ -109,7 +110,7 @@ fn nothing_is_published_without_a_close() {
 
 #[test]
 fn round_and_weight_are_those_of_the_ledger() {
-    let mut world = closed();
+    let mut world = weighed();
     let wrong_round = changed(&mut world, |entry| {
         if let Entry::ModelPublished { round, .. } = entry {
             *round = 2;
@@ -157,7 +158,7 @@ fn no_model_comes_back() {
 
 #[test]
 fn a_round_is_published_once() {
-    let mut world = closed();
+    let mut world = weighed();
     let entry = world.sign(world.model_published(), &world.publishers(4));
     world.accept(entry.clone());
     assert_eq!(world.refuse(entry), Rejected::NoOpenRound);

@@ -1,7 +1,10 @@
 //! A state as bytes, believed for its root alone.
 
-use crate::world::World;
-use unsilo_ledger::{OwnerId, ParticipantId, RatingStep, State, StateSnapshotError};
+use crate::world::{COORDINATOR, World, identity};
+use unsilo_ledger::{
+    Entry, FeedbackKind, OpeningStatement, OwnerId, ParticipantId, RatingStep, State,
+    StateSnapshotError, Statement, Testimony, Violation,
+};
 
 /// The state at every phase of a round, with a round before it and a void one before that.
 fn states() -> Vec<State> {
@@ -42,7 +45,53 @@ fn states() -> Vec<State> {
     states.push(world.state.clone());
     world.publish();
     states.push(world.state);
+    states.push(with_money());
     states
+}
+
+/// After an epoch: accounts in motion, a new key, somebody evicted, a case, fees and feedback.
+fn with_money() -> State {
+    let mut world = World::new(4);
+    world.epoch(|rater, _| i16::try_from(rater).expect("small") + 1);
+    world.accept_by(world.deposit(0, 100), 0);
+    world.accept_by(world.withdrawal(0, 30), 0);
+    let entry = world.sign(world.readmission(1, 11), &[0, 2, 3]);
+    world.accept(entry);
+    let entry = world.sign(world.eviction(3), &[0, 2]);
+    world.accept(entry);
+    let batch = Entry::QueryBatch {
+        root: [1; 32],
+        count: 2,
+        fees: 3,
+    };
+    world.accept_by(batch, COORDINATOR);
+    let answer = |digest| {
+        let statement = OpeningStatement {
+            federation: world.federation(),
+            round: 1,
+            seat: 1,
+            digest: [digest; 32],
+            opening: [2; 32],
+        };
+        Box::new(Testimony {
+            signature: statement.sign(&identity(2)),
+            statement: Statement::Opening(statement),
+        })
+    };
+    let violation = Violation::Contradiction {
+        participant: ParticipantId(2),
+        first: answer(1),
+        second: answer(2),
+    };
+    world.accept_by(Entry::ViolationReported { violation }, 0);
+    let feedback = Entry::FeedbackFiled {
+        participant: ParticipantId(0),
+        number: 0,
+        kind: FeedbackKind::Praise,
+        hash: [4; 32],
+    };
+    world.accept_by(feedback, 0);
+    world.state
 }
 
 #[test]

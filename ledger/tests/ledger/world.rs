@@ -1,10 +1,10 @@
 //! A whole federation whose keys the test holds.
 
 use unsilo_ledger::{
-    Activation, CloseStatement, Cosignature, Draft, Entry, Event, Feature, FederationId, GuardHead,
-    Hash, Incentive, Member, ModelKind, ModelSpec, Optimiser, OwnerId, ParticipantId, RatingStep,
-    Ratings, Rejected, Schema, Seat, SeatOffer, SignedEntry, SigningIdentity, State, TrainingPlan,
-    VoidAuthority, VoidReason, commit_nonce, commit_rating,
+    Account, Activation, CloseStatement, Cosignature, Draft, Entry, Event, Feature, FederationId,
+    GuardHead, Hash, Incentive, Member, ModelKind, ModelSpec, Optimiser, OwnerId, ParticipantId,
+    Phase, RatingStep, Ratings, Rejected, Schema, Seat, SeatOffer, Settlement, SignedEntry,
+    SigningIdentity, State, TrainingPlan, VoidAuthority, VoidReason, commit_nonce, commit_rating,
 };
 
 pub(crate) const COORDINATOR: u32 = 1_000_000;
@@ -408,7 +408,7 @@ impl World {
 
     /// A whole round in which everybody contributes and one participant of each owner rates the others by
     /// `score`, up to the publication.
-    pub(crate) fn rated_round(&mut self, score: impl Fn(u32, ParticipantId) -> i16) {
+    pub(crate) fn rated_round(&mut self, score: impl Fn(u32, ParticipantId) -> i16) -> Vec<Event> {
         self.open();
         let everyone: Vec<u32> = self.state.participants().map(|one| one.id.0).collect();
         let raters: Vec<u32> = self
@@ -437,7 +437,7 @@ impl World {
             })
             .collect();
         self.rate(&ratings);
-        self.publish();
+        self.publish()
     }
 
     pub(crate) fn model_after(&self, round: u64) -> Hash {
@@ -467,7 +467,11 @@ impl World {
         signers
     }
 
+    /// Of a closed round; judged first, unless it is.
     pub(crate) fn publish(&mut self) -> Vec<Event> {
+        if self.state.phase() == Phase::Closed {
+            self.judge();
+        }
         let entry = self.sign(self.model_published(), &self.publishers(self.threshold()));
         self.accept(entry)
     }
@@ -495,6 +499,89 @@ impl World {
             key: identity(number).public(),
             owner,
         }
+    }
+
+    pub(crate) fn eviction(&self, participant: u32) -> Entry {
+        let participant = ParticipantId(participant);
+        Entry::ParticipantEvicted {
+            participant,
+            change: self.changes(participant),
+        }
+    }
+
+    pub(crate) fn readmission(&self, participant: u32, key: u32) -> Entry {
+        let participant = ParticipantId(participant);
+        Entry::ParticipantReadmitted {
+            participant,
+            change: self.changes(participant),
+            key: identity(key).public(),
+        }
+    }
+
+    pub(crate) fn owner_change(&self, participant: u32, owner: Option<OwnerId>) -> Entry {
+        let participant = ParticipantId(participant);
+        Entry::OwnerChanged {
+            participant,
+            change: self.changes(participant),
+            owner,
+        }
+    }
+
+    fn changes(&self, participant: ParticipantId) -> u32 {
+        self.state
+            .participant(participant)
+            .map_or(0, |participant| participant.changes)
+    }
+
+    pub(crate) fn deposit(&self, participant: u32, amount: u64) -> Entry {
+        let participant = ParticipantId(participant);
+        Entry::StakeDeposited {
+            participant,
+            number: self.moves(participant),
+            amount,
+        }
+    }
+
+    pub(crate) fn withdrawal(&self, participant: u32, amount: u64) -> Entry {
+        let participant = ParticipantId(participant);
+        Entry::StakeWithdrawn {
+            participant,
+            number: self.moves(participant),
+            amount,
+        }
+    }
+
+    fn moves(&self, participant: ParticipantId) -> u64 {
+        let owner = self.state.participant(participant).map(|one| one.owner);
+        owner
+            .and_then(|owner| self.state.account(owner))
+            .map_or(0, |account| account.moves)
+    }
+
+    /// By a participant alone.
+    pub(crate) fn accept_by(&mut self, entry: Entry, signer: u32) -> Vec<Event> {
+        let entry = self.sign(entry, &[signer]);
+        self.accept(entry)
+    }
+
+    /// Rounds with ratings to the end of the epoch; the events of the last publication.
+    pub(crate) fn epoch(&mut self, score: impl Fn(u32, ParticipantId) -> i16) -> Settlement {
+        let before = self.state.epoch();
+        loop {
+            let events = self.rated_round(&score);
+            if self.state.epoch() > before {
+                let settled = events.into_iter().find_map(|event| match event {
+                    Event::EpochSettled(settlement) => Some(*settlement),
+                    _ => None,
+                });
+                return settled.expect("an epoch ended");
+            }
+        }
+    }
+
+    /// The account of an owner.
+    pub(crate) fn account(&self, owner: u32) -> Account {
+        *self.state.account(OwnerId(owner)).expect("an owner")
     }
 
     /// A whole round with every participant.

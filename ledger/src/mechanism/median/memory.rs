@@ -78,6 +78,39 @@ impl Memory {
         }
     }
 
+    /// Adds a row at the end, without ratings given or received.
+    pub fn add(&mut self, reputation: u64) {
+        let count = self.len();
+        let larger = count.saturating_add(1);
+        let mut ratings = Vec::with_capacity(larger.saturating_mul(larger));
+        for row in self.rows().take(count) {
+            ratings.extend_from_slice(row);
+            ratings.push(0);
+        }
+        ratings.resize(larger.saturating_mul(larger), 0);
+        self.ratings = ratings;
+        self.reputation
+            .push(reputation.clamp(REPUTATION_FLOOR, ONE));
+        self.absences.push(0);
+    }
+
+    /// Takes a row away, and what was said about it; the rows behind it move up. Returns its reputation.
+    pub fn remove(&mut self, row: usize) -> Option<u64> {
+        let count = self.len();
+        if row >= count {
+            return None;
+        }
+        let kept = |(index, value): (usize, u64)| (index != row).then_some(value);
+        self.ratings = self
+            .rows()
+            .enumerate()
+            .filter(|(index, _)| *index != row)
+            .flat_map(|(_, line)| line.iter().copied().enumerate().filter_map(kept))
+            .collect();
+        self.absences.remove(row);
+        Some(self.reputation.remove(row))
+    }
+
     /// All rows of M, in order.
     pub(super) fn rows(&self) -> impl Iterator<Item = &[u64]> {
         // An empty memory has no chunks of any size.

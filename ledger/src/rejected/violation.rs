@@ -1,0 +1,60 @@
+//! Why reports of violations and appeals are refused.
+
+use crate::member::{OwnerId, ParticipantId};
+use thiserror::Error;
+
+/// What is wrong with a report or an appeal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum ViolationRejected {
+    /// The statements do not exclude each other, are of different rounds or of another federation.
+    #[error("what is shown is no violation: both may be signed, or one signature is missing")]
+    NoContradiction,
+    /// A statement that the accused did not sign.
+    #[error("participant {participant} did not sign both statements")]
+    Signature {
+        /// The accused.
+        participant: ParticipantId,
+    },
+    /// The same offence, reported before: whether that was executed, cancelled or is open.
+    #[error("this is on the books already, as case {case}")]
+    ReportedAlready {
+        /// The case.
+        case: u64,
+    },
+    /// No round has had a committee yet.
+    #[error("there is no committee yet that could attest it")]
+    NoCommittee,
+    /// An appeal against nothing.
+    #[error("there is no case {case}")]
+    UnknownCase {
+        /// The number.
+        case: u64,
+    },
+    /// An appeal too late, or a second one.
+    #[error("case {case} is closed")]
+    CaseClosed {
+        /// The number.
+        case: u64,
+    },
+    /// The accused's owner signed its own appeal.
+    #[error("owner {owner} has no say in its own case")]
+    OwnCase {
+        /// The owner.
+        owner: OwnerId,
+    },
+}
+
+impl ViolationRejected {
+    /// A stable name.
+    pub(super) fn code(self) -> &'static str {
+        match self {
+            Self::NoContradiction => "no-contradiction",
+            Self::Signature { .. } => "evidence-signature",
+            Self::ReportedAlready { .. } => "reported-already",
+            Self::NoCommittee => "no-committee-yet",
+            Self::UnknownCase { .. } => "unknown-case",
+            Self::CaseClosed { .. } => "case-closed",
+            Self::OwnCase { .. } => "own-case",
+        }
+    }
+}

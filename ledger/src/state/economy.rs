@@ -1,0 +1,163 @@
+//! The money part of the books: accounts, the pool, the ratings of the epoch, and cases.
+
+use super::shelf::Shelf;
+use crate::account::{Account, Pool};
+use crate::case::{Case, CaseStanding};
+use crate::fixed::Fixed;
+use crate::hash::{Domain, DomainHasher, Hash};
+use crate::mechanism::median::Memory;
+use crate::member::OwnerId;
+use borsh::{BorshDeserialize, BorshSerialize};
+use std::collections::BTreeMap;
+
+const ECONOMY: Domain = Domain::new("economy");
+
+/// The ratings that an owner revealed last in the epoch under way.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub(super) struct EpochRow {
+    /// The round they are of.
+    pub(super) round: u64,
+    /// Ascending; of several participants of one owner the mean, so that splitting gains nothing.
+    pub(super) rewards: Vec<(OwnerId, u16)>,
+}
+
+/// What the mechanism keeps from epoch to epoch.
+#[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub(super) struct Rows {
+    /// The owners of the memory's rows, in order.
+    pub(super) owners: Vec<OwnerId>,
+    pub(super) memory: Memory,
+    /// The reputation with which owners left, for when they come back.
+    pub(super) left: BTreeMap<OwnerId, u64>,
+    /// C of the last epoch, in the order of `owners` then.
+    pub(super) consensus: Vec<(OwnerId, u64)>,
+    /// What was paid for it.
+    pub(super) payouts: Vec<(OwnerId, u64)>,
+}
+
+/// Accounts are numbered by owner, as in the list of members.
+#[derive(Clone, Debug, BorshSerialize, BorshDeserialize)]
+pub(super) struct Economy {
+    pub(super) accounts: Shelf<Account>,
+    pub(super) pool: Pool,
+    /// Of the epoch under way.
+    pub(super) epoch_rows: BTreeMap<OwnerId, Fixed<EpochRow>>,
+    pub(super) rows: Fixed<Rows>,
+    pub(super) cases: Shelf<Case>,
+    /// The owners and stakes that the next committee and the next raters are drawn by. Fixed together with
+    /// the seed: who could move stake once the seed is known could try until the draw suits it.
+    pub(super) drawn_by: Fixed<Vec<(OwnerId, u64)>>,
+}
+
+impl Economy {
+    /// The economy of a federation whose owners have these grants.
+    pub(super) fn new(grants: impl ExactSizeIterator<Item = (OwnerId, u64)>) -> Self {
+        let mut accounts = Shelf::default();
+        let mut drawn_by = Vec::with_capacity(grants.len());
+        for (owner, grant) in grants {
+            drawn_by.push((owner, grant));
+            accounts.push(Account {
+                grant,
+                ..Account::default()
+            });
+        }
+        Self {
+            accounts,
+            pool: Pool {
+                epoch: 1,
+                ..Pool::default()
+            },
+            epoch_rows: BTreeMap::new(),
+            rows: Fixed::new(Rows::default()),
+            cases: Shelf::default(),
+            drawn_by: Fixed::new(drawn_by),
+        }
+    }
+
+    pub(super) fn account(&self, owner: OwnerId) -> Option<&Account> {
+        self.accounts.get(usize::try_from(owner.0).ok()?)
+    }
+
+    pub(super) fn change(&mut self, owner: OwnerId, change: impl FnOnce(&mut Account)) {
+        if let Ok(index) = usize::try_from(owner.0) {
+            self.accounts.change(index, change);
+        }
+    }
+
+    /// An owner joins with a grant: it may be drawn at once.
+    pub(super) fn join(&mut self, owner: OwnerId, grant: u64) {
+        self.accounts.push(Account {
+            grant,
+            ..Account::default()
+        });
+        self.redraw_with(owner, grant);
+    }
+
+    /// An owner comes back to its account.
+    pub(super) fn come_back(&mut self, owner: OwnerId) {
+        let stake = self.account(owner).map_or(0, Account::stake);
+        self.redraw_with(owner, stake);
+    }
+
+    fn redraw_with(&mut self, owner: OwnerId, stake: u64) {
+        let mut drawn_by = self.drawn_by.to_vec();
+        drawn_by.retain(|(other, _)| *other != owner);
+        drawn_by.push((owner, stake));
+        drawn_by.sort_unstable();
+        self.drawn_by = Fixed::new(drawn_by);
+    }
+
+    /// An owner has nobody left in the federation: its stake leaves, and what it said and what was said of
+    /// it is forgotten.
+    pub(super) fn leave(&mut self, owner: OwnerId) {
+        self.change(owner, |account| {
+            let own = account.staked.saturating_add(account.warming);
+            account.leaving = account.leaving.saturating_add(own);
+            account.staked = 0;
+            account.warming = 0;
+        });
+        let drawn_by = self.drawn_by.iter().filter(|(other, _)| *other != owner);
+        self.drawn_by = Fixed::new(drawn_by.copied().collect());
+        self.forget_ratings(owner);
+    }
+
+    /// The row and the column of an id that registers again, or is gone, are not those of what comes next.
+    /// Its reputation is kept, so that leaving and coming back cleans nobody.
+    pub(super) fn forget_ratings(&mut self, owner: OwnerId) {
+        self.epoch_rows.remove(&owner);
+        if let Some(row) = self.rows.owners.iter().position(|other| *other == owner) {
+            let mut rows = Rows::clone(&self.rows);
+            rows.owners.remove(row);
+            if let Some(reputation) = rows.memory.remove(row) {
+                rows.left.insert(owner, reputation);
+            }
+            self.rows = Fixed::new(rows);
+        }
+    }
+
+    /// Whether a case against this owner still stands to be executed.
+    pub(super) fn is_accused(&self, owner: OwnerId) -> bool {
+        let open = |case: &Case| case.owner == owner && case.standing == CaseStanding::Open;
+        self.cases.iter().any(open)
+    }
+
+    pub(super) fn digest(&self) -> Hash {
+        let rows: Vec<_> = self
+            .epoch_rows
+            .iter()
+            .map(|(owner, row)| (owner, row.digest()))
+            .collect();
+        let mut bytes = Vec::new();
+        // Writing to a Vec cannot fail.
+        let _ = (
+            self.accounts.digest(),
+            self.pool,
+            rows,
+            self.rows.digest(),
+            self.cases.digest(),
+            self.drawn_by.digest(),
+        )
+            .serialize(&mut bytes);
+        DomainHasher::new(ECONOMY).with(&bytes).finish()
+    }
+}

@@ -1,0 +1,297 @@
+//! An epoch ends: the mechanism divides the pool, cases are executed, stake warms and becomes free.
+
+use super::books::Books;
+use super::economy::{EpochRow, Rows};
+use crate::account::Pool;
+use crate::case::CaseStanding;
+use crate::event::Event;
+use crate::fixed::Fixed;
+use crate::judgement::Judgement;
+use crate::mechanism::median;
+use crate::mechanism::q32::ONE;
+use crate::mechanism::{Epoch, Ratings, Row};
+use crate::member::OwnerId;
+use crate::rating;
+use crate::rejected::Rejected;
+use crate::settlement::Settlement;
+use std::collections::BTreeMap;
+
+/// An epoch worked out, ready to be put into the books.
+pub(super) struct Settled {
+    settlement: Box<Settlement>,
+    rows: Fixed<Rows>,
+    pool: Pool,
+}
+
+/// The pool after one more published round.
+pub(super) fn pool_after_round(books: &Books) -> Result<Pool, Rejected> {
+    let pool = books.economy.pool;
+    let emission = books.draft.incentive.emission;
+    Ok(Pool {
+        rounds: pool.rounds.checked_add(1).ok_or(Rejected::Overflow)?,
+        emission: pool
+            .emission
+            .checked_add(emission)
+            .ok_or(Rejected::Overflow)?,
+        ..pool
+    })
+}
+
+/// Settles the epoch if `round`, just published, is its last, or the last of the training plan.
+pub(super) fn settle(books: &Books, round: u64, pool: Pool) -> Result<Option<Settled>, Rejected> {
+    let published = books.published.checked_add(1).ok_or(Rejected::Overflow)?;
+    let ends = pool.rounds >= books.draft.incentive.epoch_rounds
+        || published == books.draft.training.rounds;
+    if !ends {
+        return Ok(None);
+    }
+    let mut rows = Rows::clone(&books.economy.rows);
+    add_newcomers(books, &mut rows);
+    let stakes: Vec<u64> = rows
+        .owners
+        .iter()
+        .map(|owner| books.stake(*owner))
+        .collect();
+    let given: Vec<Option<&EpochRow>> = rows
+        .owners
+        .iter()
+        .map(|owner| books.economy.epoch_rows.get(owner).map(|row| &**row))
+        .collect();
+    let ratings: Vec<Vec<u16>> = given
+        .iter()
+        .map(|row| row.map_or_else(Vec::new, |row| spread(row, &rows.owners)))
+        .collect();
+    let epoch_rows: Vec<Row<'_>> = rows
+        .owners
+        .iter()
+        .zip(&stakes)
+        .zip(given.iter().zip(&ratings))
+        .map(|((owner, stake), (given, weights))| Row {
+            owner: u64::from(owner.0),
+            stake: *stake,
+            joined: books
+                .members
+                .owner(*owner)
+                .map_or(u64::MAX, |owner| owner.admitted_round),
+            ratings: given.map(|given| Ratings {
+                weights,
+                given: given.round,
+            }),
+        })
+        .collect();
+    let emission = pool
+        .emission
+        .checked_add(pool.fees)
+        .ok_or(Rejected::Overflow)?;
+    let epoch = Epoch {
+        emission,
+        rows: &epoch_rows,
+        activity_cutoff: u32::from(books.draft.incentive.activity_epochs),
+    };
+    let (memory, outcome) = median::epoch(&rows.memory, &epoch).map_err(|_| Rejected::Overflow)?;
+    let fees_carried = share_of(outcome.withheld, pool.fees, emission);
+    let rated_in = given.iter().map(|row| row.map(|row| row.round)).collect();
+    rows.memory = memory;
+    rows.consensus = paired(&rows.owners, &outcome.consensus);
+    rows.payouts = paired(&rows.owners, &outcome.payout);
+    let paid = outcome
+        .payout
+        .iter()
+        .fold(0, |sum: u64, part| sum.saturating_add(*part));
+    let fees_paid = pool.fees.saturating_sub(fees_carried);
+    let next = Pool {
+        epoch: pool.epoch.checked_add(1).ok_or(Rejected::Overflow)?,
+        rounds: 0,
+        emission: 0,
+        fees: fees_carried,
+        minted: pool
+            .minted
+            .checked_add(paid.saturating_sub(fees_paid))
+            .ok_or(Rejected::Overflow)?,
+        ..pool
+    };
+    check_balances(books, &rows.payouts)?;
+    let settlement = Settlement {
+        epoch: pool.epoch,
+        round,
+        rounds: pool.rounds,
+        owners: rows.owners.clone(),
+        stakes,
+        rated_in,
+        ratings,
+        emission: pool.emission,
+        fees: pool.fees,
+        outcome,
+        fees_carried,
+        slashed: Vec::new(),
+        freed: Vec::new(),
+    };
+    Ok(Some(Settled {
+        settlement: Box::new(settlement),
+        rows: Fixed::new(rows),
+        pool: next,
+    }))
+}
+
+/// Owners that are there and have no row get one at the end; those that come back with their reputation.
+fn add_newcomers(books: &Books, rows: &mut Rows) {
+    let mut known: Vec<OwnerId> = rows.owners.clone();
+    known.sort_unstable();
+    for owner in books.members.present_owners() {
+        if known.binary_search(&owner.id).is_err() {
+            rows.owners.push(owner.id);
+            let reputation = rows.left.remove(&owner.id).unwrap_or(ONE);
+            rows.memory.add(reputation);
+        }
+    }
+}
+
+/// A row's weights in the order of `owners`.
+fn spread(row: &EpochRow, owners: &[OwnerId]) -> Vec<u16> {
+    let weight = |owner| {
+        let at = row
+            .rewards
+            .binary_search_by_key(&owner, |(rated, _)| *rated);
+        at.ok()
+            .and_then(|at| row.rewards.get(at))
+            .map_or(0, |(_, weight)| *weight)
+    };
+    owners.iter().map(|owner| weight(*owner)).collect()
+}
+
+fn paired(owners: &[OwnerId], values: &[u64]) -> Vec<(OwnerId, u64)> {
+    owners.iter().copied().zip(values.iter().copied()).collect()
+}
+
+/// floor(amount · part / whole); 0 of nothing.
+pub(super) fn share_of(amount: u64, part: u64, whole: u64) -> u64 {
+    let share = u128::from(amount)
+        .saturating_mul(u128::from(part))
+        .checked_div(u128::from(whole))
+        .unwrap_or(0);
+    u64::try_from(share).unwrap_or(u64::MAX)
+}
+
+/// That no account passes 64 bits, with all it holds.
+pub(super) fn check_balances(books: &Books, payouts: &[(OwnerId, u64)]) -> Result<(), Rejected> {
+    for (owner, payout) in payouts {
+        if let Some(account) = books.economy.account(*owner) {
+            let held = account.slashable().checked_add(account.balance);
+            held.and_then(|held| held.checked_add(*payout))
+                .ok_or(Rejected::Overflow)?;
+        }
+    }
+    Ok(())
+}
+
+impl Settled {
+    /// Payouts by the stakes of the epoch; then cases; then what warmed and what left.
+    pub(super) fn carry_out(mut self, books: &mut Books) -> Vec<Event> {
+        let economy = &mut books.economy;
+        for (owner, payout) in &self.rows.payouts {
+            economy.change(*owner, |account| {
+                account.balance = account.balance.saturating_add(*payout);
+            });
+        }
+        economy.rows = self.rows;
+        economy.pool = self.pool;
+        economy.epoch_rows.clear();
+        self.settlement.slashed = execute_cases(books, self.settlement.epoch);
+        self.settlement.freed = turn_accounts(books);
+        vec![Event::EpochSettled(self.settlement)]
+    }
+}
+
+/// Returns the numbers of the cases that were due, and what was taken.
+fn execute_cases(books: &mut Books, epoch: u64) -> Vec<(u64, u64)> {
+    let economy = &mut books.economy;
+    let due: Vec<_> = economy
+        .cases
+        .iter()
+        .filter(|case| case.standing == CaseStanding::Open && case.executed_after <= epoch)
+        .copied()
+        .collect();
+    let mut slashed = Vec::with_capacity(due.len());
+    for case in due {
+        let mut taken = (0_u64, 0_u64);
+        economy.change(case.owner, |account| taken = account.slash(case.amount));
+        economy.pool.burned = economy.pool.burned.saturating_add(taken.0);
+        slashed.push((case.number, taken.0.saturating_add(taken.1)));
+        if let Ok(index) = usize::try_from(case.number) {
+            let executed = |case: &mut crate::case::Case| case.standing = CaseStanding::Executed;
+            economy.cases.change(index, executed);
+        }
+    }
+    slashed
+}
+
+/// Returns what became free. After the last epoch of a plan nothing waits any longer.
+fn turn_accounts(books: &mut Books) -> Vec<(OwnerId, u64)> {
+    let turns = if books.training_ended() { 2 } else { 1 };
+    let economy = &mut books.economy;
+    let mut freed = Vec::new();
+    let moving: Vec<OwnerId> = (0_u32..)
+        .zip(economy.accounts.iter())
+        .filter(|(_, account)| account.warming > 0 || account.leaving > 0 || account.left > 0)
+        .map(|(owner, _)| OwnerId(owner))
+        .collect();
+    for owner in moving {
+        let held = economy.is_accused(owner);
+        let mut amount = 0_u64;
+        economy.change(owner, |account| {
+            for _ in 0..turns {
+                amount = amount.saturating_add(account.turn(held));
+            }
+        });
+        if amount > 0 {
+            freed.push((owner, amount));
+        }
+    }
+    freed
+}
+
+/// What raters revealed in a round becomes their owners' rows of the epoch, in place of earlier ones.
+pub(super) fn keep_ratings(books: &mut Books) {
+    let Some(current) = &books.current else {
+        return;
+    };
+    let Some(judgement) = &current.judgement else {
+        return;
+    };
+    let mut rows = Vec::with_capacity(current.ratings.len());
+    for (rater, record) in &current.ratings {
+        if let (Some(ratings), Some(participant)) =
+            (&record.revealed, books.members.participant(*rater))
+        {
+            let row = EpochRow {
+                round: current.opening.round,
+                rewards: by_owner(books, judgement, ratings),
+            };
+            rows.push((participant.owner, Fixed::new(row)));
+        }
+    }
+    books.economy.epoch_rows.extend(rows);
+}
+
+/// The mean reward of each owner's accepted contributions, rounded down; owners without one are left out.
+fn by_owner(
+    books: &Books,
+    judgement: &Judgement,
+    ratings: &rating::Ratings,
+) -> Vec<(OwnerId, u16)> {
+    let mut sums: BTreeMap<OwnerId, (u32, u32)> = BTreeMap::new();
+    for ((id, _), reward) in judgement.accepted.iter().zip(&ratings.rewards) {
+        if let Some(contributor) = books.members.participant(*id) {
+            let (sum, count) = sums.entry(contributor.owner).or_default();
+            // At most 8,000 of 2^16.
+            *sum = sum.saturating_add(u32::from(*reward));
+            *count = count.saturating_add(1);
+        }
+    }
+    sums.into_iter()
+        .map(|(owner, (sum, count))| {
+            let mean = sum.checked_div(count).unwrap_or(0);
+            (owner, u16::try_from(mean).unwrap_or(u16::MAX))
+        })
+        .collect()
+}

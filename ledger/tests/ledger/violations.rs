@@ -1,0 +1,540 @@
+//! Violations: evidence, cases, appeals, and what is taken.
+
+use crate::world::{COORDINATOR, World, draft, identity};
+use unsilo_ledger::{
+    AnswerStatement, AppealAuthority, CaseStanding, CloseStatement, CosignerEquivocation, Entry,
+    Event, GuardHead, Incentive, Offence, OpeningStatement, OwnerId, ParticipantId, Rejected,
+    RejectionReason, Replica, Statement, Testimony, Violation, ViolationRejected, VoidAuthority,
+    VoidReason,
+};
+
+fn contradiction(participant: u32, first: Testimony, second: Testimony) -> Violation {
+    Violation::Contradiction {
+        participant: ParticipantId(participant),
+        first: Box::new(first),
+        second: Box::new(second),
+    }
+}
+
+fn opening(world: &World, member: u32, round: u64, digest: u8) -> Testimony {
+    let statement = OpeningStatement {
+        federation: world.federation(),
+        round,
+        seat: 1,
+        digest: [digest; 32],
+        opening: [2; 32],
+    };
+    Testimony {
+        signature: statement.sign(&identity(member)),
+        statement: Statement::Opening(statement),
+    }
+}
+
+fn answer(world: &World, member: u32, sealed: u8) -> Testimony {
+    let statement = AnswerStatement {
+        federation: world.federation(),
+        round: 1,
+        seat: 1,
+        sheet_root: [1; 32],
+        sealed: [sealed; 32],
+    };
+    Testimony {
+        signature: statement.sign(&identity(member)),
+        statement: Statement::Answer(statement),
+    }
+}
+
+fn close(world: &World, member: u32, contributions: u8, records: u64) -> Testimony {
+    let statement = CloseStatement {
+        federation: world.federation(),
+        round: 1,
+        contributions: [contributions; 32],
+        nonce: [3; 32],
+        guard: GuardHead {
+            records,
+            digest: [0; 32],
+        },
+    };
+    let cosignature = statement.sign(1, &identity(member));
+    Testimony {
+        signature: cosignature.signature,
+        statement: Statement::Close(statement),
+    }
+}
+
+fn entry(world: &World, member: u32, entry: Entry) -> Testimony {
+    let signature = entry.sign(&world.federation(), &identity(member)).signature;
+    Testimony {
+        statement: Statement::Entry(entry.to_bytes()),
+        signature,
+    }
+}
+
+fn contribution(root: u8, round: u64) -> Entry {
+    Entry::ContributionCommitted {
+        round,
+        participant: ParticipantId(0),
+        root: [root; 32],
+        bytes: 1,
+    }
+}
+
+fn void(authority: VoidAuthority) -> Entry {
+    Entry::RoundVoided {
+        round: 1,
+        reason: VoidReason::Dispute,
+        authority,
+    }
+}
+
+fn two_openings(world: &World, member: u32, round: u64) -> Violation {
+    contradiction(
+        member,
+        opening(world, member, round, 1),
+        opening(world, member, round, 2),
+    )
+}
+
+fn report(world: &mut World, violation: Violation, reporter: u32) -> unsilo_ledger::Case {
+    let events = world.accept_by(Entry::ViolationReported { violation }, reporter);
+    match events[..] {
+        [Event::ViolationFound(case)] => case,
+        _ => panic!("{events:?}"),
+    }
+}
+
+fn refused(world: &mut World, violation: Violation, signers: &[u32]) -> Rejected {
+    let entry = world.sign(Entry::ViolationReported { violation }, signers);
+    world.refuse(entry)
+}
+
+#[test]
+fn two_statements_of_which_one_may_be_signed_convict() {
+    let mut world = World::new(5);
+    world.full_round();
+    let members = VoidAuthority::Committee;
+    let cases = [
+        (
+            close(&world, 0, 1, 1),
+            close(&world, 0, 2, 1),
+            Offence::TwoCloses,
+        ),
+        (
+            answer(&world, 0, 1),
+            answer(&world, 0, 2),
+            Offence::TwoAnswers,
+        ),
+        (
+            opening(&world, 0, 1, 1),
+            opening(&world, 0, 1, 2),
+            Offence::TwoOpenings,
+        ),
+        (
+            opening(&world, 0, 1, 1),
+            entry(&world, 0, void(members)),
+            Offence::OpenedAndVoided,
+        ),
+        (
+            entry(&world, 0, contribution(1, 1)),
+            entry(&world, 0, contribution(2, 1)),
+            Offence::TwoContributions,
+        ),
+    ];
+    for (number, (first, second, offence)) in (0_u64..).zip(cases) {
+        let violation = contradiction(0, second, first);
+        let case = report(&mut world, violation, 3);
+        assert_eq!((case.number, case.offence, case.at), (number, offence, 1));
+        assert_eq!((case.owner, case.amount), (OwnerId(0), 100));
+        assert_eq!(case.standing, CaseStanding::Open);
+    }
+}
+
+#[test]
+fn statements_that_may_both_be_signed_do_not() {
+    let mut world = World::new(5);
+    world.full_round();
+    let owners = VoidAuthority::Owners { passed_ms: 9 };
+    let mut elsewhere = opening(&world, 0, 1, 2);
+    if let Statement::Opening(statement) = &mut elsewhere.statement {
+        statement.federation.0 = [0; 32];
+        elsewhere.signature = statement.sign(&identity(0));
+    }
+    let harmless = [
+        (opening(&world, 0, 1, 1), opening(&world, 0, 1, 1)),
+        (opening(&world, 0, 1, 1), opening(&world, 0, 2, 2)),
+        (opening(&world, 0, 1, 1), elsewhere),
+        (opening(&world, 0, 1, 1), answer(&world, 0, 1)),
+        // The guard's head is not what is cosigned.
+        (close(&world, 0, 1, 1), close(&world, 0, 1, 2)),
+        (opening(&world, 0, 1, 1), entry(&world, 0, void(owners))),
+        (
+            entry(&world, 0, contribution(1, 1)),
+            entry(&world, 0, contribution(2, 2)),
+        ),
+        (
+            entry(&world, 0, world.deposit(0, 1)),
+            entry(&world, 0, world.deposit(0, 2)),
+        ),
+    ];
+    for (first, second) in harmless {
+        assert_eq!(
+            refused(&mut world, contradiction(0, first, second), &[3]),
+            Rejected::Violation(ViolationRejected::NoContradiction)
+        );
+    }
+    let garbage = Testimony {
+        statement: Statement::Entry(vec![1, 2, 3]),
+        signature: [0; 64],
+    };
+    assert_eq!(
+        refused(&mut world, contradiction(0, garbage.clone(), garbage), &[3]),
+        Rejected::Violation(ViolationRejected::NoContradiction)
+    );
+}
+
+#[test]
+fn nobody_is_convicted_of_what_it_did_not_sign() {
+    let mut world = World::new(5);
+    world.full_round();
+    let one_forged = contradiction(0, opening(&world, 0, 1, 1), opening(&world, 1, 1, 2));
+    let participant = ParticipantId(0);
+    let signature = Rejected::Violation(ViolationRejected::Signature { participant });
+    assert_eq!(refused(&mut world, one_forged, &[3]), signature);
+    let both_of_another = contradiction(0, opening(&world, 1, 1, 1), opening(&world, 1, 1, 2));
+    assert_eq!(refused(&mut world, both_of_another, &[3]), signature);
+    let mut broken = opening(&world, 0, 1, 2);
+    broken.signature[3] ^= 1;
+    let broken = contradiction(0, opening(&world, 0, 1, 1), broken);
+    assert_eq!(refused(&mut world, broken, &[3]), signature);
+    let nobody = two_openings(&world, 77, 1);
+    let participant = ParticipantId(77);
+    assert_eq!(
+        refused(&mut world, nobody, &[3]),
+        Rejected::UnknownParticipant { participant }
+    );
+}
+
+#[test]
+fn what_a_former_key_signed_still_convicts() {
+    let mut world = World::new(5);
+    world.full_round();
+    let violation = two_openings(&world, 0, 1);
+    let readmission = world.sign(world.readmission(0, 33), &[1, 2, 3]);
+    world.accept(readmission);
+    assert_eq!(report(&mut world, violation, 3).owner, OwnerId(0));
+}
+
+#[test]
+fn one_participant_or_the_coordinator_reports() {
+    let mut world = World::new(5);
+    world.full_round();
+    let violation = two_openings(&world, 0, 1);
+    assert_eq!(
+        refused(&mut world, violation.clone(), &[]),
+        Rejected::TooFewSigners { have: 0, need: 1 }
+    );
+    for signers in [&[77][..], &[1, 2]] {
+        let rejected = refused(&mut world, violation.clone(), signers);
+        assert!(
+            matches!(rejected, Rejected::SurplusSignature { .. }),
+            "{rejected}"
+        );
+    }
+    report(&mut world, violation, COORDINATOR);
+}
+
+#[test]
+fn an_offence_is_on_the_books_once() {
+    let mut world = World::new(5);
+    world.full_round();
+    let violation = two_openings(&world, 0, 1);
+    report(&mut world, violation.clone(), 3);
+    let again = Rejected::Violation(ViolationRejected::ReportedAlready { case: 0 });
+    assert_eq!(refused(&mut world, violation.clone(), &[3]), again);
+    let others = contradiction(0, opening(&world, 0, 1, 4), opening(&world, 0, 1, 5));
+    assert_eq!(refused(&mut world, others, &[3]), again);
+    appeal(&mut world, 0);
+    assert_eq!(
+        refused(&mut world, violation, &[3]),
+        again,
+        "also after it was cancelled"
+    );
+    let another = two_openings(&world, 0, 2);
+    report(&mut world, another, 3);
+}
+
+#[test]
+fn cosigning_two_histories_convicts() {
+    let mut world = World::new(5);
+    let coordinator = identity(COORDINATOR);
+    let replica = |log: &[unsilo_ledger::SignedEntry]| {
+        let mut replica = Replica::new(coordinator.public(), None);
+        replica.append(log, &coordinator).expect("allowed");
+        replica
+    };
+    let mut other = world.clone();
+    let one = world.sign(world.admission(8, None), &[0, 1, 2]);
+    let two = other.sign(other.admission(9, None), &[0, 1, 2]);
+    world.accept(one);
+    other.accept(two);
+    let cosigned = |world: &World, signer| {
+        let replica = replica(&world.log);
+        let checkpoint = replica.checkpoint().expect("not empty");
+        let cosignature = checkpoint.cosign(ParticipantId(2), &identity(signer), 1_700_000_000);
+        (*checkpoint.checkpoint(), cosignature)
+    };
+    let key = identity(2).public();
+    let proof = CosignerEquivocation::new(cosigned(&world, 2), cosigned(&other, 2), &key)
+        .expect("two stories");
+    let violation = Violation::Equivocation {
+        proof: proof.to_bytes(),
+    };
+    let mut truncated = proof.to_bytes();
+    truncated.pop();
+    assert_eq!(
+        refused(
+            &mut world,
+            Violation::Equivocation { proof: truncated },
+            &[3]
+        ),
+        Rejected::Violation(ViolationRejected::NoContradiction)
+    );
+    let case = report(&mut world, violation, 3);
+    assert_eq!((case.offence, case.at), (Offence::TwoLogs, 2));
+    assert_eq!(case.owner, OwnerId(2));
+}
+
+#[test]
+fn what_only_members_can_check_the_threshold_of_them_attests() {
+    let mut world = World::new(5);
+    let violation = |participant, round| Violation::WrongShare {
+        participant: ParticipantId(participant),
+        round,
+        evidence: [7; 32],
+    };
+    assert_eq!(
+        refused(&mut world, violation(0, 1), &[1, 2, 3, 4]),
+        Rejected::Violation(ViolationRejected::NoCommittee)
+    );
+    world.full_round();
+    assert_eq!(
+        refused(&mut world, violation(0, 1), &[1, 2, 3]),
+        Rejected::TooFewSigners { have: 3, need: 4 }
+    );
+    assert_eq!(
+        refused(&mut world, violation(0, 1), &[0, 1, 2, 3]),
+        Rejected::Violation(ViolationRejected::OwnCase { owner: OwnerId(0) })
+    );
+    let rejected = refused(&mut world, violation(0, 1), &[COORDINATOR, 1, 2, 3]);
+    assert!(matches!(rejected, Rejected::SurplusSignature { .. }));
+    assert_eq!(
+        refused(&mut world, violation(0, 2), &[1, 2, 3, 4]),
+        Rejected::WrongRound {
+            expected: 1,
+            found: 2
+        }
+    );
+    let entry = Entry::ViolationReported {
+        violation: violation(0, 1),
+    };
+    let entry = world.sign(entry, &[1, 2, 3, 4]);
+    world.accept(entry);
+    let wrong_answer = Violation::WrongAnswer {
+        participant: ParticipantId(0),
+        round: 1,
+        evidence: [7; 32],
+    };
+    let entry = Entry::ViolationReported {
+        violation: wrong_answer,
+    };
+    let entry = world.sign(entry, &[1, 2, 3, 4]);
+    world.accept(entry);
+    let offences: Vec<Offence> = world.state.cases().map(|case| case.offence).collect();
+    assert_eq!(offences, [Offence::WrongShare, Offence::WrongAnswer]);
+}
+
+#[test]
+fn the_stake_is_taken_after_one_whole_epoch() {
+    let mut world = World::new(5);
+    world.full_round();
+    let violation = two_openings(&world, 0, 1);
+    let case = report(&mut world, violation, 3);
+    assert_eq!((case.amount, case.executed_after), (100, 2));
+    let settled = world.epoch(|_, _| 0);
+    assert_eq!(settled.slashed, []);
+    assert_eq!(world.state.stake(OwnerId(0)), 1_000);
+    let settled = world.epoch(|_, _| 0);
+    assert_eq!(settled.slashed, [(0, 100)]);
+    assert_eq!(world.state.stake(OwnerId(0)), 900);
+    assert_eq!(
+        world.state.cases().next().expect("one").standing,
+        CaseStanding::Executed
+    );
+    let settled = world.epoch(|_, _| 0);
+    assert_eq!(settled.slashed, [], "once");
+}
+
+fn appeal(world: &mut World, case: u64) {
+    let entry = Entry::Appealed {
+        case,
+        authority: AppealAuthority::Owners,
+    };
+    let entry = world.sign(entry, &[1, 2, 3]);
+    world.accept(entry);
+}
+
+#[test]
+fn an_upheld_appeal_cancels_the_case() {
+    let mut world = World::new(5);
+    world.full_round();
+    let violation = two_openings(&world, 0, 1);
+    report(&mut world, violation, 3);
+    let upheld = |authority| Entry::Appealed { case: 0, authority };
+    let refused = |world: &mut World, authority, signers: &[u32]| {
+        let entry = world.sign(upheld(authority), signers);
+        world.refuse(entry)
+    };
+    let own = Rejected::Violation(ViolationRejected::OwnCase { owner: OwnerId(0) });
+    let (owners, committee) = (AppealAuthority::Owners, AppealAuthority::Committee);
+    assert_eq!(refused(&mut world, owners, &[0, 1, 2]), own);
+    assert_eq!(refused(&mut world, committee, &[0, 1, 2, 3]), own);
+    assert_eq!(
+        refused(&mut world, owners, &[1, 2]),
+        Rejected::TooFewSigners { have: 2, need: 3 }
+    );
+    assert_eq!(
+        refused(&mut world, committee, &[1, 2, 3]),
+        Rejected::TooFewSigners { have: 3, need: 4 }
+    );
+    let mut by_committee = world.clone();
+    let entry = by_committee.sign(upheld(committee), &[1, 2, 3, 4]);
+    assert_eq!(by_committee.accept(entry), [Event::Appealed { case: 0 }]);
+    appeal(&mut world, 0);
+    for world in [&mut world, &mut by_committee] {
+        assert_eq!(
+            refused(world, owners, &[1, 2, 3]),
+            Rejected::Violation(ViolationRejected::CaseClosed { case: 0 })
+        );
+    }
+    world.epoch(|_, _| 0);
+    world.epoch(|_, _| 0);
+    assert_eq!(world.state.stake(OwnerId(0)), 1_000);
+    let unknown = Entry::Appealed {
+        case: 5,
+        authority: owners,
+    };
+    let unknown = world.sign(unknown, &[1, 2, 3]);
+    assert_eq!(
+        world.refuse(unknown),
+        Rejected::Violation(ViolationRejected::UnknownCase { case: 5 })
+    );
+}
+
+#[test]
+fn withdrawn_stake_does_not_escape() {
+    let mut world = World::new(5);
+    world.epoch(|_, _| 50);
+    world.accept_by(world.deposit(0, 9_000), 0);
+    world.epoch(|_, _| 0);
+    world.accept_by(world.withdrawal(0, 9_000), 0);
+    let violation = two_openings(&world, 0, 1);
+    let case = report(&mut world, violation, 3);
+    assert_eq!(case.amount, 1_000, "a tenth of 10,000, withdrawn or not");
+    let balance = world.state.balance(OwnerId(0));
+    let before = world.epoch(|_, _| 0);
+    let settled = world.epoch(|_, _| 0);
+    assert_eq!(settled.slashed, [(0, 1_000)]);
+    assert_eq!(settled.freed, [(OwnerId(0), 8_000)]);
+    let paid = before.outcome.payout[0] + settled.outcome.payout[0];
+    assert_eq!(world.state.balance(OwnerId(0)), balance + paid + 8_000);
+    assert_eq!(world.account(0).grant, 1_000, "own money goes first");
+    assert_eq!(world.state.pool().expect("founded").burned, 1_000);
+}
+
+#[test]
+fn withdrawn_stake_waits_while_a_case_is_open() {
+    let mut draft = draft(5);
+    draft.incentive.appeal_epochs = 3;
+    let mut world = World::from_draft(draft);
+    world.epoch(|_, _| 50);
+    world.accept_by(world.deposit(0, 500), 0);
+    world.epoch(|_, _| 0);
+    world.accept_by(world.withdrawal(0, 500), 0);
+    let violation = two_openings(&world, 0, 1);
+    report(&mut world, violation, 3);
+    for _ in 0..3 {
+        assert_eq!(world.epoch(|_, _| 0).freed, []);
+    }
+    appeal(&mut world, 0);
+    assert_eq!(world.epoch(|_, _| 0).freed, [(OwnerId(0), 500)]);
+}
+
+/// A round in which participant 0's contribution is rejected for this reason.
+fn bad_round(world: &mut World, reason: RejectionReason) -> Vec<Event> {
+    world.open();
+    world.contribute(0..6);
+    world.close();
+    let mut judged = world.judged();
+    if let Entry::ContributionsJudged {
+        accepted, rejected, ..
+    } = &mut judged
+    {
+        accepted.remove(0);
+        rejected.push((ParticipantId(0), reason));
+    }
+    let entry = world.sign(judged, &world.seated());
+    let events = world.accept(entry);
+    world.publish();
+    events
+}
+
+#[test]
+fn too_many_rejected_contributions_are_a_violation() {
+    let mut world = World::new(6);
+    let found = |events: &[Event]| {
+        events.iter().any(|event| {
+            matches!(event, Event::ViolationFound(case)
+            if case.offence == Offence::RejectedContributions && case.owner == OwnerId(0))
+        })
+    };
+    assert!(!found(&bad_round(&mut world, RejectionReason::OutOfRange)));
+    assert!(!found(&bad_round(&mut world, RejectionReason::TooLong)));
+    assert_eq!(world.state.faults(ParticipantId(0)), [1, 2]);
+    // What may be somebody else's fault does not count.
+    for reason in [
+        RejectionReason::BadPair { seat: 1 },
+        RejectionReason::Undecodable,
+    ] {
+        assert!(!found(&bad_round(&mut world, reason)));
+    }
+    assert!(found(&bad_round(&mut world, RejectionReason::OutOfRange)));
+    assert_eq!(
+        world.state.faults(ParticipantId(0)),
+        [],
+        "held against it once"
+    );
+    assert_eq!(world.state.cases().next().expect("one").at, 5);
+}
+
+#[test]
+fn rejections_long_ago_are_forgotten() {
+    let mut draft = draft(6);
+    draft.incentive = Incentive {
+        rejected_contributions: 2,
+        rejected_within_rounds: 3,
+        ..Incentive::default()
+    };
+    let mut world = World::from_draft(draft);
+    bad_round(&mut world, RejectionReason::OutOfRange);
+    world.full_round();
+    world.full_round();
+    bad_round(&mut world, RejectionReason::OutOfRange);
+    assert_eq!(
+        world.state.cases().count(),
+        0,
+        "rounds 1 and 4 are not within three"
+    );
+    world.full_round();
+    bad_round(&mut world, RejectionReason::OutOfRange);
+    assert_eq!(world.state.cases().count(), 1);
+}
