@@ -20,13 +20,20 @@
 //!
 //! # A round
 //! ```text
-//!            RoundOpened            RoundClosed             ModelPublished
-//!   Idle ------------------> Open ----------------> Closed ---------------> Idle, next round
-//!    |   seats by the draw    |   >= t cosigners,    |   >= t members        (seed: the challenge)
-//!    |                        |   nonces, cohort     |
-//!    +---- RoundVoided -------+                      +---- RoundVoided ----> Idle, next round
-//!      seed: H(last, round)                            seed: the challenge
+//!   Idle --RoundOpened--> Open --RoundClosed--> Closed --ContributionsJudged--> Rating --> Weighed
+//!    ^   seats and raters  |   >= t cosigners,   |      >= t members; without    |  >= t     |
+//!    |   by the draw       |   nonces, cohort    |      raters Weighed at once   |  members  |
+//!    |                     |                     |                               |           |
+//!    +---- RoundVoided ----+---- RoundVoided ----+---------- RoundVoided --------+-----------+
+//!    |     seed: H(last, round)                    seed: the challenge                       |
+//!    +------------------------------- ModelPublished (>= t members) -------------------------+
 //! ```
+//! In Rating, raters commit to their ratings and then reveal them; members end each of the two steps. The
+//! weights of the sum follow from judgement and ratings ([`weights`]); where they must not be used,
+//! [`State::void_due`] says why, and the round can only be void. Every [`Incentive::epoch_rounds`] published
+//! rounds, and with the last round of the training plan, an epoch ends and the pool is paid out by
+//! [`mechanism::median`].
+//!
 //! Rounds do not overlap. A model never comes back, so a participant contributes to one model hash at most
 //! once, unless the round was void.
 //!

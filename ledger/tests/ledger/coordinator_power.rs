@@ -1,6 +1,11 @@
 //! What a coordinator that signs anything still cannot do: every replica refuses its log.
 
-use crate::world::{COORDINATOR, World, identity};
+use crate::world::{COORDINATOR, SALT, World, identity};
+use unsilo_ledger::{
+    AppealAuthority, AppendError, Checkpoint, Entry, FeedbackKind, OpeningStatement, OwnerId,
+    ParticipantId, Rejected, Replica, SignedEntry, Statement, Testimony, Violation, VoidAuthority,
+    VoidReason,
+};
 use unsilo_ledger::{
     AppendError, Checkpoint, Entry, OwnerId, ParticipantId, Rejected, Replica, SignedEntry,
     VoidAuthority, VoidReason,
@@ -229,4 +234,247 @@ fn it_cannot_keep_other_books_than_the_entries_say() {
         ),
         "{error}"
     );
+}
+
+/// Everything that money, power and say depend on.
+fn what_matters(world: &World) -> Vec<String> {
+    let state = &world.state;
+    let accounts = state
+        .all_owners()
+        .map(|owner| format!("{owner:?} {:?}", state.account(owner.id)));
+    let members = state
+        .all_participants()
+        .map(|participant| format!("{participant:?}"));
+    let seats = state
+        .round()
+        .map(|round| format!("{:?}", round.opening.seats));
+    let draw = format!("{:?} {:?} {:?}", state.draw(), state.seed(), state.raters());
+    let trust = state
+        .all_owners()
+        .map(|owner| format!("{:?}", state.reputation(owner.id)));
+    let rest = [
+        draw,
+        format!("{:?}", state.cases().collect::<Vec<_>>()),
+        format!("{:?} {:?}", state.consensus(), state.weights()),
+        format!("{:?} {:?}", state.model(), state.epoch()),
+    ];
+    accounts
+        .chain(members)
+        .chain(trust)
+        .chain(seats)
+        .chain(rest)
+        .collect()
+}
+
+/// Every kind of entry, about everybody, as the coordinator would like it.
+fn wishes(world: &World) -> Vec<Entry> {
+    let participants: Vec<u32> = world.state.all_participants().map(|one| one.id.0).collect();
+    let round = world
+        .state
+        .round()
+        .map_or_else(|| world.state.next_round(), |round| round.opening.round);
+    let mut wishes = vec![
+        world.admission(90, None),
+        world.admission(91, Some(OwnerId(0))),
+        Entry::RatingStepEnded {
+            round,
+            step: unsilo_ledger::RatingStep::Commit,
+        },
+        Entry::RatingStepEnded {
+            round,
+            step: unsilo_ledger::RatingStep::Reveal,
+        },
+        Entry::ContributionsJudged {
+            round,
+            answers: vec![(1, [0; 32]), (2, [0; 32]), (3, [0; 32]), (4, [0; 32])],
+            projections: [0; 32],
+            accepted: participants
+                .iter()
+                .map(|id| (ParticipantId(*id), 1))
+                .collect(),
+            rejected: Vec::new(),
+            erased: Vec::new(),
+        },
+        Entry::ModelPublished {
+            round,
+            sum: [0; 32],
+            key_sum: [0; 32],
+            model: [77; 32],
+            total_weight: 1_280,
+        },
+        Entry::RoundClosed {
+            round,
+            contributions: world.state.contributions_hash().unwrap_or_default(),
+            cosignatures: Vec::new(),
+        },
+    ];
+    for authority in [
+        VoidAuthority::Committee,
+        VoidAuthority::Owners { passed_ms: 0 },
+        VoidAuthority::Owners {
+            passed_ms: u64::MAX,
+        },
+    ] {
+        wishes.push(Entry::RoundVoided {
+            round,
+            reason: VoidReason::LostData,
+            authority,
+        });
+    }
+    for authority in [AppealAuthority::Committee, AppealAuthority::Owners] {
+        wishes.push(Entry::Appealed { case: 0, authority });
+    }
+    for id in participants {
+        let participant = ParticipantId(id);
+        wishes.extend([
+            world.eviction(id),
+            world.readmission(id, 900 + id),
+            world.owner_change(id, None),
+            world.owner_change(id, Some(OwnerId(id ^ 1))),
+            world.deposit(id, 1),
+            world.withdrawal(id, 1),
+            Entry::ContributionCommitted {
+                round,
+                participant,
+                root: [9; 32],
+                bytes: 1,
+            },
+            Entry::DirectionsCommitted {
+                round,
+                participant,
+                round_key: vec![1],
+                directions: vec![[1; 32]],
+            },
+            Entry::RatingsCommitted {
+                round,
+                participant,
+                commitment: [1; 32],
+            },
+            Entry::RatingsRevealed {
+                round,
+                participant,
+                scores: vec![1; 5],
+                rewards: vec![1; 5],
+                salt: SALT,
+            },
+            Entry::FeedbackFiled {
+                participant,
+                number: 0,
+                kind: FeedbackKind::Praise,
+                hash: [1; 32],
+            },
+        ]);
+        for violation in [
+            Violation::WrongAnswer {
+                participant,
+                round: 1,
+                evidence: [1; 32],
+            },
+            Violation::WrongShare {
+                participant,
+                round: 1,
+                evidence: [1; 32],
+            },
+            // Statements that it signs itself, in the participant's name.
+            Violation::Contradiction {
+                participant,
+                first: Box::new(forged(world, 1)),
+                second: Box::new(forged(world, 2)),
+            },
+        ] {
+            wishes.push(Entry::ViolationReported { violation });
+        }
+    }
+    wishes
+}
+
+fn forged(world: &World, digest: u8) -> Testimony {
+    let statement = OpeningStatement {
+        federation: world.federation(),
+        round: 1,
+        seat: 1,
+        digest: [digest; 32],
+        opening: [0; 32],
+    };
+    Testimony {
+        signature: statement.sign(&identity(COORDINATOR)),
+        statement: Statement::Opening(statement),
+    }
+}
+
+/// The world in every phase that a coordinator might make use of.
+fn phases() -> Vec<World> {
+    let mut world = World::new(5);
+    world.epoch(|_, _| 50);
+    let mut phases = vec![World::new(5), world.clone()];
+    world.open();
+    world.contribute(0..5);
+    world.direct(0..5);
+    phases.push(world.clone());
+    world.close();
+    phases.push(world.clone());
+    world.judge();
+    phases.push(world.clone());
+    let ratings = world.ratings(0, 1);
+    world.commit_ratings(0, &ratings);
+    world.end_step(unsilo_ledger::RatingStep::Commit);
+    phases.push(world.clone());
+    world.end_step(unsilo_ledger::RatingStep::Reveal);
+    phases.push(world);
+    phases
+}
+
+#[test]
+fn with_every_entry_it_likes_no_balance_seat_owner_or_stake_moves() {
+    for mut world in phases() {
+        let before = what_matters(&world);
+        let old = world.log.clone();
+        for wish in wishes(&world) {
+            // Alone, unsigned, and with keys it makes up.
+            for signers in [
+                &[COORDINATOR][..],
+                &[],
+                &[901, 902, 903],
+                &[COORDINATOR, 901],
+            ] {
+                let entry = world.sign(wish.clone(), signers);
+                world.refuse(entry);
+            }
+        }
+        // And whatever was ever signed, once more.
+        for entry in old {
+            world.refuse(entry);
+        }
+        assert_eq!(what_matters(&world), before);
+    }
+}
+
+#[test]
+fn fees_that_it_enters_are_all_that_it_can_add_and_go_to_the_pool() {
+    for mut world in phases() {
+        let before = what_matters(&world);
+        let pool = *world.state.pool().expect("founded");
+        let limit = world
+            .state
+            .draft()
+            .expect("founded")
+            .incentive
+            .max_round_fees;
+        let batch = |fees| Entry::QueryBatch {
+            root: [0; 32],
+            count: 1,
+            fees,
+        };
+        for fees in [u64::MAX, limit + 1] {
+            let entry = world.sign(batch(fees), &[COORDINATOR]);
+            assert!(matches!(world.refuse(entry), Rejected::Fees(_)));
+        }
+        world.accept_by(batch(limit), COORDINATOR);
+        let entry = world.sign(batch(1), &[COORDINATOR]);
+        assert!(matches!(world.refuse(entry), Rejected::Fees(_)));
+        assert_eq!(what_matters(&world), before);
+        let after = world.state.pool().expect("founded");
+        assert_eq!(after.fees, pool.fees + limit);
+        assert_eq!((after.emission, after.minted), (pool.emission, pool.minted));
+    }
 }

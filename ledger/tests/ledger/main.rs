@@ -19,6 +19,7 @@ mod membership;
 mod opening;
 mod properties;
 mod publication;
+mod random_books;
 mod rating;
 mod replicas;
 mod rules;
