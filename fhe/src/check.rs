@@ -7,6 +7,7 @@
 mod appeal;
 mod bounds;
 mod evidence;
+mod sealed_sheet;
 mod sheet;
 mod shown;
 mod sketch;
@@ -14,9 +15,8 @@ mod table;
 
 pub use appeal::{Appeal, AppealError, Blame, Dispute};
 pub use evidence::{Evidence, EvidenceError, Recorded};
-pub use sheet::{
-    AnswerSheet, ReceivedSheet, SEALED_SHEET_KEY_BYTES, SealedSheet, SheetError, sealed_sheet_bytes,
-};
+pub use sealed_sheet::{ReceivedSheet, SEALED_SHEET_KEY_BYTES, SealedSheet, sealed_sheet_bytes};
+pub use sheet::{AnswerSheet, SheetError};
 pub use shown::{ShownAnswers, ShownError};
 pub use sketch::{EqualityError, Verdict, verify_projections_of_sum};
 pub use table::{ProjectionTable, TableError};

@@ -47,8 +47,7 @@ pub struct Contribution {
     pub linear_hash: LinearHash,
     /// What the participant signs.
     pub commitment: ContributionCommitment,
-    /// With one of these a participant can show one disputed share later; nodes do not keep them yet, as appeals are
-    /// not built.
+    /// With one of these a participant can show one disputed share later: [`crate::Appeal`].
     pub seal_seeds: SealSeeds,
 }
 

@@ -1,0 +1,368 @@
+//! A sheet on its way to the committee: encrypted once, under a key that is sealed to each other seat.
+//!
+//! All who open it read the same bytes, as these must hash to the root that the member signed.
+
+use super::sheet::{AnswerSheet, Entry, SALT_SEED_BYTES, SheetError, plaintext_bytes};
+use crate::{
+    answer::ProjectionAnswers,
+    committee::Committee,
+    key::Entropy,
+    projection::Projections,
+    seal::{RoundKeyPair, SEAL_OVERHEAD, open_bytes, seal_bytes},
+    xof::Xof,
+};
+use chacha20poly1305::{
+    ChaCha20Poly1305, Key, KeyInit, Nonce,
+    aead::{Aead, Payload},
+};
+use zeroize::Zeroizing;
+
+/// Bytes of the sheet's key, sealed to one seat.
+pub const SEALED_SHEET_KEY_BYTES: usize = SEAL_OVERHEAD + 32;
+pub(super) const TAG_BYTES: usize = 16;
+const INFO: &[u8] = b"unsilo/v1/answer sheet key\0";
+
+/// Bytes of the encrypted sheet of a round with so many contributions.
+#[must_use]
+pub fn sealed_sheet_bytes(contributions: usize) -> usize {
+    plaintext_bytes(contributions) + TAG_BYTES
+}
+
+/// What a member sends: it signs `root` together with the two hashes of what it sent, outside of this crate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SealedSheet {
+    /// Commits to every answer, the round, the challenge and the seat.
+    pub root: [u8; 32],
+    /// The encrypted sheet, [`sealed_sheet_bytes`].
+    pub sheet: Vec<u8>,
+    /// The sheet's key for each other seat, ascending, [`SEALED_SHEET_KEY_BYTES`] each.
+    pub keys: Vec<(u16, Vec<u8>)>,
+}
+
+impl AnswerSheet {
+    /// Puts a member's answers together and seals them to the committee's other seats.
+    ///
+    /// 1. *Private input*: the answers in ascending order of participants; the entropy, used up. With the same entropy
+    ///    and answers the result is the same to the bit, so a member that records its entropy repeats itself after a crash.
+    /// 2. *Public input*: the round's projections, committee and the member's seat.
+    /// 3. *Public output*: the sealed sheet. *Private output*: the sheet, as the others will read it.
+    ///
+    /// # Errors
+    /// [`SheetError`] if the answers are not one ascending list of this seat's, or a key cannot be sealed to.
+    pub fn seal(
+        projections: &Projections,
+        committee: &Committee,
+        seat: u16,
+        answers: Vec<ProjectionAnswers>,
+        entropy: Entropy,
+    ) -> Result<(Self, SealedSheet), SheetError> {
+        check_seat(committee, seat)?;
+        let own = |answers: &&ProjectionAnswers| {
+            answers
+                .origin
+                .is_none_or(|origin| origin == (seat, *projections))
+        };
+        if let Some(other) = answers.iter().find(|answers| !own(answers)) {
+            return Err(SheetError::OtherOrigin {
+                participant: other.participant,
+            });
+        }
+        let entries = answers
+            .iter()
+            .map(|answers| Entry {
+                participant: answers.participant,
+                words: answers.words,
+            })
+            .collect();
+        let mut secrets = Xof::new(
+            "answer sheet",
+            &[
+                entropy.bytes(),
+                &projections.to_bytes(),
+                &seat.to_le_bytes(),
+            ],
+        );
+        let mut salt_seed = Zeroizing::new([0; SALT_SEED_BYTES]);
+        secrets.fill(&mut salt_seed[..]);
+        let sheet = Self::new(projections, seat, salt_seed, entries)?;
+        let root = *sheet.root();
+
+        // Should the same entropy ever come with other answers, the root and so the key differ.
+        let mut secrets = Xof::new("answer sheet key", &[entropy.bytes(), &root]);
+        let (mut key, mut seed) = (Zeroizing::new([0; 32]), Zeroizing::new([0; 32]));
+        secrets.fill(&mut key[..]);
+        let plaintext = sheet.to_bytes();
+        let payload = Payload {
+            msg: &plaintext,
+            aad: &root,
+        };
+        let encrypted = cipher(&key)
+            .encrypt(&Nonce::default(), payload)
+            .map_err(|_| SheetError::Seal { seat })?;
+        let mut keys = Vec::new();
+        for (recipient, member) in (1..).zip(committee.members()) {
+            secrets.fill(&mut seed[..]);
+            if recipient != seat {
+                let aad = associated_data(projections, seat, recipient, &root);
+                let sealed = seal_bytes(member, &info(projections), &aad, &seed, &key[..])
+                    .map_err(|_| SheetError::Seal { seat: recipient })?;
+                keys.push((recipient, sealed));
+            }
+        }
+        let sealed = SealedSheet {
+            root,
+            sheet: encrypted,
+            keys,
+        };
+        Ok((sheet, sealed))
+    }
+}
+
+/// One sealed sheet as a recipient has it.
+#[derive(Clone, Copy, Debug)]
+pub struct ReceivedSheet<'a> {
+    /// Who answered.
+    pub seat: u16,
+    /// The root that the member signed.
+    pub root: &'a [u8; 32],
+    /// The encrypted sheet.
+    pub sheet: &'a [u8],
+    /// The sheet's key, sealed to the recipient.
+    pub key: &'a [u8],
+}
+
+impl ReceivedSheet<'_> {
+    /// Opens the sheet that another seat answered with; `participants` is the closed set, ascending.
+    ///
+    /// The caller has checked the member's signature on the root.
+    ///
+    /// # Errors
+    /// [`SheetError`]: `NoSuchSeat` and `WrongKey` are the recipient's own; the others are the answering member's (or whoever
+    /// carried the bytes), and may differ between recipients: such a member counts as one that did not answer.
+    pub fn open(
+        &self,
+        projections: &Projections,
+        committee: &Committee,
+        recipient: u16,
+        keys: &RoundKeyPair,
+        participants: &[u32],
+    ) -> Result<AnswerSheet, SheetError> {
+        let seat = self.seat;
+        check_seat(committee, seat)?;
+        check_seat(committee, recipient)?;
+        if committee.member(recipient) != Some(keys.public()) {
+            return Err(SheetError::WrongKey { seat: recipient });
+        }
+        let expected = sealed_sheet_bytes(participants.len());
+        if self.sheet.len() != expected {
+            return Err(SheetError::Length {
+                seat,
+                expected,
+                actual: self.sheet.len(),
+            });
+        }
+        let aad = associated_data(projections, seat, recipient, self.root);
+        let key = open_bytes(keys, &info(projections), &aad, self.key)
+            .ok()
+            .and_then(|key| <[u8; 32]>::try_from(&key[..]).ok())
+            .map(Zeroizing::new)
+            .ok_or(SheetError::KeyDoesNotOpen { seat, recipient })?;
+        let payload = Payload {
+            msg: self.sheet,
+            aad: self.root,
+        };
+        let plaintext = cipher(&key)
+            .decrypt(&Nonce::default(), payload)
+            .map(Zeroizing::new)
+            .map_err(|_| SheetError::DoesNotOpen { seat })?;
+        let sheet = AnswerSheet::from_bytes(projections, seat, &plaintext, participants)?;
+        match sheet.root() == self.root {
+            true => Ok(sheet),
+            false => Err(SheetError::OtherRoot { seat }),
+        }
+    }
+}
+
+fn check_seat(committee: &Committee, seat: u16) -> Result<(), SheetError> {
+    match committee.member(seat) {
+        Some(_) => Ok(()),
+        None => Err(SheetError::NoSuchSeat {
+            seat,
+            seats: committee.seats(),
+        }),
+    }
+}
+
+/// The key is used for one sheet only, so the nonce is constant.
+fn cipher(key: &[u8; 32]) -> ChaCha20Poly1305 {
+    ChaCha20Poly1305::new(&Key::from(*key))
+}
+
+fn info(projections: &Projections) -> Vec<u8> {
+    [INFO, &projections.context().model, projections.challenge()].concat()
+}
+
+fn associated_data(
+    projections: &Projections,
+    seat: u16,
+    recipient: u16,
+    root: &[u8; 32],
+) -> [u8; 76] {
+    let mut bytes = [0; 76];
+    bytes[..40].copy_from_slice(&projections.to_bytes()[..40]);
+    bytes[40..42].copy_from_slice(&seat.to_le_bytes());
+    bytes[42..44].copy_from_slice(&recipient.to_le_bytes());
+    bytes[44..].copy_from_slice(root);
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    //! What only a member that does not follow the protocol can send: a well-sealed sheet with the wrong content.
+
+    use super::*;
+    use crate::{
+        Params, ParamsLiteral, RoundContext,
+        check::{sheet::ENTRY_BYTES, table::WORDS_BYTES},
+        projection::PROJECTIONS,
+    };
+
+    const KEY: [u8; 32] = [9; 32];
+
+    struct Round {
+        projections: Projections,
+        keys: Vec<RoundKeyPair>,
+        committee: Committee,
+    }
+
+    fn round() -> Round {
+        let literal = ParamsLiteral {
+            profile: "default".into(),
+            parameters: 10,
+        };
+        let context = RoundContext {
+            federation: [1; 32],
+            round: 2,
+            model: [3; 32],
+        };
+        let params = Params::new(&literal).expect("valid");
+        let keys: Vec<_> = (1..=3)
+            .map(|seat| RoundKeyPair::from_secret_bytes(&[seat; 32]).expect("a key"))
+            .collect();
+        let members = keys.iter().map(|keys| keys.public().clone()).collect();
+        Round {
+            projections: Projections::new(&params, &context, [4; 32]),
+            keys,
+            committee: Committee::new(members, 3).expect("valid"),
+        }
+    }
+
+    fn sheet(projections: &Projections) -> AnswerSheet {
+        let entry = |participant, words| Entry { participant, words };
+        let entries = vec![entry(5, Some([7; PROJECTIONS])), entry(6, None)];
+        AnswerSheet::new(projections, 1, Zeroizing::new([8; 32]), entries).expect("valid")
+    }
+
+    /// Seat 2 opens a sheet with this plaintext under this root.
+    fn opened(round: &Round, plaintext: &[u8], root: &[u8; 32]) -> Result<AnswerSheet, SheetError> {
+        let payload = Payload {
+            msg: plaintext,
+            aad: root,
+        };
+        let encrypted = cipher(&KEY)
+            .encrypt(&Nonce::default(), payload)
+            .expect("encrypts");
+        let aad = associated_data(&round.projections, 1, 2, root);
+        let (info, to) = (info(&round.projections), round.keys[1].public());
+        let key = seal_bytes(to, &info, &aad, &[1; 32], &KEY).expect("seals");
+        let received = ReceivedSheet {
+            seat: 1,
+            root,
+            sheet: &encrypted,
+            key: &key,
+        };
+        received.open(
+            &round.projections,
+            &round.committee,
+            2,
+            &round.keys[1],
+            &[5, 6],
+        )
+    }
+
+    #[test]
+    fn a_sheet_with_another_content_than_its_root_does_not_open() {
+        let round = round();
+        let sheet = sheet(&round.projections);
+        let plaintext = sheet.to_bytes();
+        assert_eq!(
+            opened(&round, &plaintext, sheet.root()).map(|s| *s.root()),
+            Ok(*sheet.root())
+        );
+        // The salt, an answer, and the claim that there is none.
+        let first = SALT_SEED_BYTES;
+        for place in [0, first + 5, first + 4 + 1 + WORDS_BYTES - 6] {
+            let mut altered = plaintext.to_vec();
+            altered[place] ^= 1;
+            let error = SheetError::OtherRoot { seat: 1 };
+            assert_eq!(opened(&round, &altered, sheet.root()).err(), Some(error));
+        }
+        let complaint = [
+            &plaintext[..first + 4],
+            &[0; 1 + WORDS_BYTES],
+            &plaintext[first + ENTRY_BYTES..],
+        ];
+        let error = SheetError::OtherRoot { seat: 1 };
+        assert_eq!(
+            opened(&round, &complaint.concat(), sheet.root()).err(),
+            Some(error)
+        );
+    }
+
+    #[test]
+    fn a_sheet_that_is_not_about_the_closed_set_or_holds_no_numbers_does_not_open() {
+        let round = round();
+        let sheet = sheet(&round.projections);
+        let plaintext = sheet.to_bytes();
+        let error_at = |place: usize, byte: u8| {
+            let mut altered = plaintext.to_vec();
+            altered[place] = byte;
+            opened(&round, &altered, sheet.root()).err()
+        };
+        let (first, second) = (SALT_SEED_BYTES, SALT_SEED_BYTES + ENTRY_BYTES);
+        assert_eq!(
+            error_at(first, 4),
+            Some(SheetError::OtherContribution {
+                seat: 1,
+                expected: 5,
+                actual: 4
+            })
+        );
+        let words = |participant| {
+            Some(SheetError::Words {
+                seat: 1,
+                participant,
+            })
+        };
+        assert_eq!(error_at(first + 4, 2), words(5), "neither answered nor not");
+        assert_eq!(
+            error_at(first + 4, 0),
+            words(5),
+            "words where it says there are none"
+        );
+        assert_eq!(
+            error_at(second + 5, 1),
+            words(6),
+            "words where it says there are none"
+        );
+        let mut large = plaintext.to_vec();
+        large[first + 5..][..6].fill(0xFF);
+        assert_eq!(opened(&round, &large, sheet.root()).err(), words(5));
+        for length in [0, 31, plaintext.len() - 1, plaintext.len() + ENTRY_BYTES] {
+            let mut altered = plaintext.to_vec();
+            altered.resize(length, 0);
+            let result = opened(&round, &altered, sheet.root());
+            assert!(matches!(result, Err(SheetError::Length { seat: 1, .. })));
+        }
+    }
+}
