@@ -1,7 +1,5 @@
 //! What may happen to bytes on the way, systematically.
 
-use unsilo_fhe::xof::Xof;
-
 /// Values at the edges of what a length field can hold.
 const LENGTHS: [u64; 12] = [
     0,
@@ -107,8 +105,7 @@ fn places(length: usize) -> Vec<usize> {
         let edges = (1..4).flat_map(|i| [i * record - 1, i * record, i * record + 1]);
         places.extend(edges.filter(|&at| at < length));
     }
-    let mut xof = Xof::new("replay places", &[&(length as u64).to_le_bytes()]);
-    places.extend((0..100).map(|_| (xof.next_u64() % length as u64) as usize));
+    places.extend((0..100).map(|i| (splitmix(length as u64 ^ i << 32) % length as u64) as usize));
     places.sort_unstable();
     places.dedup();
     places
@@ -123,4 +120,12 @@ fn bits(length: usize, at: usize) -> std::ops::Range<u32> {
             bit..bit + 1
         }
     }
+}
+
+/// SplitMix64 (Steele, Lea and Flood 2014).
+fn splitmix(seed: u64) -> u64 {
+    let mut z = seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    z = (z ^ z >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ z >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ z >> 31
 }

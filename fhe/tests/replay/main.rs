@@ -8,31 +8,14 @@ mod corruption;
 #[path = "../../fuzz/src/decoders/mod.rs"]
 #[expect(unreachable_pub, reason = "the fuzz targets use it as a library")]
 mod decoders;
+mod harness;
 
 use decoders::{DECODERS, Decoder, Outcome};
+use harness::run;
 use std::{
     fs,
     path::{Path, PathBuf},
 };
-
-/// Bytes that a decoder may have at once besides its input: the work space of the arithmetic, for the largest of them the
-/// 48 projections of a chunk, sums and hashes.
-const WORK_SPACE: usize = 2 << 20;
-/// Bytes for each byte of input: packed numbers take 8 bytes unpacked, and there are copies.
-const PER_BYTE: usize = 16;
-
-/// Runs a decoder within its memory, on a pool of one thread so that all of the work is counted.
-fn run(decoder: &Decoder, bytes: &[u8]) -> Outcome {
-    let (outcome, peak) = allocation::peak(|| (decoder.run)(bytes));
-    let limit = WORK_SPACE + PER_BYTE * bytes.len();
-    assert!(
-        peak <= limit,
-        "{} takes {peak} bytes of memory for {} bytes",
-        decoder.name,
-        bytes.len()
-    );
-    outcome
-}
 
 fn on_one_thread(work: impl FnOnce() + Send) {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
@@ -112,31 +95,7 @@ damaged_bytes_are_refused_or_mean_what_they_say!(
 
 fn damage(name: &str) {
     let decoder = DECODERS.iter().find(|decoder| decoder.name == name);
-    let decoder = decoder.expect("a decoder of that name");
-    on_one_thread(|| {
-        let mut tried = 0;
-        for seed in (decoder.seeds)() {
-            let limit = match (seed.outcome, seed.bytes.len()) {
-                (Outcome::Refused, _) => 100,
-                (Outcome::Accepted, ..2_000) => 3_000,
-                (Outcome::Accepted, ..100_000) => 500,
-                _ => 10,
-            };
-            for bytes in corruption::corrupted(&seed.bytes, limit) {
-                let outcome = run(decoder, &bytes);
-                assert!(
-                    !decoder.authenticated
-                        || seed.outcome == Outcome::Refused
-                        || outcome == Outcome::Refused,
-                    "{name}: {} was accepted after a change",
-                    seed.name
-                );
-                tried += 1;
-            }
-        }
-        assert!(tried >= 500, "{name}: {tried} inputs");
-        println!("{name}: {tried} damaged inputs");
-    });
+    on_one_thread(|| harness::damage(decoder.expect("a decoder of that name")));
 }
 
 /// Everything in `fuzz/corpus`, what fuzzing has found included.
