@@ -1,7 +1,8 @@
 //! What can happen to a round.
 
 use unsilo_ledger::{
-    Cosignature, Entry, EntrySignature, Hash, ParticipantId, PublicKey, Seat, SignedEntry, VoidReason,
+    Cosignature, Entry, EntrySignature, Hash, ParticipantId, PublicKey, Seat, SignedEntry,
+    VoidReason,
 };
 
 use super::effect::Note;

@@ -106,7 +106,11 @@ impl Violations {
             matches!(checked, Ok(()) | Err(Refused::TooFewSigners { .. }))
         });
         // One at a time: each changes what the next is checked against.
-        let due = self.0.values().map(attested).find(|signed| ledger.check(signed).is_ok());
+        let due = self
+            .0
+            .values()
+            .map(attested)
+            .find(|signed| ledger.check(signed).is_ok());
         due.map(Effect::Append).into_iter().collect()
     }
 }

@@ -92,7 +92,12 @@ impl Services {
                 second: testimony(&second),
             },
         };
-        tracing::warn!(round, seat, member = member.name, "a second, different answer");
+        tracing::warn!(
+            round,
+            seat,
+            member = member.name,
+            "a second, different answer"
+        );
         self.owner
             .event(Event::Contradicted(Box::new(entry)))
             .await?;

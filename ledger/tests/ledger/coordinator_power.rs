@@ -6,10 +6,6 @@ use unsilo_ledger::{
     ParticipantId, Rejected, Replica, SignedEntry, Statement, Testimony, Violation, VoidAuthority,
     VoidReason,
 };
-use unsilo_ledger::{
-    AppendError, Checkpoint, Entry, OwnerId, ParticipantId, Rejected, Replica, SignedEntry,
-    VoidAuthority, VoidReason,
-};
 
 /// Serves `entry` to a replica under a checkpoint that is properly signed and has the right Merkle root,
 /// and returns why the replica refuses it.

@@ -33,7 +33,8 @@ fn every_decoder_has_its_fuzz_target() {
     let targets = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/fuzz_targets");
     for decoder in DECODERS {
         let target = targets.join(decoder.name).with_extension("rs");
-        let source = fs::read_to_string(&target).unwrap_or_else(|e| panic!("{}: {e}", target.display()));
+        let source =
+            fs::read_to_string(&target).unwrap_or_else(|e| panic!("{}: {e}", target.display()));
         assert!(source.contains(&format!("\"{}\"", decoder.name)));
     }
 }

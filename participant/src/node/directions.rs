@@ -143,7 +143,7 @@ pub(super) async fn receive(
         let leaves = proof
             .leaves
             .get(&participant.0)
-            .and_then(|leaves| Leaves::of(leaves))
+            .and_then(Leaves::of)
             .ok_or_else(|| {
                 Failure::Refused(wrong("it does not show what a contribution consists of"))
             })?;

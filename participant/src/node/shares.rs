@@ -31,6 +31,9 @@ use crate::{
 /// The shares as served, by participant.
 pub(super) type Served = BTreeMap<u32, SealedShare>;
 
+/// What this member found in the shares, by participant; an error is the dealer's doing, or this member's.
+pub(super) type Opened = Vec<(u32, Result<KeyShare, ShareError>)>;
+
 /// Fetches the shares of these participants.
 pub(super) async fn fetch(
     channel: Channel,
@@ -119,7 +122,7 @@ impl Seat {
         shared: &Shared,
         set: &[(ParticipantId, Hash)],
         served: &Served,
-    ) -> Result<Vec<(u32, Result<KeyShare, ShareError>)>, ShareFailure> {
+    ) -> Result<Opened, ShareFailure> {
         set.par_iter()
             .map(|(participant, root)| {
                 let participant = participant.0;

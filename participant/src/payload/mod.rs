@@ -173,6 +173,17 @@ pub(crate) enum ReadSum {
     Plain(Vec<u8>),
 }
 
+impl ReadSum {
+    /// What there is to verify; nothing of a benchmark's plain sum, which has neither hash nor projections.
+    pub(crate) fn encrypted(&self) -> Option<&unsilo_fhe::digit_sum::ReadSum> {
+        match self {
+            Self::Encrypted(sum) => Some(sum),
+            #[cfg(feature = "plaintext-bench")]
+            Self::Plain(_) => None,
+        }
+    }
+}
+
 impl SumReader {
     /// Bytes of the whole sum on the wire.
     pub(crate) fn expected(&self) -> u64 {
