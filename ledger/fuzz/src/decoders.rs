@@ -39,7 +39,7 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
     world.open();
     world.void();
     world.rated_round(|rater, _| rater as i16 * 10);
-    let entry = world.sign(world.admission(9, None), &[0, 1, 2]);
+    let entry = world.sign(world.admission(5, None), &[0, 1, 2]);
     world.accept(entry);
     world.open();
     world.contribute(0..2);

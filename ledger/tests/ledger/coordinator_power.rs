@@ -173,6 +173,12 @@ fn it_cannot_close_or_publish_alone() {
         Rejected::TooFewSigners { have: 0, need: 4 }
     );
     world.close();
+    let judged = world.sign(world.judged(), &[COORDINATOR]);
+    assert!(matches!(
+        served(&world, &judged),
+        Rejected::SurplusSignature { .. }
+    ));
+    world.judge();
     let publish = world.sign(world.model_published(), &[COORDINATOR]);
     assert_eq!(
         served(&world, &publish),

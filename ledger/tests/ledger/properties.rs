@@ -22,6 +22,9 @@ enum Action {
     Close {
         cosigners: usize,
     },
+    Judge {
+        members: usize,
+    },
     Publish {
         members: usize,
         coordinator: bool,
@@ -54,6 +57,7 @@ fn action() -> impl Strategy<Value = Action> {
         12 => (someone.clone(), prop::option::weighted(0.1, someone.clone()))
             .prop_map(|(participant, by)| Action::Contribute { participant, by: by.unwrap_or(participant) }),
         4 => (3..8_usize).prop_map(|cosigners| Action::Close { cosigners }),
+        4 => (3..8_usize).prop_map(|members| Action::Judge { members }),
         4 => (3..8_usize, prop::bool::weighted(0.9))
             .prop_map(|(members, coordinator)| Action::Publish { members, coordinator }),
         2 => (vec(someone.clone(), 0..6), any::<bool>(), prop_oneof![Just(0), Just(100_000_000)], 0..4_u64)
@@ -90,6 +94,11 @@ impl Action {
                     world.round_closed(world.cosignatures((*cosigners).min(seats))),
                     &[COORDINATOR],
                 ))
+            }
+            Self::Judge { members } => {
+                world.state.round()?;
+                let signers: Vec<u32> = world.seated().into_iter().take(*members).collect();
+                Some(world.sign(world.judged(), &signers))
             }
             Self::Publish {
                 members,
@@ -152,8 +161,11 @@ fn check_invariants(state: &State) {
         assert!(round.contributions.len() >= round.owners.len());
         if round.closing.is_some() {
             assert!(round.owners.len() >= state.minimum_cohort().min(owners));
-            assert_eq!(round.total_weight(), 16 * round.contributions.len() as u64);
         }
+        // Nothing has a weight before it is weighed, and then no more than the sum has room for.
+        let weighed = state.phase() == Phase::Weighed;
+        assert_eq!(round.total_weight() > 0, weighed);
+        assert!(round.total_weight() <= 256 * round.contributions.len() as u64);
     }
     assert_eq!(state.draw().is_some(), state.phase() == Phase::Idle);
 }

@@ -36,7 +36,7 @@ fn a_published_model_becomes_the_current_one() {
     assert!(matches!(
         record.outcome,
         Outcome::Published {
-            total_weight: 80,
+            total_weight: 1280,
             ..
         }
     ));
@@ -67,6 +67,7 @@ fn members_who_do_not_sit_have_no_say() {
     world.open();
     world.contribute(0..20);
     world.close();
+    world.judge();
     let seated = world.seated();
     let other = (0..20)
         .find(|id| !seated.contains(id))
@@ -131,7 +132,7 @@ fn round_and_weight_are_those_of_the_ledger() {
     assert_eq!(
         wrong_weight,
         Rejected::WrongTotalWeight {
-            expected: 80,
+            expected: 1280,
             found: 96
         }
     );
@@ -146,6 +147,7 @@ fn no_model_comes_back() {
     world.open();
     world.contribute(0..5);
     world.close();
+    world.judge();
     for old in [first, second] {
         let repeated = changed(&mut world, |entry| {
             if let Entry::ModelPublished { model, .. } = entry {
