@@ -9,7 +9,7 @@ use unsilo_fhe::{
     Committee, Contribution, Dealing, Entropy, Params, ParamsLiteral, Permutation, RoundContext,
     RoundKeyPair, combine, contribute, decrypt_permuted, encode_permuted,
     encrypt::encrypt_and_forget, open_key_sum, open_share, ring::uses_ifma, threshold_for,
-    weighted_sum,
+    weighted_digit_sum,
 };
 
 /// Steps of 2^-14, as at the start of a federation.
@@ -88,7 +88,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         .zip(&weights)
         .map(|(contribution, &weight)| (contribution.ciphertext.as_slice(), weight))
         .collect();
-    let (sum, sum_seconds) = repeat(|| weighted_sum(params.chunks(), &weighted))?;
+    let (sum, sum_seconds) = repeat(|| weighted_digit_sum(params.chunks(), &weighted))?;
+    let sum = sum.to_ciphertext();
 
     let total: u64 = weights.iter().map(|&weight| u64::from(weight)).sum();
     let mut member_seconds = vec![];

@@ -1,11 +1,17 @@
-//! Weighted sums of ciphertexts, exact mod q, straight from the packed bytes.
+//! Weighted sums of ciphertexts, digit by digit, straight from the packed bytes: the coordinator's step.
+//!
+//! Ranges of chunks are independent, so that a sum needs no more memory than one range, whatever the model's size.
 
 use crate::{
-    modular::reduce_once,
-    pack::{self, CiphertextError, split},
-    params::{CHUNK_BYTES, MAX_TOTAL_WEIGHT, MAX_WEIGHT, N, Q},
-    simd::{Level, vectorised},
+    digit_sum::{
+        CHUNK_DIGITS, DigitSum, MAX_DIGIT, chunk_bytes, digit_bytes,
+        kernels::{add_group, encode_five, encode_three, spill},
+    },
+    pack::{self, CiphertextError},
+    params::{CHUNK_BYTES, MAX_TOTAL_WEIGHT, MAX_WEIGHT},
+    simd::Level,
 };
+use rayon::prelude::*;
 use thiserror::Error;
 
 /// Why a contribution was not added.
@@ -28,27 +34,33 @@ pub enum AggregateError {
     },
 }
 
-/// How much weight of reduced coefficients fits in 64 bits on top of a reduced one.
-const ROOM: u64 = (u64::MAX - (Q - 1)) / (Q - 1);
-
-/// The running sum of one range of chunks, 8 bytes a coefficient.
+/// The digit sum of a range of chunks, 4 bytes a digit and 12 more once the weights pass 65537.
 ///
-/// Exact, and independent of the order of additions. Ranges are independent too: the sums of consecutive ranges,
-/// one after the other, are the sum of the whole.
-pub struct Accumulator {
-    sums: Vec<[u64; N]>,
-    /// Weight added since the sums were last reduced, at most [`ROOM`].
+/// Exact, and independent of the order of additions.
+pub struct DigitAccumulator {
+    /// What was added since the last spill, in little-endian words.
+    sums: Vec<[[u8; 4]; CHUNK_DIGITS]>,
+    /// What was added before; empty as long as there was no spill.
+    spilled: Vec<[u64; CHUNK_DIGITS]>,
+    /// Whether nothing was added at all: `sums` counts as zero, whatever it holds.
+    fresh: bool,
+    /// Weight in `sums`, at most [`ROOM`].
     load: u64,
     total_weight: u64,
     level: Level,
 }
 
-impl Accumulator {
+/// How much weight fits in 32 bits.
+const ROOM: u64 = u32::MAX as u64 / MAX_DIGIT;
+
+impl DigitAccumulator {
     /// A sum of nothing over `chunks` chunks.
     #[must_use]
     pub fn new(chunks: usize) -> Self {
         Self {
-            sums: vec![[0; N]; chunks],
+            sums: vec![[[0; 4]; CHUNK_DIGITS]; chunks],
+            spilled: Vec::new(),
+            fresh: true,
             load: 0,
             total_weight: 0,
             level: Level::best(),
@@ -57,45 +69,45 @@ impl Accumulator {
 
     /// Adds `weight` times the chunks in `packed` ([`CHUNK_BYTES`] each, as many as the accumulator has).
     ///
+    /// Every 48-bit word has digits, so words are not checked here: that was done when the contribution came in
+    /// ([`crate::check_ciphertext`]), and a contribution that changed since is seen by its linear hash.
+    ///
     /// # Errors
-    /// [`AggregateError`]; the sum is then what it was before.
+    /// [`AggregateError`] if length or weight is wrong; the sum is then what it was before.
     pub fn add(&mut self, packed: &[u8], weight: u16) -> Result<(), AggregateError> {
-        let chunks = pack::split_chunks(packed, self.sums.len())?;
-        if weight > MAX_WEIGHT {
-            return Err(AggregateError::Weight { weight });
+        self.add_all(&[(packed, weight)])
+    }
+
+    /// [`DigitAccumulator::add`] for several contributions: fastest with many, as the sums are then read and
+    /// written once for up to [`TOGETHER`] of them.
+    ///
+    /// # Errors
+    /// [`AggregateError`] for the first that cannot be added; nothing is added then.
+    pub fn add_all(&mut self, contributions: &[(&[u8], u16)]) -> Result<(), AggregateError> {
+        let mut total = self.total_weight;
+        for &(packed, weight) in contributions {
+            pack::split_chunks(packed, self.sums.len())?;
+            total = checked_total(total, weight)?;
         }
-        let load = u64::from(weight);
-        let total = self.total_weight + load;
-        if total > MAX_TOTAL_WEIGHT {
-            return Err(AggregateError::TotalWeight { total });
+        for group in groups(contributions) {
+            self.make_room(group.iter().map(|(_, weight)| u64::from(*weight)).sum());
+            let sums = self.sums.as_flattened_mut();
+            add(self.level, sums, &mut self.fresh, group);
         }
-        if self.load + load > ROOM {
-            for sum in &mut self.sums {
-                reduce(self.level, sum);
+        self.total_weight = total;
+        Ok(())
+    }
+
+    /// Sees to it that `weight` more fits in 32 bits.
+    fn make_room(&mut self, weight: u64) {
+        if self.load + weight > ROOM {
+            self.spilled.resize(self.sums.len(), [0; CHUNK_DIGITS]);
+            for (sums, spilled) in self.sums.iter_mut().zip(&mut self.spilled) {
+                spill(self.level, sums, spilled);
             }
             self.load = 0;
         }
-        for (chunk, (sum, bytes)) in self.sums.iter_mut().zip(chunks).enumerate() {
-            if add_packed(self.level, sum, bytes, weight) >= Q {
-                // Words are below 2^48 in any case, so subtracting the same again is exact.
-                for (sum, bytes) in self.sums[..=chunk].iter_mut().zip(chunks) {
-                    subtract_packed(self.level, sum, bytes, weight);
-                }
-                let mut words = [0; N];
-                return Err(match pack::unpack_checked(&chunks[chunk], &mut words) {
-                    Err((index, value)) => CiphertextError::Coefficient {
-                        chunk,
-                        index,
-                        value,
-                    }
-                    .into(),
-                    Ok(()) => unreachable!("the same bytes held a word that is not below q"),
-                });
-            }
-        }
-        self.load += load;
-        self.total_weight = total;
-        Ok(())
+        self.load += weight;
     }
 
     /// Sum of the weights added.
@@ -104,146 +116,137 @@ impl Accumulator {
         self.total_weight
     }
 
-    /// The packed sum, reduced mod q.
+    /// The sum.
     #[must_use]
-    pub fn finish(mut self) -> Vec<u8> {
-        let mut packed = vec![0; self.sums.len() * CHUNK_BYTES];
-        self.drain(packed.as_chunks_mut().0);
-        packed
+    pub fn finish(mut self) -> DigitSum {
+        let total_weight = self.total_weight;
+        let mut bytes = Vec::new();
+        self.drain(&mut bytes);
+        DigitSum::new(total_weight, bytes)
     }
 
-    /// Writes the packed sum and starts again from nothing.
-    fn drain(&mut self, packed: &mut [[u8; CHUNK_BYTES]]) {
-        for (sum, bytes) in self.sums.iter_mut().zip(packed) {
-            reduce(self.level, sum);
-            pack::pack_at(self.level, sum, bytes);
-            sum.fill(0);
+    /// Appends the sum, in its form on the wire, to `wire` and starts again from nothing: for range after range.
+    pub fn drain(&mut self, wire: &mut Vec<u8>) {
+        let start = wire.len();
+        wire.resize(start + self.sums.len() * chunk_bytes(self.total_weight), 0);
+        self.encode(&mut wire[start..]);
+        self.clear();
+    }
+
+    fn encode(&self, wire: &mut [u8]) {
+        if self.fresh {
+            return wire.fill(0);
         }
-        (self.load, self.total_weight) = (0, 0);
+        let width = digit_bytes(self.total_weight);
+        let mut spilled = self.spilled.iter();
+        let out = wire.chunks_exact_mut(CHUNK_DIGITS * width);
+        for (sums, out) in self.sums.iter().zip(out) {
+            match (spilled.next(), width) {
+                (Some(spilled), _) => encode_five(self.level, spilled, sums, out),
+                (None, 3) => encode_three(self.level, sums, out),
+                (None, _) => out.copy_from_slice(sums.as_flattened()),
+            }
+        }
+    }
+
+    fn clear(&mut self) {
+        self.spilled.clear();
+        (self.fresh, self.load, self.total_weight) = (true, 0, 0);
     }
 }
 
-/// The weighted sum of whole ciphertexts that are all in memory, chunk by chunk so that the sum stays in the
-/// processor's cache.
+/// The weighted digit sum of whole ciphertexts that are all in memory, a range at a time so that the sums stay in the
+/// processor's cache, on the threads of rayon's current pool.
 ///
 /// # Errors
-/// [`AggregateError`] for the first contribution that cannot be added; `chunk` counts from the start.
-pub fn weighted_sum(
+/// [`AggregateError`] for the first contribution that cannot be added.
+pub fn weighted_digit_sum(
     chunks: usize,
     contributions: &[(&[u8], u16)],
-) -> Result<Vec<u8>, AggregateError> {
-    let mut split = Vec::with_capacity(contributions.len());
-    for (packed, weight) in contributions {
-        split.push((pack::split_chunks(packed, chunks)?, *weight));
-    }
-    let mut packed = vec![0; chunks * CHUNK_BYTES];
-    let mut accumulator = Accumulator::new(1);
-    for (k, packed) in packed.as_chunks_mut().0.iter_mut().enumerate() {
-        for (chunks, weight) in &split {
-            accumulator
-                .add(&chunks[k], *weight)
-                .map_err(|error| match error {
-                    AggregateError::Ciphertext(CiphertextError::Coefficient {
-                        index,
-                        value,
-                        ..
-                    }) => CiphertextError::Coefficient {
-                        chunk: k,
-                        index,
-                        value,
-                    }
-                    .into(),
-                    other => other,
-                })?;
-        }
-        accumulator.drain(std::slice::from_mut(packed));
-    }
-    Ok(packed)
+) -> Result<DigitSum, AggregateError> {
+    let mut wire = Vec::new();
+    let total_weight = weighted_digit_sum_into(chunks, contributions, &mut wire)?;
+    Ok(DigitSum::new(total_weight, wire))
 }
 
-vectorised! {
-    /// `sum += weight·words` modulo 2^64; returns the largest word.
-    fn add_packed(sum: &mut [u64; N], bytes: &[u8; CHUNK_BYTES], weight: u16) -> u64 {
-        // Unpacking a block first keeps the shuffles away from the sums.
-        const BLOCK: usize = 256;
-        let mut words = [0; BLOCK];
-        let mut largest = 0;
-        let blocks = bytes.as_chunks::<{ BLOCK * 6 }>().0;
-        for (sums, bytes) in sum.as_chunks_mut::<BLOCK>().0.iter_mut().zip(blocks) {
-            for (quad, bytes) in words.as_chunks_mut().0.iter_mut().zip(bytes.as_chunks().0) {
-                *quad = split(bytes);
+/// [`weighted_digit_sum`] in its form on the wire, into memory that is used again: what `wire` held is lost. Returns the
+/// sum of the weights.
+///
+/// # Errors
+/// [`AggregateError`] for the first contribution that cannot be added; `wire` is then what it was before.
+pub fn weighted_digit_sum_into(
+    chunks: usize,
+    contributions: &[(&[u8], u16)],
+    wire: &mut Vec<u8>,
+) -> Result<u64, AggregateError> {
+    let mut total_weight = 0;
+    for &(packed, weight) in contributions {
+        pack::split_chunks(packed, chunks)?;
+        total_weight = checked_total(total_weight, weight)?;
+    }
+    let (level, chunk_bytes) = (Level::best(), chunk_bytes(total_weight));
+    wire.resize(chunks * chunk_bytes, 0);
+    let ranges = wire.par_chunks_mut(RANGE * chunk_bytes).enumerate();
+    let scratch = || (DigitAccumulator::new(0), Vec::new());
+    ranges.try_for_each_init(scratch, |(sum, parts), (range, out)| {
+        let (start, length) = (range * RANGE, out.len() / chunk_bytes);
+        parts.clear();
+        parts.extend(contributions.iter().map(|&(packed, weight)| {
+            let packed = &packed[start * CHUNK_BYTES..][..length * CHUNK_BYTES];
+            (packed, weight)
+        }));
+        if digit_bytes(total_weight) == 4 {
+            // The sums are their own form on the wire, and never spill.
+            let (sums, mut fresh) = (out.as_chunks_mut().0, true);
+            for group in groups(parts) {
+                add(level, sums, &mut fresh, group);
             }
-            for (sum, word) in sums.iter_mut().zip(&words) {
-                *sum = sum.wrapping_add(word.wrapping_mul(weight.into()));
-            }
-            largest = words.iter().fold(largest, |largest, &word| word.max(largest));
+        } else {
+            sum.clear();
+            sum.sums.resize(length, [[0; 4]; CHUNK_DIGITS]);
+            sum.add_all(parts)?;
+            sum.encode(out);
         }
-        largest
-    }
+        Ok::<_, AggregateError>(())
+    })?;
+    Ok(total_weight)
 }
 
-vectorised! {
-    /// Takes back what [`add_packed`] added.
-    fn subtract_packed(sum: &mut [u64; N], bytes: &[u8; CHUNK_BYTES], weight: u16) {
-        for (sums, bytes) in sum.as_chunks_mut::<4>().0.iter_mut().zip(bytes.as_chunks::<24>().0) {
-            for (sum, word) in sums.iter_mut().zip(split(bytes)) {
-                *sum = sum.wrapping_sub(word.wrapping_mul(weight.into()));
-            }
-        }
-    }
+/// Contributions added in one pass over the sums, at most: as many streams are read from memory at once.
+pub const TOGETHER: usize = 8;
+/// Chunks summed at a time: 384 KiB of sums, and runs of each contribution that are long enough for the processor's
+/// prefetching.
+const RANGE: usize = 16;
+
+/// Contributions in groups of about the same size, at most [`TOGETHER`].
+pub(crate) fn groups<T>(contributions: &[T]) -> std::slice::Chunks<'_, T> {
+    let count = contributions.len().div_ceil(TOGETHER).max(1);
+    contributions.chunks(contributions.len().div_ceil(count).max(1))
 }
 
-vectorised! {
-    /// Reduces any 64-bit numbers mod q: 2^48 is q + 163839.
-    fn reduce(sum: &mut [u64; N]) {
-        const FOLD: u64 = (1 << 48) - Q;
-        for sum in sum {
-            *sum = reduce_once((*sum & ((1 << 48) - 1)) + (*sum >> 48) * FOLD);
-        }
+/// Adds a group whose weight the sums have room for. They count as zero if `fresh`.
+fn add(level: Level, sums: &mut [[u8; 4]], fresh: &mut bool, group: &[(&[u8], u16)]) {
+    let (mut packed, mut weights) = ([&[][..]; TOGETHER], [0; TOGETHER]);
+    for ((packed, weight), part) in packed.iter_mut().zip(&mut weights).zip(group) {
+        (*packed, *weight) = *part;
     }
+    add_group(
+        level,
+        sums,
+        *fresh,
+        &packed[..group.len()],
+        &weights[..group.len()],
+    );
+    *fresh = false;
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::xof::Xof;
-
-    #[test]
-    fn every_instruction_set_adds_the_same_sum() {
-        let mut bytes = [0; CHUNK_BYTES];
-        Xof::new("sum test", &[]).fill(&mut bytes);
-        let mut words = [0; N];
-        let largest = pack::unpack(&bytes, &mut words);
-        for level in Level::available() {
-            let mut sum = [1 << 60; N];
-            assert_eq!(add_packed(level, &mut sum, &bytes, 200), largest);
-            assert!(
-                sum.iter()
-                    .zip(&words)
-                    .all(|(sum, word)| *sum == (1 << 60) + 200 * word)
-            );
-            subtract_packed(level, &mut sum, &bytes, 200);
-            assert_eq!(sum, [1 << 60; N]);
-        }
+/// `total + weight`, if both are within their limits.
+fn checked_total(total: u64, weight: u16) -> Result<u64, AggregateError> {
+    if weight > MAX_WEIGHT {
+        return Err(AggregateError::Weight { weight });
     }
-
-    #[test]
-    fn any_number_is_reduced() {
-        let mut numbers = [u64::MAX; N];
-        Xof::new("reduction test", &[]).fill_uniform(&mut [0; CHUNK_BYTES], &mut numbers);
-        for (i, number) in numbers.iter_mut().enumerate() {
-            *number = number.wrapping_mul(i as u64 | 0x1234_5678_9ABC_DEF1);
-        }
-        numbers[..6].copy_from_slice(&[0, Q - 1, Q, 2 * Q - 1, u64::MAX, (Q - 1) * (ROOM + 1)]);
-        for level in Level::available() {
-            let mut reduced = numbers;
-            reduce(level, &mut reduced);
-            assert!(
-                reduced
-                    .iter()
-                    .zip(&numbers)
-                    .all(|(reduced, number)| *reduced == number % Q)
-            );
-        }
+    match total + u64::from(weight) {
+        total @ ..=MAX_TOTAL_WEIGHT => Ok(total),
+        total => Err(AggregateError::TotalWeight { total }),
     }
 }

@@ -6,6 +6,7 @@ use crate::{
     linear_hash::LinearHasher,
     params::{CHUNK_BYTES, Params},
 };
+use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
@@ -124,9 +125,14 @@ pub fn commitment(
     ))
 }
 
+const CHUNK: u64 = CHUNK_BYTES as u64;
+/// Chunks that one thread hashes at least: fewer are not worth handing over.
+const TASK: usize = 8;
+
 /// Merkle root of a ciphertext that arrives in pieces of any size, in order.
 ///
-/// The tree has the shape of RFC 6962: leaf `H("chunk leaf", chunk)`, node `H("chunk node", left, right)`.
+/// The tree has the shape of RFC 6962: leaf `H("chunk leaf", chunk)`, node `H("chunk node", left, right)`. The leaves of a
+/// piece of many chunks are hashed on the threads of rayon's current pool.
 #[derive(Clone)]
 pub struct ChunkHasher {
     expected: u64,
@@ -149,25 +155,36 @@ impl ChunkHasher {
     }
 
     /// Takes the next bytes.
-    pub fn update(&mut self, mut bytes: &[u8]) {
-        const CHUNK: u64 = CHUNK_BYTES as u64;
-        while !bytes.is_empty() {
-            let room = (CHUNK - self.taken % CHUNK) as usize;
-            let (now, later) = bytes.split_at(room.min(bytes.len()));
-            self.leaf.update(now);
-            self.taken += now.len() as u64;
-            if self.taken.is_multiple_of(CHUNK) {
-                let leaf = std::mem::replace(&mut self.leaf, hasher("chunk leaf"));
-                self.push(leaf.finalize().into(), self.taken / CHUNK);
-            }
-            bytes = later;
+    pub fn update(&mut self, bytes: &[u8]) {
+        // To the end of a chunk that was begun, then whole chunks, then the beginning of one.
+        let begun = (self.taken % CHUNK) as usize;
+        let missing = (CHUNK_BYTES - begun) % CHUNK_BYTES;
+        let (now, later) = bytes.split_at(missing.min(bytes.len()));
+        self.part(now);
+        let (chunks, rest) = later.as_chunks::<CHUNK_BYTES>();
+        let leaves = chunks.par_iter().with_min_len(TASK);
+        let leaves: Vec<[u8; 32]> = leaves.map(|chunk| hash("chunk leaf", &[chunk])).collect();
+        for leaf in leaves {
+            self.taken += CHUNK;
+            self.push(leaf);
+        }
+        self.part(rest);
+    }
+
+    /// Takes bytes of one chunk.
+    fn part(&mut self, bytes: &[u8]) {
+        self.leaf.update(bytes);
+        self.taken += bytes.len() as u64;
+        if !bytes.is_empty() && self.taken.is_multiple_of(CHUNK) {
+            let leaf = std::mem::replace(&mut self.leaf, hasher("chunk leaf"));
+            self.push(leaf.finalize().into());
         }
     }
 
-    /// Takes the `count`-th leaf: every trailing zero of `count` completes a subtree.
-    fn push(&mut self, leaf: [u8; 32], count: u64) {
+    /// Takes the leaf of the last chunk taken: every trailing zero of their number completes a subtree.
+    fn push(&mut self, leaf: [u8; 32]) {
         let mut root = leaf;
-        for _ in 0..count.trailing_zeros() {
+        for _ in 0..(self.taken / CHUNK).trailing_zeros() {
             if let Some(left) = self.subtrees.pop() {
                 root = node(&left, &root);
             }

@@ -10,6 +10,7 @@ use crate::{
     ring::{NttPoly, PublicPolynomials},
     simd::{Level, vectorised},
 };
+use rayon::prelude::*;
 use thiserror::Error;
 
 /// The opened sum `sum_j w_j·m_j`, in steps.
@@ -86,27 +87,83 @@ pub fn decrypt_permuted(
     key_sum: &KeySum,
     total_weight: u64,
 ) -> Result<WeightedSum, DecryptError> {
+    let chunks = check(permutation.params(), sum_ciphertext, total_weight)?;
+    let key = NttPoly::new(&key_sum.0.0);
+    // Four bytes a step are enough unless the weights add up to more than 65,000 or somebody cheated.
+    let values = match in_model_order::<i32>(permutation, context, chunks, &key, total_weight)? {
+        Some(values) => values,
+        None => in_model_order::<i64>(permutation, context, chunks, &key, total_weight)?
+            .unwrap_or_default(),
+    };
+    Ok(WeightedSum {
+        values,
+        total_weight,
+    })
+}
+
+/// Chunks that one thread takes at least: fewer are not worth handing over.
+const TASK: usize = 8;
+
+/// All steps, checked, in model order; on the way they are kept as `T`. `None` if one does not fit.
+fn in_model_order<T: Step>(
+    permutation: &Permutation,
+    context: &RoundContext,
+    chunks: &[[u8; CHUNK_BYTES]],
+    key: &NttPoly,
+    total_weight: u64,
+) -> Result<Option<Vec<i64>>, DecryptError> {
     let params = permutation.params();
-    let chunks = check(params, sum_ciphertext, total_weight)?;
-    let mut decryptor = Decryptor::new(context, key_sum);
-    let mut permuted = vec![0; chunks.len() * N];
-    for (k, (bytes, steps)) in chunks.iter().zip(permuted.as_chunks_mut().0).enumerate() {
-        decryptor.chunk(k, bytes, steps)?;
-    }
+    let mut permuted = vec![T::default(); chunks.len() * N];
+    let work = permuted.as_chunks_mut().0.par_iter_mut().zip(chunks);
+    let scratch = || (Decryptor::new(context, key), Box::new([0; N]));
+    let squares = work
+        .enumerate()
+        .with_min_len(TASK)
+        .map_init(scratch, |(decryptor, steps), (k, (kept, bytes))| {
+            decryptor.chunk(k, bytes, steps)?;
+            let data = params.parameters().saturating_sub(k * N).min(N);
+            let squares = sum_of_squares(decryptor.level, &steps[..data]);
+            Ok(T::keep(decryptor.level, steps, kept).then_some(squares))
+        })
+        .try_reduce(|| Some(0), |a, b| Ok(a.zip(b).map(|(a, b)| a + b)));
+    // Which of several bad words is met first depends on the threads; the answer does not.
+    let squares = squares.or_else(|error: CiphertextError| {
+        pack::check_chunks(0, chunks)?;
+        Err(error)
+    })?;
+    let Some(squares) = squares else {
+        return Ok(None);
+    };
     let (data, zeros) = permuted.split_at(params.parameters());
     check_zeros(zeros, params.parameters(), total_weight)?;
-
     let limit = 2 * u128::from(params.clip_steps()) * u128::from(total_weight);
-    let square = |value: u64| u128::from(value) * u128::from(value);
-    let squares = |sum: u128, value: &i64| sum + square(value.unsigned_abs());
-    if data.iter().fold(0, squares) > limit * limit {
+    if squares > limit * limit {
         return Err(DecryptError::TooLong);
     }
     let places = permutation.places(&context.federation);
-    Ok(WeightedSum {
-        values: places.iter().map(|&place| data[place as usize]).collect(),
-        total_weight,
-    })
+    let places = places.par_iter().with_min_len(TASK * N);
+    Ok(Some(
+        places.map(|&place| data[place as usize].into()).collect(),
+    ))
+}
+
+/// A number that steps are kept in.
+trait Step: Copy + Default + Into<i64> + Send + Sync {
+    /// Writes the steps; `false` if one does not fit.
+    fn keep(level: Level, steps: &[i64; N], kept: &mut [Self; N]) -> bool;
+}
+
+impl Step for i32 {
+    fn keep(level: Level, steps: &[i64; N], kept: &mut [Self; N]) -> bool {
+        narrow(level, steps, kept)
+    }
+}
+
+impl Step for i64 {
+    fn keep(_: Level, steps: &[i64; N], kept: &mut [Self; N]) -> bool {
+        *kept = *steps;
+        true
+    }
 }
 
 /// Whether `key_sum` fits the sum: its blinding chunks decrypt to zero. A wrong key passes with negligible probability,
@@ -122,7 +179,8 @@ pub fn is_plausible(
     let Ok(chunks) = check(params, sum_ciphertext, total_weight) else {
         return false;
     };
-    let mut decryptor = Decryptor::new(context, key_sum);
+    let key = NttPoly::new(&key_sum.0.0);
+    let mut decryptor = Decryptor::new(context, &key);
     let mut steps = [0; N];
     (params.data_chunks()..params.chunks()).all(|k| {
         decryptor.chunk(k, &chunks[k], &mut steps).is_ok()
@@ -145,34 +203,35 @@ fn check<'a>(
 }
 
 /// Padding and blinding, which start at coefficient `start` of the sum, hold nothing but noise.
-fn check_zeros(zeros: &[i64], start: usize, total_weight: u64) -> Result<(), DecryptError> {
+fn check_zeros<T: Step>(zeros: &[T], start: usize, total_weight: u64) -> Result<(), DecryptError> {
     // At most 9280·2048000 / 1024 + 1: fits.
     let bound = (MAX_ERROR as u64 * total_weight / DELTA + 1) as i64;
-    match zeros.iter().position(|value| value.abs() > bound) {
+    let mut values = zeros.iter().map(|&value| value.into()).enumerate();
+    match values.find(|(_, value): &(usize, i64)| value.abs() > bound) {
         None => Ok(()),
-        Some(offset) => Err(DecryptError::NotZero {
+        Some((offset, value)) => Err(DecryptError::NotZero {
             chunk: (start + offset) / N,
             index: (start + offset) % N,
-            value: zeros[offset],
+            value,
             bound,
         }),
     }
 }
 
-/// Decrypts chunks one by one.
-struct Decryptor {
+/// Decrypts chunks one by one, in any order.
+struct Decryptor<'a> {
     level: Level,
-    key: NttPoly,
+    key: &'a NttPoly,
     public: PublicPolynomials,
     mask: Box<[u64; N]>,
     coefficients: Box<[u64; N]>,
 }
 
-impl Decryptor {
-    fn new(context: &RoundContext, key_sum: &KeySum) -> Self {
+impl<'a> Decryptor<'a> {
+    fn new(context: &RoundContext, key: &'a NttPoly) -> Self {
         Self {
             level: Level::best(),
-            key: NttPoly::new(&key_sum.0.0),
+            key,
             public: PublicPolynomials::new(context),
             mask: Box::new([0; N]),
             coefficients: Box::new([0; N]),
@@ -207,6 +266,105 @@ vectorised! {
             let exact = modular::centre(modular::subtract(c, mask));
             // An arithmetic shift rounds down: half a step more rounds to nearest.
             *step = (exact + (DELTA / 2) as i64) >> DELTA.trailing_zeros();
+        }
+    }
+}
+
+vectorised! {
+    /// Steps in four bytes each; `false` if one does not fit.
+    fn narrow(steps: &[i64; N], kept: &mut [i32; N]) -> bool {
+        let mut bits = 0;
+        for (&step, kept) in steps.iter().zip(kept) {
+            *kept = step as i32;
+            bits |= (step + (1 << 31)) as u64;
+        }
+        bits < 1 << 32
+    }
+}
+
+/// Exact sum of the squares of at most `N` steps, each below 2^48 in absolute value.
+fn sum_of_squares(level: Level, steps: &[i64]) -> u128 {
+    match small_squares(level, steps) {
+        Some(sum) => sum.into(),
+        None => steps
+            .iter()
+            .map(|step| u128::from(step.unsigned_abs()).pow(2))
+            .sum(),
+    }
+}
+
+vectorised! {
+    /// The sum of squares if all steps are below 2^26 in absolute value, as they are unless somebody cheats or the
+    /// weights add up to more than 2000.
+    fn small_squares(steps: &[i64]) -> Option<u64> {
+        const LIMIT: u64 = 1 << 26;
+        let (mut sum, mut bits) = (0_u64, 0_u64);
+        for &step in steps {
+            // Below 2^52 each, if small: 2048 of them are below 2^63.
+            sum = sum.wrapping_add((step as u64).wrapping_mul(step as u64));
+            bits |= (step + LIMIT as i64) as u64;
+        }
+        (bits < 2 * LIMIT).then_some(sum)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{params::Q, xof::Xof};
+
+    #[test]
+    fn every_instruction_set_rounds_and_narrows_alike() {
+        let mut coefficients = [[0; N]; 2];
+        let mut xof = Xof::new("decrypt test", &[]);
+        for poly in &mut coefficients {
+            xof.fill_uniform(&mut [0; CHUNK_BYTES], poly);
+        }
+        let [c, mut mask] = coefficients;
+        // Around the ends of the range and of a step.
+        for (i, mask) in mask.iter_mut().take(4096 / 2).enumerate().skip(1024) {
+            *mask = (c[i] + [Q / 2, Q / 2 + 1, Q - 512, Q - 511, 512, 511, 0, 1][i % 8]) % Q;
+        }
+        for level in Level::available() {
+            let mut steps = [0; N];
+            round_to_steps(level, &c, &mask, &mut steps);
+            for ((&step, &c), &mask) in steps.iter().zip(&c).zip(&mask) {
+                let centred = modular::centre((c + Q - mask) % Q);
+                assert_eq!(step, (centred as f64 / DELTA as f64 + 0.5).floor() as i64);
+            }
+            let mut kept = [0; N];
+            assert!(!narrow(level, &steps, &mut kept));
+            for fitting in [[i64::from(i32::MAX); N], [i64::from(i32::MIN); N], [-1; N]] {
+                assert!(narrow(level, &fitting, &mut kept));
+                assert_eq!(kept.map(i64::from), fitting);
+            }
+            for (value, place) in [(1 << 31, 0), (-(1 << 31) - 1, N - 1), (1 << 37, 77)] {
+                let mut steps = [5; N];
+                steps[place] = value;
+                assert!(!narrow(level, &steps, &mut kept));
+            }
+        }
+    }
+
+    #[test]
+    fn squares_are_summed_exactly() {
+        const SMALL: i64 = (1 << 26) - 1;
+        for level in Level::available() {
+            for (values, small) in [
+                ([SMALL, -SMALL], true),
+                ([0, -(SMALL + 1)], true),
+                ([SMALL + 1, 0], false),
+                ([0, -(SMALL + 2)], false),
+                ([1 << 37, -(1 << 37)], false),
+            ] {
+                let steps: Vec<i64> = values.iter().copied().cycle().take(N - 1).collect();
+                let exact = steps
+                    .iter()
+                    .map(|step| u128::from(step.unsigned_abs()).pow(2))
+                    .sum();
+                assert_eq!(small_squares(level, &steps).is_some(), small);
+                assert_eq!(sum_of_squares(level, &steps), exact);
+            }
         }
     }
 }

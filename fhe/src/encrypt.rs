@@ -10,6 +10,7 @@ use crate::{
     ring::{NttPoly, PublicPolynomials},
     simd::{Level, vectorised},
 };
+use rayon::prelude::*;
 use zeroize::Zeroizing;
 
 /// Encrypts under a one-time key that is thrown away: the part of [`crate::contribute()`] whose time grows with the
@@ -21,7 +22,8 @@ pub fn encrypt_and_forget(context: &RoundContext, encoded: &Encoded, entropy: En
     encrypt(context, encoded, &key, &seed)
 }
 
-/// Encrypts all chunks; the result has [`CHUNK_BYTES`] a chunk.
+/// Encrypts all chunks on the threads of rayon's current pool; the result, [`CHUNK_BYTES`] a chunk, does not depend on
+/// how many there are.
 ///
 /// 1. *Private input*: the quantised update, the one-time key, the seed of the errors.
 /// 2. *Public input*: the round's context.
@@ -34,22 +36,50 @@ pub(crate) fn encrypt(
     key: &NttPoly,
     seed: &ContributionSeed,
 ) -> Vec<u8> {
-    let level = Level::best();
-    let chunks = encoded.chunks();
-    let mut ciphertext = vec![0; chunks.len() * CHUNK_BYTES];
-    let mut public = PublicPolynomials::new(context);
-    let mut sampler = ErrorSampler::new(seed.stream("errors"));
-    let mut errors = Zeroizing::new([0; N]);
-    let mut product = Zeroizing::new([0; N]);
-    let packed = ciphertext.as_chunks_mut().0.iter_mut();
-    for ((k, message), packed) in (0..).zip(chunks).zip(packed) {
-        public.expand(k, &mut product);
-        key.multiply_into(&mut product);
-        sampler.fill(&mut errors);
-        add_message(level, &mut product, &errors, message);
-        pack::pack_at(level, &product, packed);
-    }
+    let mut ciphertext = vec![0; encoded.chunks().len() * CHUNK_BYTES];
+    let packed = ciphertext.as_chunks_mut().0.par_iter_mut();
+    let work = packed.zip(encoded.chunks()).enumerate();
+    let encryptor = || Encryptor::new(context, key, seed);
+    work.with_min_len(TASK)
+        .for_each_init(encryptor, |encryptor, (k, (packed, message))| {
+            encryptor.chunk(k as u64, message, packed);
+        });
     ciphertext
+}
+
+/// Chunks that one thread takes at least: fewer are not worth handing over.
+const TASK: usize = 8;
+
+/// Encrypts chunks one by one, in any order.
+struct Encryptor<'a> {
+    level: Level,
+    key: &'a NttPoly,
+    public: PublicPolynomials,
+    sampler: ErrorSampler,
+    errors: Box<Zeroizing<[i32; N]>>,
+    product: Box<Zeroizing<[u64; N]>>,
+}
+
+impl<'a> Encryptor<'a> {
+    fn new(context: &RoundContext, key: &'a NttPoly, seed: &ContributionSeed) -> Self {
+        Self {
+            level: Level::best(),
+            key,
+            public: PublicPolynomials::new(context),
+            sampler: ErrorSampler::new(seed.stream("errors")),
+            errors: Box::new(Zeroizing::new([0; N])),
+            product: Box::new(Zeroizing::new([0; N])),
+        }
+    }
+
+    /// `a_k·s + e_k + Delta·m_k`, packed.
+    fn chunk(&mut self, k: u64, message: &[i16; N], packed: &mut [u8; CHUNK_BYTES]) {
+        self.public.expand(k, &mut self.product);
+        self.key.multiply_into(&mut self.product);
+        self.sampler.fill_chunk(k, &mut self.errors);
+        add_message(self.level, &mut self.product, &self.errors, message);
+        pack::pack_at(self.level, &self.product, packed);
+    }
 }
 
 vectorised! {

@@ -3,9 +3,13 @@
 //! `p` is prime, 1 mod 2^16 (so the negacyclic NTT exists) and below 2^50 (so it runs on AVX512-IFMA). Like the
 //! ciphertext ring's, evaluations never leave the process.
 
-use crate::{params::N, xof::Xof};
-use concrete_ntt::prime64::Plan;
-use std::sync::LazyLock;
+use crate::{
+    ntt::{Ntt, ProductSum},
+    params::N,
+    simd::{Level, vectorised},
+    xof::Xof,
+};
+use std::sync::{LazyLock, OnceLock};
 
 /// The modulus of the linear hash, a 50-bit prime.
 pub const HASH_MODULUS: u64 = 1_125_899_904_679_937;
@@ -14,29 +18,23 @@ pub(crate) const DIGITS: usize = 3;
 
 const _: () = assert!(HASH_MODULUS % (1 << 16) == 1 && HASH_MODULUS < 1 << 50);
 
-static PLAN: LazyLock<Plan> = LazyLock::new(|| {
-    Plan::try_new(N, HASH_MODULUS).expect("p is prime and 1 mod 2N, asserted above and tested")
-});
+static NTT: LazyLock<Ntt<HASH_MODULUS>> = LazyLock::new(Ntt::new);
 
 /// `sum_k sum_b g_{k,b}·D_{b,k}` over the chunks absorbed so far, by its evaluations.
 ///
 /// Sums over disjoint sets of chunks add up to the sum over all of them, exactly: ranges can be absorbed on different
 /// threads, in any order.
 pub(crate) struct RunningHash {
-    sum: Box<[u64; N]>,
+    sum: ProductSum<HASH_MODULUS>,
     digits: Box<[[u64; N]; DIGITS]>,
-    generator: Box<[u64; N]>,
-    bytes: Box<[u8; 8 * N]>,
 }
 
 impl RunningHash {
     /// The hash of nothing.
     pub(crate) fn new() -> Self {
         Self {
-            sum: Box::new([0; N]),
+            sum: ProductSum::new(),
             digits: Box::new([[0; N]; DIGITS]),
-            generator: Box::new([0; N]),
-            bytes: Box::new([0; 8 * N]),
         }
     }
 
@@ -47,43 +45,56 @@ impl RunningHash {
         write: impl FnOnce(&mut [[u64; N]; DIGITS]) -> R,
     ) -> R {
         let result = write(&mut self.digits);
-        let mut stream = generators(chunk);
-        for digits in self.digits.iter_mut() {
-            fill_residues(&mut stream, &mut self.bytes, &mut self.generator);
-            PLAN.fwd(&mut self.generator[..]);
-            PLAN.fwd(&mut digits[..]);
-            PLAN.mul_accumulate(&mut self.sum[..], &self.generator[..], &digits[..]);
-        }
+        with_generators(chunk, |generators| {
+            for (generator, digits) in generators.iter().zip(self.digits.iter_mut()) {
+                self.sum.add_product(&NTT, generator, digits);
+            }
+        });
         result
     }
 
     /// Adds what another one has absorbed.
-    pub(crate) fn add(&mut self, other: &Self) {
-        add_assign(&mut self.sum, &other.sum);
+    pub(crate) fn add(&mut self, other: Self) {
+        self.sum.add(&NTT, other.sum);
     }
 
     /// The coefficients of the sum, reduced.
     pub(crate) fn finish(self) -> Box<[u64; N]> {
-        let mut sum = self.sum;
-        PLAN.inv(&mut sum[..]);
-        PLAN.normalize(&mut sum[..]);
-        sum
+        self.sum.into_coefficients(&NTT)
     }
 }
 
-/// `sum += other` mod p, all reduced.
-pub(crate) fn add_assign(sum: &mut [u64; N], other: &[u64; N]) {
-    for (sum, &other) in sum.iter_mut().zip(other) {
-        let total = *sum + other;
-        *sum = total.min(total.wrapping_sub(HASH_MODULUS));
+/// `g_{k,0}`, `g_{k,1}`, `g_{k,2}` of one chunk, by their reduced evaluations.
+type Generators = Box<[[u64; N]; DIGITS]>;
+
+/// Chunks whose generators are kept once they were needed, 48 KiB each: 64 MiB for 2.8 million parameters. Making
+/// them takes as long as hashing with them.
+const KEPT: usize = (64 << 20) / size_of::<[[u64; N]; DIGITS]>();
+static GENERATORS: [OnceLock<Generators>; KEPT] = [const { OnceLock::new() }; KEPT];
+
+/// Lends the generators of a chunk.
+fn with_generators(chunk: u64, work: impl FnOnce(&[[u64; N]; DIGITS])) {
+    let kept = usize::try_from(chunk)
+        .ok()
+        .and_then(|chunk| GENERATORS.get(chunk));
+    match kept {
+        Some(kept) => work(kept.get_or_init(|| generators(chunk))),
+        None => work(&generators(chunk)),
     }
 }
 
-/// The stream of `g_{k,0}`, `g_{k,1}`, `g_{k,2}` of chunk `k`.
+/// Makes the generators of chunk `k`: the polynomials of the stream `XOF("linear hash", k)`.
 ///
 /// The same for everybody and for ever: the seed is the name alone, so nobody has chosen it.
-fn generators(chunk: u64) -> Xof {
-    Xof::new("linear hash", &[&chunk.to_le_bytes()])
+fn generators(chunk: u64) -> Generators {
+    let mut stream = Xof::new("linear hash", &[&chunk.to_le_bytes()]);
+    let mut bytes = Box::new([0; 8 * N]);
+    let mut generators = Box::new([[0; N]; DIGITS]);
+    for generator in generators.iter_mut() {
+        fill_residues(&mut stream, &mut bytes, generator);
+        NTT.evaluate(generator);
+    }
+    generators
 }
 
 /// One polynomial with coefficients uniform mod p, in coefficient order: the low 50 bits of each 8 bytes
@@ -92,12 +103,7 @@ fn generators(chunk: u64) -> Xof {
 /// Whole words rather than 50-bit ones: the stream is faster than taking them apart.
 fn fill_residues(stream: &mut Xof, bytes: &mut [u8; 8 * N], coefficients: &mut [u64; N]) {
     stream.fill(&mut bytes[..]);
-    let mut largest = 0;
-    for (coefficient, word) in coefficients.iter_mut().zip(bytes.as_chunks::<8>().0) {
-        *coefficient = residue(*word);
-        largest = largest.max(*coefficient);
-    }
-    if largest < HASH_MODULUS {
+    if residues(Level::best(), bytes, coefficients) {
         return;
     }
     // Once in 250,000 polynomials: close the gaps, and fill up from the stream.
@@ -114,6 +120,21 @@ fn fill_residues(stream: &mut Xof, bytes: &mut [u8; 8 * N], coefficients: &mut [
             coefficients[kept] = word;
             kept += 1;
         }
+    }
+}
+
+vectorised! {
+    /// The low 50 bits of each word, and whether all of them are below p.
+    fn residues(bytes: &[u8; 8 * N], coefficients: &mut [u64; N]) -> bool {
+        for (out, word) in coefficients.iter_mut().zip(bytes.as_chunks::<8>().0) {
+            *out = residue(*word);
+        }
+        let mut above = 0;
+        for coefficient in coefficients {
+            // Negative as a signed number if below p.
+            above |= !coefficient.wrapping_sub(HASH_MODULUS);
+        }
+        above >> 63 == 0
     }
 }
 
@@ -148,18 +169,52 @@ mod tests {
             fill_residues(&mut stream, &mut [0; 8 * N], poly);
         }
         digits[2] = [HASH_MODULUS - 1; N];
-        let mut expected = vec![0; N];
-        let mut stream = generators(7);
-        for digits in &digits {
-            let mut generator = [0; N];
-            fill_residues(&mut stream, &mut [0; 8 * N], &mut generator);
-            for (sum, term) in expected.iter_mut().zip(schoolbook(&generator, digits)) {
-                *sum = (*sum + term) % HASH_MODULUS;
+        // A chunk whose generators are kept, and one whose are not.
+        for chunk in [7, KEPT as u64] {
+            let mut expected = vec![0; N];
+            let mut stream = Xof::new("linear hash", &[&chunk.to_le_bytes()]);
+            for digits in &digits {
+                let mut generator = [0; N];
+                fill_residues(&mut stream, &mut [0; 8 * N], &mut generator);
+                for (sum, term) in expected.iter_mut().zip(schoolbook(&generator, digits)) {
+                    *sum = (*sum + term) % HASH_MODULUS;
+                }
+            }
+            for _ in 0..2 {
+                let mut hash = RunningHash::new();
+                hash.absorb(chunk, |out| *out = digits);
+                assert_eq!(hash.finish()[..], expected);
             }
         }
-        let mut hash = RunningHash::new();
-        hash.absorb(7, |out| *out = digits);
-        assert_eq!(hash.finish()[..], expected);
+    }
+
+    #[test]
+    fn every_instruction_set_takes_the_same_residues() {
+        let mut bytes = [0; 8 * N];
+        Xof::new("residue test", &[]).fill(&mut bytes);
+        for level in Level::available() {
+            for (word, low) in [
+                (HASH_MODULUS - 1, true),
+                (HASH_MODULUS, false),
+                ((1 << 50) - 1, false),
+            ] {
+                for place in [0, 5, N - 1] {
+                    let mut bytes = bytes;
+                    bytes[8 * place..8 * place + 8]
+                        .copy_from_slice(&(word | 0xABC << 52).to_le_bytes());
+                    let mut coefficients = [0; N];
+                    assert_eq!(residues(level, &bytes, &mut coefficients), low);
+                    let words = bytes.as_chunks::<8>().0;
+                    assert!(
+                        coefficients
+                            .iter()
+                            .zip(words)
+                            .all(|(&c, word)| c == residue(*word))
+                    );
+                    assert_eq!(coefficients[place], word);
+                }
+            }
+        }
     }
 
     #[test]

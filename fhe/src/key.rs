@@ -4,6 +4,7 @@ use crate::{
     context::RoundContext,
     encode::Encoded,
     hash::hasher,
+    message_hash::MessageHashKey,
     params::{CHUNK_BYTES, N},
     ring::NttPoly,
     xof::Xof,
@@ -47,7 +48,7 @@ impl Entropy {
 
 /// The seed of everything secret in one contribution.
 ///
-/// It hashes the entropy with the context, the participant *and the message*: should the same entropy ever come
+/// It hashes the entropy with the context, the participant *and the message* (by way of [`MessageHashKey`]): should the same entropy ever come
 /// twice, two different updates still do not share a key.
 pub(crate) struct ContributionSeed(Zeroizing<[u8; 32]>);
 
@@ -59,17 +60,12 @@ impl ContributionSeed {
         participant: u32,
         encoded: &Encoded,
     ) -> Self {
+        let key = MessageHashKey::new(Xof::new("message hash key", &[entropy.bytes()]));
         let mut hasher = hasher("contribution seed");
         hasher.update(entropy.bytes());
         hasher.update(context.to_bytes());
         hasher.update(participant.to_le_bytes());
-        let mut bytes = Zeroizing::new([0; 2 * N]);
-        for chunk in encoded.chunks() {
-            for (bytes, step) in bytes.as_chunks_mut().0.iter_mut().zip(chunk) {
-                *bytes = step.to_le_bytes();
-            }
-            hasher.update(&bytes[..]);
-        }
+        hasher.update(key.hash(encoded.chunks()).as_flattened());
         Self(Zeroizing::new(hasher.finalize().into()))
     }
 

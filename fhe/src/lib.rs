@@ -31,7 +31,9 @@ mod hash_ring;
 pub mod key;
 pub mod linear_hash;
 mod merkle;
+mod message_hash;
 mod modular;
+mod ntt;
 pub mod open;
 pub mod opened;
 pub mod opening;
@@ -49,8 +51,9 @@ mod simd;
 mod transpose;
 pub mod verify;
 pub mod xof;
+pub mod yardstick;
 
-pub use aggregate::{Accumulator, weighted_sum};
+pub use aggregate::{DigitAccumulator, weighted_digit_sum, weighted_digit_sum_into};
 pub use answer::{ProjectionAnswers, ProjectionKeys, answer_direction, answer_projections};
 pub use apply::apply_mean;
 pub use check::{
@@ -62,9 +65,7 @@ pub use committee::{Committee, threshold_for};
 pub use context::RoundContext;
 pub use contribute::{Contribution, Dealing, contribute};
 pub use decrypt::{WeightedSum, decrypt, decrypt_permuted};
-pub use digit_sum::{
-    DigitAccumulator, DigitSum, DigitSumReader, digit_sum_bytes, weighted_digit_sum,
-};
+pub use digit_sum::{DigitSum, DigitSumReader, digit_sum_bytes};
 pub use direction::{Direction, DirectionKey, direction_hash, max_directions, max_opened};
 pub use direction_answers::{DirectionAnswers, Question};
 pub use encode::{Encoded, encode, encode_permuted};

@@ -222,31 +222,53 @@ fn absorb(sum: &mut RunningHash, first: u64, chunks: &[[u8; CHUNK_BYTES]]) {
         sum
     });
     let add = |mut sum: RunningHash, other: RunningHash| {
-        sum.add(&other);
+        sum.add(other);
         sum
     };
     if let Some(part) = parts.reduce_with(add) {
-        sum.add(&part);
+        sum.add(part);
     }
 }
 
 /// Adds one packed chunk.
 pub(crate) fn absorb_chunk(sum: &mut RunningHash, number: u64, chunk: &[u8; CHUNK_BYTES]) {
-    sum.absorb(number, |digits| take_digits(Level::best(), chunk, digits));
+    let level = Level::best();
+    sum.absorb(number, |digits| {
+        pack::unpack_at(level, chunk, &mut digits[0]);
+        take_digits(level, digits);
+    });
 }
 
 vectorised! {
-    /// The digits of every coefficient of a packed chunk.
-    fn take_digits(bytes: &[u8; CHUNK_BYTES], digits: &mut [[u64; N]; DIGITS]) {
+    /// Cuts the 48-bit words in the first polynomial into the digits of all three.
+    fn take_digits(digits: &mut [[u64; N]; DIGITS]) {
         let [low, middle, high] = digits;
-        let places = low.as_chunks_mut::<4>().0.iter_mut()
-            .zip(middle.as_chunks_mut::<4>().0)
-            .zip(high.as_chunks_mut::<4>().0);
-        for (bytes, ((low, middle), high)) in bytes.as_chunks::<24>().0.iter().zip(places) {
-            let words = pack::split(bytes);
-            *low = words.map(|word| word & 0xFFFF);
-            *middle = words.map(|word| word >> 16 & 0xFFFF);
-            *high = words.map(|word| word >> 32);
+        for ((low, middle), high) in low.iter_mut().zip(middle).zip(high) {
+            let word = *low;
+            (*low, *middle, *high) = (word & 0xFFFF, word >> 16 & 0xFFFF, word >> 32);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::xof::Xof;
+
+    #[test]
+    fn every_instruction_set_takes_the_same_digits() {
+        let mut bytes = [0; CHUNK_BYTES];
+        Xof::new("digit test", &[]).fill(&mut bytes);
+        for level in Level::available() {
+            let mut digits = [[0; N]; DIGITS];
+            pack::unpack_at(level, &bytes, &mut digits[0]);
+            take_digits(level, &mut digits);
+            for (i, digit) in bytes.as_chunks().0.iter().enumerate() {
+                assert_eq!(
+                    digits[i % DIGITS][i / DIGITS],
+                    u64::from(u16::from_le_bytes(*digit))
+                );
+            }
         }
     }
 }

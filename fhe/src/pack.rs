@@ -1,5 +1,10 @@
 //! Coefficients as 48-bit little-endian words, and the check of a packed ciphertext.
 
+#[cfg(target_arch = "x86_64")]
+mod vbmi;
+
+#[cfg(target_arch = "x86_64")]
+use crate::simd::Kind;
 use crate::{
     params::{CHUNK_BYTES, N, Params, Q},
     simd::{Level, vectorised},
@@ -29,9 +34,41 @@ pub enum CiphertextError {
     },
 }
 
+/// Unpacks one chunk and returns its largest word.
+pub(crate) fn unpack_at(
+    level: Level,
+    bytes: &[u8; CHUNK_BYTES],
+    coefficients: &mut [u64; N],
+) -> u64 {
+    #[cfg(target_arch = "x86_64")]
+    if level.kind() == Kind::Avx512 {
+        #[expect(
+            unsafe_code,
+            reason = "a Level exists only for a detected instruction set"
+        )]
+        // SAFETY: the level has seen these instructions, and others.
+        return unsafe { vbmi::unpack(bytes, coefficients) };
+    }
+    unpack_words(level, bytes, coefficients)
+}
+
+/// Packs one chunk of numbers below 2^48.
+pub(crate) fn pack_at(level: Level, coefficients: &[u64; N], bytes: &mut [u8; CHUNK_BYTES]) {
+    #[cfg(target_arch = "x86_64")]
+    if level.kind() == Kind::Avx512 {
+        #[expect(
+            unsafe_code,
+            reason = "a Level exists only for a detected instruction set"
+        )]
+        // SAFETY: the level has seen these instructions, and others.
+        return unsafe { vbmi::pack(coefficients, bytes) };
+    }
+    pack_words(level, coefficients, bytes);
+}
+
 vectorised! {
-    /// Unpacks one chunk and returns its largest word.
-    pub(crate) fn unpack_at(bytes: &[u8; CHUNK_BYTES], coefficients: &mut [u64; N]) -> u64 {
+    /// [`unpack_at`] word by word.
+    fn unpack_words(bytes: &[u8; CHUNK_BYTES], coefficients: &mut [u64; N]) -> u64 {
         let mut largest = [0; 4];
         let (words, _) = bytes.as_chunks::<24>();
         let (quads, _) = coefficients.as_chunks_mut::<4>();
@@ -46,8 +83,8 @@ vectorised! {
 }
 
 vectorised! {
-    /// Packs one chunk of numbers below 2^48.
-    pub(crate) fn pack_at(coefficients: &[u64; N], bytes: &mut [u8; CHUNK_BYTES]) {
+    /// [`pack_at`] word by word.
+    fn pack_words(coefficients: &[u64; N], bytes: &mut [u8; CHUNK_BYTES]) {
         let (words, _) = bytes.as_chunks_mut::<24>();
         let (quads, _) = coefficients.as_chunks::<4>();
         for (word, [a, b, c, d]) in words.iter_mut().zip(quads) {

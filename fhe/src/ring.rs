@@ -1,52 +1,41 @@
 //! The ring `Z_q[X]/(X^N + 1)`: polynomials by coefficients and by evaluations.
 //!
-//! The NTT library chooses its own root of unity, so no evaluation ever leaves the process; only
-//! coefficients are serialised.
+//! The order of evaluations is an inner matter of [`crate::ntt`]: only coefficients are serialised.
 
 use crate::{
     context::RoundContext,
+    hash::hasher,
     modular::{self, Factor},
+    ntt::{Ntt, Prepared},
     pack,
     params::{CHUNK_BYTES, N, Q},
     xof::Xof,
 };
-use concrete_ntt::prime64::Plan;
+use sha2::{Digest, Sha256};
 use std::sync::LazyLock;
 use thiserror::Error;
 use zeroize::Zeroize;
 
-static PLAN: LazyLock<Plan> = LazyLock::new(|| {
-    Plan::try_new(N, Q).expect("q is prime and 1 mod 2N, asserted in params and tested")
-});
+static NTT: LazyLock<Ntt<Q>> = LazyLock::new(Ntt::new);
 
 /// Whether products in the ring run on AVX512-IFMA on this machine.
 #[must_use]
 pub fn uses_ifma() -> bool {
-    PLAN.use_ifma()
+    NTT.uses_ifma()
 }
 
-/// A polynomial by its evaluations, wiped when dropped. No `Debug`, no `Clone`: most are secret.
-pub(crate) struct NttPoly(Box<[u64; N]>);
+/// A polynomial ready for products with others, wiped when dropped. No `Debug`, no `Clone`: most are secret.
+pub(crate) struct NttPoly(Prepared);
 
 impl NttPoly {
     /// Transforms reduced coefficients.
     pub(crate) fn new(coefficients: &[u64; N]) -> Self {
-        let mut evaluations = Box::new(*coefficients);
-        PLAN.fwd(&mut evaluations[..]);
-        Self(evaluations)
+        Self(NTT.prepare(coefficients))
     }
 
     /// `other := other · self`, all by reduced coefficients.
     pub(crate) fn multiply_into(&self, other: &mut [u64; N]) {
-        PLAN.fwd(other);
-        PLAN.mul_assign_normalize(other, &self.0[..]);
-        PLAN.inv(other);
-    }
-}
-
-impl Drop for NttPoly {
-    fn drop(&mut self) {
-        self.0.zeroize();
+        NTT.multiply_into(&self.0, other);
     }
 }
 
@@ -59,10 +48,9 @@ impl NttSum {
         Self(Box::new([0; N]))
     }
 
-    /// `self += a·b`; `b` holds reduced coefficients before and its evaluations afterwards.
+    /// `self += a·b`; `b` holds reduced coefficients, which are used up.
     pub(crate) fn add_product(&mut self, a: &NttPoly, b: &mut [u64; N]) {
-        PLAN.fwd(b);
-        PLAN.mul_accumulate(&mut self.0[..], &a.0[..], b);
+        NTT.add_product(&mut self.0, &a.0, b);
     }
 
     /// `self += other`.
@@ -74,15 +62,15 @@ impl NttSum {
 
     /// The sum by its coefficients.
     pub(crate) fn into_poly(mut self) -> Poly {
-        PLAN.inv(&mut self.0[..]);
-        PLAN.normalize(&mut self.0[..]);
+        NTT.inverse(&mut self.0);
         Poly(self.0)
     }
 }
 
 /// The public polynomials `a_k = XOF(federation, round, model, k)` of one round.
 pub struct PublicPolynomials {
-    context: [u8; 72],
+    /// Has hashed all but `k`.
+    name: Sha256,
     bytes: Box<[u8; CHUNK_BYTES]>,
 }
 
@@ -91,14 +79,14 @@ impl PublicPolynomials {
     #[must_use]
     pub fn new(context: &RoundContext) -> Self {
         Self {
-            context: context.to_bytes(),
+            name: hasher("public polynomial").chain_update(context.to_bytes()),
             bytes: Box::new([0; CHUNK_BYTES]),
         }
     }
 
     /// Writes the coefficients of `a_k`, uniform mod q, where `k` is the chunk.
     pub fn expand(&mut self, chunk: u64, coefficients: &mut [u64; N]) {
-        Xof::new("public polynomial", &[&self.context, &chunk.to_le_bytes()])
+        Xof::of_hasher(self.name.clone().chain_update(chunk.to_le_bytes()))
             .fill_uniform(&mut self.bytes, coefficients);
     }
 }

@@ -1,7 +1,10 @@
 //! One source, compiled once per instruction set, chosen at run time.
 //!
 //! The code stays plain Rust: only the compiler's freedom differs. As no floating-point operation is
-//! fused or reordered, every copy returns the same bits.
+//! reordered, and none is fused that is not written so, every copy returns the same bits.
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod avx512;
 
 /// An instruction set that this processor has been seen to support.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +32,8 @@ impl Level {
                 && std::is_x86_feature_detected!("avx512vnni"))
             .then_some(Kind::Avx512),
             #[cfg(target_arch = "x86_64")]
-            std::is_x86_feature_detected!("avx2").then_some(Kind::Avx2),
+            (std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma"))
+                .then_some(Kind::Avx2),
             Some(Kind::Baseline),
         ]
         .into_iter()
@@ -63,7 +67,7 @@ macro_rules! vectorised {
             }
 
             #[cfg(target_arch = "x86_64")]
-            #[target_feature(enable = "avx2")]
+            #[target_feature(enable = "avx2,fma")]
             fn avx2($($arg: $ty),*) $(-> $ret)? {
                 generic($($arg),*)
             }
@@ -73,7 +77,7 @@ macro_rules! vectorised {
                 #[cfg(target_arch = "x86_64")]
                 crate::simd::Kind::Avx2 => {
                     #[expect(unsafe_code, reason = "a Level exists only for a detected instruction set")]
-                    // SAFETY: `Level::available` has seen avx2.
+                    // SAFETY: `Level::available` has seen avx2 and fma.
                     unsafe { avx2($($arg),*) }
                 }
                 #[cfg(target_arch = "x86_64")]

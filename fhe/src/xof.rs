@@ -6,15 +6,16 @@
 //! and the counter are secret, so collecting many targets does not help.
 
 use crate::{
-    hash::hash,
+    hash::hasher,
     pack,
     params::{CHUNK_BYTES, N, Q},
     simd::{Level, vectorised},
 };
 use aes::{
-    Aes128, Block,
+    Aes128Enc, Block,
     cipher::{BlockCipherEncrypt, KeyInit},
 };
+use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, Zeroizing};
 
 const BLOCK: usize = 16;
@@ -23,7 +24,9 @@ const BATCH: usize = 1024;
 
 /// A running expansion. Its state is wiped when dropped; it has no `Debug`.
 pub struct Xof {
-    cipher: Aes128,
+    cipher: Aes128Enc,
+    /// Number of the first block.
+    first: u128,
     /// Number of the next block.
     counter: u128,
     /// The last block made, of which the first `used` bytes are given out.
@@ -35,14 +38,31 @@ impl Xof {
     /// Starts `XOF(what, parts)`; at most the last part may vary in length.
     #[must_use]
     pub fn new(what: &str, parts: &[&[u8]]) -> Self {
-        let digest = Zeroizing::new(hash(what, parts));
+        let mut hasher = hasher(what);
+        for part in parts {
+            hasher.update(part);
+        }
+        Self::of_hasher(hasher)
+    }
+
+    /// Starts the expansion of what was hashed after [`hasher`]: to hash parts that many expansions begin with only once.
+    pub(crate) fn of_hasher(hasher: Sha256) -> Self {
+        let digest: Zeroizing<[u8; 32]> = Zeroizing::new(hasher.finalize().into());
         let (halves, _) = digest.as_chunks::<BLOCK>();
+        let first = u128::from_be_bytes(halves[1]);
         Self {
-            cipher: Aes128::new((&halves[0]).into()),
-            counter: u128::from_be_bytes(halves[1]),
+            cipher: Aes128Enc::new((&halves[0]).into()),
+            first,
+            counter: first,
             block: [0; BLOCK],
             used: BLOCK,
         }
+    }
+
+    /// Goes to byte `16·block` of the stream.
+    pub(crate) fn seek(&mut self, block: u64) {
+        self.counter = self.first.wrapping_add(block.into());
+        self.used = BLOCK;
     }
 
     /// The next bytes of the stream.
@@ -107,6 +127,7 @@ impl Drop for Xof {
     fn drop(&mut self) {
         // The cipher wipes its own round keys.
         self.block.zeroize();
+        self.first.zeroize();
         self.counter.zeroize();
     }
 }

@@ -3,7 +3,7 @@
 use unsilo_fhe::{
     Committee, Dealing, Entropy, Params, ParamsLiteral, RoundContext, RoundKeyPair, apply_mean,
     combine, contribute, decrypt, decrypt::is_plausible, encode, open_key_sum, open_share,
-    threshold_for, weighted_sum,
+    threshold_for, weighted_digit_sum,
 };
 use unsilo_participant::data::thin10;
 use unsilo_train::{Activation, Dataset, DeviceChoice, MlpConfig, TrainConfig, Trainer, select};
@@ -137,7 +137,9 @@ fn encrypted_round(params: &Params, round: u64, model: &[f32], updates: &[Vec<f3
         .iter()
         .map(|contribution| (contribution.ciphertext.as_slice(), WEIGHT))
         .collect();
-    let sum = weighted_sum(params.chunks(), &weighted).expect("adds");
+    let sum = weighted_digit_sum(params.chunks(), &weighted)
+        .expect("adds")
+        .to_ciphertext();
     // The last member is away.
     let answers: Vec<_> = keys[..4]
         .iter()

@@ -3,11 +3,11 @@
 use crate::federation::{CONTEXT, Federation, UNIT_LOG2, params, total};
 use proptest::{collection::vec, prelude::*};
 use unsilo_fhe::{
-    Accumulator, CHUNK_BYTES, MAX_PARTICIPANTS, MAX_WEIGHT, N, Opening, Q, SIGMA,
+    CHUNK_BYTES, DigitAccumulator, MAX_PARTICIPANTS, MAX_WEIGHT, N, Opening, Q, SIGMA,
     aggregate::AggregateError,
     check_ciphertext, decrypt, encode, open_key_sum,
     params::{MAX_ERROR, MAX_TOTAL_WEIGHT},
-    weighted_sum,
+    weighted_digit_sum,
     xof::Xof,
 };
 
@@ -107,7 +107,7 @@ proptest! {
     }
 
     #[test]
-    fn the_accumulator_is_the_naive_sum_mod_q(
+    fn the_digit_sum_is_the_naive_sum_mod_q(
         weights in vec(0..=MAX_WEIGHT, 1..8),
         seed in any::<u64>(),
     ) {
@@ -115,21 +115,20 @@ proptest! {
             .map(|j| random_chunks(2, seed ^ j)).collect();
         let naive = naive_sum(&ciphertexts, &weights);
         let weighted: Vec<_> = ciphertexts.iter().map(Vec::as_slice).zip(weights.iter().copied()).collect();
-        let sum = weighted_sum(2, &weighted).expect("valid");
-        prop_assert_eq!(words(&sum).collect::<Vec<_>>(), naive);
+        let sum = weighted_digit_sum(2, &weighted).expect("valid");
+        prop_assert_eq!(words(&sum.to_ciphertext()).collect::<Vec<_>>(), naive);
 
-        // Whole, in another order, and range by range.
-        let mut whole = Accumulator::new(2);
-        let mut ranges = [Accumulator::new(1), Accumulator::new(1)];
+        // In another order, one by one, and several at a time.
+        let (mut reversed, mut together) = (DigitAccumulator::new(2), DigitAccumulator::new(2));
         for (bytes, weight) in weighted.iter().rev() {
-            whole.add(bytes, *weight).expect("valid");
-            let (first, second) = bytes.split_at(CHUNK_BYTES);
-            ranges[0].add(first, *weight).expect("valid");
-            ranges[1].add(second, *weight).expect("valid");
+            reversed.add(bytes, *weight).expect("valid");
         }
-        prop_assert_eq!(whole.total_weight(), total(&weights));
-        prop_assert_eq!(whole.finish(), sum.clone());
-        prop_assert_eq!(ranges.map(Accumulator::finish).concat(), sum);
+        let (first, second) = weighted.split_at(weighted.len() / 2);
+        together.add_all(second).expect("valid");
+        together.add_all(first).expect("valid");
+        prop_assert_eq!(reversed.total_weight(), total(&weights));
+        prop_assert_eq!(&reversed.finish(), &sum);
+        prop_assert_eq!(together.finish(), sum);
     }
 
     #[test]
@@ -145,7 +144,7 @@ fn sums_do_not_overflow_at_the_largest_words_and_weights() {
     let largest: Vec<u8> = (0..N)
         .flat_map(|_| (Q - 1).to_le_bytes()[..6].to_vec())
         .collect();
-    let mut sum = Accumulator::new(1);
+    let mut sum = DigitAccumulator::new(1);
     for _ in 0..MAX_PARTICIPANTS {
         sum.add(&largest, MAX_WEIGHT).unwrap();
     }
@@ -156,31 +155,31 @@ fn sums_do_not_overflow_at_the_largest_words_and_weights() {
         })
     );
     let expected = Q - MAX_TOTAL_WEIGHT % Q;
-    assert!(words(&sum.finish()).all(|word| word == expected));
+    assert!(words(&sum.finish().to_ciphertext()).all(|word| word == expected));
 }
 
 #[test]
 fn a_refused_contribution_leaves_the_sum_as_it_was() {
     let good = random_chunks(3, 1);
-    let mut bad = random_chunks(3, 2);
-    let position = 2 * CHUNK_BYTES + 6 * 77;
-    bad[position..position + 6].copy_from_slice(&Q.to_le_bytes()[..6]);
-    let mut sum = Accumulator::new(3);
+    let mut sum = DigitAccumulator::new(3);
     sum.add(&good, 200).unwrap();
-    let error = sum.add(&bad, 256).unwrap_err();
+    let weight = Err(AggregateError::Weight { weight: 257 });
+    assert_eq!(sum.add(&good, 257), weight);
     assert_eq!(
-        error.to_string(),
-        format!("coefficient 77 of chunk 2 is {Q}, not below the modulus {Q}")
-    );
-    assert_eq!(weighted_sum(3, &[(&good, 200), (&bad, 256)]), Err(error));
-    assert_eq!(
-        sum.add(&good, 257),
-        Err(AggregateError::Weight { weight: 257 })
+        sum.add_all(&[(&good, 16), (&good, 16), (&good, 257)]),
+        weight
     );
     assert!(sum.add(&good[1..], 16).is_err());
+    assert!(
+        sum.add_all(&[(&good, 16), (&good[..2 * CHUNK_BYTES], 16)])
+            .is_err()
+    );
     assert_eq!(sum.total_weight(), 200);
     let expected = naive_sum(&[good], &[200]);
-    assert_eq!(words(&sum.finish()).collect::<Vec<_>>(), expected);
+    assert_eq!(
+        words(&sum.finish().to_ciphertext()).collect::<Vec<_>>(),
+        expected
+    );
 }
 
 #[test]

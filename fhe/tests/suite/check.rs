@@ -5,7 +5,7 @@ use crate::{
     federation::total,
 };
 use unsilo_fhe::{
-    check::EqualityError, open_key_sum, project, verify_projections_of_sum, weighted_sum,
+    check::EqualityError, open_key_sum, project, verify_projections_of_sum, weighted_digit_sum,
 };
 
 #[test]
@@ -82,11 +82,12 @@ fn what_was_checked_is_what_was_summed() {
             Err(EqualityError::KeySum { projection })
         );
     }
-    let doubled = weighted_sum(
+    let doubled = weighted_digit_sum(
         round.federation.params.chunks(),
         &[(&sum, 1), (&round.contributions[0].ciphertext, 16)],
     )
-    .expect("adds");
+    .expect("adds")
+    .to_ciphertext();
     let projected = project(&round.projections, &doubled).expect("a ciphertext");
     assert!(verify_projections_of_sum(&round.table, &named, &projected).is_err());
 }

@@ -3,14 +3,14 @@
 use crate::federation::{Federation, params};
 use proptest::{collection::vec, prelude::*};
 use unsilo_fhe::{
-    Accumulator, CHUNK_BYTES, ChunkHasher, KeySum, Opening, Params, ParamsLiteral, RoundKeyPair,
-    RoundPublicKey, check_ciphertext, commitment,
+    CHUNK_BYTES, ChunkHasher, DigitAccumulator, DigitSumReader, KeySum, LinearHasher, Opening,
+    Params, ParamsLiteral, RoundKeyPair, RoundPublicKey, check_ciphertext, commitment,
     committee::{Committee, CommitteeError},
     encode,
     encode::EncodeError,
     open_share,
     params::{MAX_PARAMETERS, ParamsError},
-    weighted_sum,
+    weighted_digit_sum,
 };
 
 proptest! {
@@ -35,8 +35,14 @@ proptest! {
             prop_assert_eq!(&keys.to_secret_bytes()[..], &bytes[..]);
         }
         let _ = check_ciphertext(&params(1), &bytes);
-        let _ = Accumulator::new(1).add(&bytes, 16);
-        let _ = weighted_sum(3, &[(&bytes, 16)]);
+        let whole = bytes.len() == 3 * CHUNK_BYTES;
+        prop_assert_eq!(DigitAccumulator::new(3).add(&bytes, 16).is_ok(), whole);
+        prop_assert_eq!(weighted_digit_sum(3, &[(&bytes, 16)]).is_ok(), whole);
+        let mut hasher = LinearHasher::new(&params(1));
+        hasher.update(&bytes);
+        prop_assert_eq!(hasher.finish().is_ok(), whole);
+        let mut reader = DigitSumReader::new(&params(1), 16).expect("a weight");
+        prop_assert!(reader.update(&bytes).is_err() || reader.finish().is_err());
         let mut hasher = ChunkHasher::new(&params(1));
         hasher.update(&bytes);
         prop_assert_eq!(hasher.finish().is_ok(), bytes.len() == 3 * CHUNK_BYTES);

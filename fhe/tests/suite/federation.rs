@@ -3,7 +3,7 @@
 
 use unsilo_fhe::{
     Committee, Contribution, Dealing, Entropy, KeyShare, Opening, Params, ParamsLiteral,
-    RoundContext, RoundKeyPair, combine, contribute, encode, open_share, weighted_sum,
+    RoundContext, RoundKeyPair, combine, contribute, encode, open_share, weighted_digit_sum,
 };
 
 /// Steps are 2^-14 in these tests.
@@ -116,7 +116,9 @@ impl Federation {
             .zip(weights)
             .map(|(contribution, &weight)| (contribution.ciphertext.as_slice(), weight))
             .collect();
-        weighted_sum(self.params.chunks(), &weighted).unwrap()
+        weighted_digit_sum(self.params.chunks(), &weighted)
+            .unwrap()
+            .to_ciphertext()
     }
 }
 

@@ -14,5 +14,6 @@ mod opening;
 mod opening_vectors;
 mod secrecy;
 mod sheets;
+mod threads;
 mod vectors;
 mod verifiable_sum;

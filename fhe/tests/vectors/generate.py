@@ -63,16 +63,23 @@ class Xof:
         return numbers
 
     def errors(self):
-        """N rounded Gaussians: radii from the first half of the stream, angles from the second."""
-        words = struct.unpack(f"<{N}Q", self.take(8 * N))
-        cosines, sines = [], []
-        for radius, angle in zip(words[: N // 2], words[N // 2 :]):
+        """N rounded Gaussians, in pairs from a radius of 64 and an angle of 32 bits; the radii come first."""
+        radii = struct.unpack(f"<{N // 2}Q", self.take(4 * N))
+        angles = struct.unpack(f"<{N // 2}I", self.take(2 * N))
+        firsts, seconds = [], []
+        for radius, angle in zip(radii, angles):
             u = 1 - (radius >> 12) / 2**52 * (1 - math.exp(-32))
             length = SIGMA * math.sqrt(-2 * math.log(u))
-            turn = 2 * math.pi * ((angle >> 12) / 2**52)
-            cosines.append(round(length * math.cos(turn)))
-            sines.append(round(length * math.sin(turn)))
-        return cosines + sines
+            x = angle % 2**30
+            if x >= 2**29:
+                x -= 2**30
+            theta = math.pi / 2 * x / 2**30
+            values = [math.cos(theta) * (-1) ** (angle >> 30 & 1), math.sin(theta)]
+            if angle >> 31:
+                values.reverse()
+            firsts.append(round(length * values[0]))
+            seconds.append(round(length * values[1]))
+        return firsts + seconds
 
 
 def pack(numbers):
@@ -188,14 +195,36 @@ def split_key(key, seats, threshold, stream):
     return shares
 
 
+def message_hash(entropy, steps):
+    """NH of each chunk in four sums, the key shifted by two words for each."""
+    words = struct.unpack(f"<{len(steps) // 2}I", struct.pack(f"<{len(steps)}h", *steps))
+    key = struct.unpack(f"<{N // 2 + 6}I", Xof("message hash key", entropy).take(2 * N + 24))
+    hashes = b""
+    for start in range(0, len(words), N // 2):
+        for j in range(4):
+            factors = [(words[start + i] + key[i + 2 * j]) % 2**32 for i in range(N // 2)]
+            total = sum(factors[i] * factors[i + 1] for i in range(0, N // 2, 2))
+            hashes += struct.pack("<Q", total % 2**64)
+    return hashes
+
+
+def contribution_seed(entropy, context, participant, steps):
+    """What everything secret in a contribution is made from."""
+    return domain_hash(
+        "contribution seed",
+        entropy,
+        context_bytes(context),
+        struct.pack("<I", participant),
+        message_hash(entropy, steps),
+    )
+
+
 def contribution_vectors():
     d, participant, seats, threshold = 3000, 0xA1B2C3D4, 5, 4
     entropy, rounding_seed = bytes([0x11] * 32), bytes([0x22] * 32)
     steps = encode(d, CONTEXT[0], vector_update(d), rounding_seed)
     packed_steps = struct.pack(f"<{len(steps)}h", *steps)
-    seed = domain_hash(
-        "contribution seed", entropy, context_bytes(CONTEXT), struct.pack("<I", participant), packed_steps
-    )
+    seed = contribution_seed(entropy, CONTEXT, participant, steps)
     key = Xof("one-time key", seed).uniform()
     errors = Xof("errors", seed)
     ciphertext = b""

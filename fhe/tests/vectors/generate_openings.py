@@ -12,6 +12,7 @@ from generate import (
     Xof,
     context_bytes,
     context_json,
+    contribution_seed,
     domain_hash,
     encode,
     multiply,
@@ -29,13 +30,10 @@ D, PARTICIPANT, SEATS, THRESHOLD = 3000, 0xA1B2C3D4, 5, 4
 CHUNKS = -(-D // N) + 2
 
 
-def contribution_seed():
+def seed_of_contribution():
     """That of `contribution.json`."""
     steps = encode(D, CONTEXT[0], vector_update(D), bytes([0x22] * 32))
-    packed = struct.pack(f"<{len(steps)}h", *steps)
-    return domain_hash(
-        "contribution seed", bytes([0x11] * 32), context_bytes(CONTEXT), struct.pack("<I", PARTICIPANT), packed
-    )
+    return contribution_seed(bytes([0x11] * 32), CONTEXT, PARTICIPANT, steps)
 
 
 def projections(chunk):
@@ -159,7 +157,7 @@ def main():
         sum(v * word for chunk in range(CHUNKS) for v, word in zip(vectors[chunk][k], words[chunk * N :])) % Q
         for k in range(PROJECTIONS)
     ]
-    seed = contribution_seed()
+    seed = seed_of_contribution()
     key = Xof("one-time key", seed).uniform()
     shares = split_key(key, SEATS, THRESHOLD, Xof("share seeds", seed))
     keys = [hidden_key([vectors[chunk][k] for chunk in range(CHUNKS)]) for k in range(PROJECTIONS)]

@@ -15,10 +15,9 @@ from generate import (
     Q,
     XWing,
     Xof,
-    context_bytes,
     context_json,
+    contribution_seed,
     digits_of,
-    domain_hash,
     hpke_seal,
     lagrange_at,
     linear_hash,
@@ -35,8 +34,7 @@ from generate import (
 def sharing_vectors():
     """Shares of the key of the contribution in contribution.json, in committees of other sizes."""
     entropy, participant = bytes([0x44] * 32), 5
-    steps = bytes(2 * 3 * N)
-    seed = domain_hash("contribution seed", entropy, context_bytes(CONTEXT), struct.pack("<I", participant), steps)
+    seed = contribution_seed(entropy, CONTEXT, participant, [0] * (3 * N))
     key = Xof("one-time key", seed).uniform()
     cases = []
     for seats, threshold in ((1, 1), (3, 3), (4, 3), (7, 5), (21, 15)):

@@ -5,7 +5,7 @@ use std::fs;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Identity};
 use unsilo_fhe::{
     CHUNK_BYTES, Entropy, LinearHash, LinearHasher, Opening, Params, Q, RoundContext, RoundKeyPair,
-    combine, commitment, contribute, encode, open_key_sum, open_share, weighted_sum,
+    combine, commitment, contribute, encode, open_key_sum, open_share, weighted_digit_sum,
 };
 use unsilo_ledger::{Entry, ParticipantId, SignedEntry, SigningIdentity};
 use unsilo_proto::{
@@ -208,7 +208,9 @@ fn a_sum_with_plaintext_in_it_is_not_opened() {
             })
             .collect();
         let terms: Vec<(&[u8], u16)> = made.iter().map(|one| (&one.ciphertext[..], 16)).collect();
-        let sum = weighted_sum(params.chunks(), &terms).expect("summed");
+        let sum = weighted_digit_sum(params.chunks(), &terms)
+            .expect("summed")
+            .to_ciphertext();
         open_key_sum(3, &answers, |key| {
             unsilo_fhe::decrypt::is_plausible(&params, &context, &sum, key, 48)
         })

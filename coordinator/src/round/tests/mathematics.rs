@@ -2,7 +2,7 @@
 
 use unsilo_fhe::{
     Committee, Dealing, KeySum, Opening, RoundContext, RoundPublicKey, apply_mean, combine,
-    decrypt, decrypt::is_plausible, open_key_sum, open_share, weighted_sum,
+    decrypt, decrypt::is_plausible, open_key_sum, open_share, weighted_digit_sum,
 };
 use unsilo_ledger::{Hash, ParticipantId};
 use unsilo_proto::key_sum_hash;
@@ -17,7 +17,9 @@ impl Federation {
             .filter(|(_, weight)| *weight > 0)
             .map(|(id, weight)| (&self.store[&(round, id.0)].ciphertext[..], *weight))
             .collect();
-        weighted_sum(self.params.chunks(), &terms).expect("sums")
+        weighted_digit_sum(self.params.chunks(), &terms)
+            .expect("sums")
+            .to_ciphertext()
     }
 
     pub(super) fn decode(

@@ -10,7 +10,7 @@ use super::{
 };
 use std::sync::LazyLock;
 use unsilo_fhe::{
-    KeySum, Opening, combine, decrypt::is_plausible, open_key_sum, open_share, weighted_sum,
+    KeySum, Opening, combine, decrypt::is_plausible, open_key_sum, open_share, weighted_digit_sum,
 };
 
 const WEIGHTS: [u16; 2] = [100, 256];
@@ -43,8 +43,8 @@ static ROUND: LazyLock<(Vec<Vec<u8>>, Vec<u8>)> = LazyLock::new(|| {
         .map(|contribution| contribution.ciphertext.as_slice())
         .zip(WEIGHTS)
         .collect();
-    let sum = weighted_sum(f.params.chunks(), &terms).expect("ciphertexts");
-    (answers.collect(), sum)
+    let sum = weighted_digit_sum(f.params.chunks(), &terms).expect("ciphertexts");
+    (answers.collect(), sum.to_ciphertext())
 });
 
 pub(super) fn run(data: &[u8]) -> Outcome {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::Rounds;
-use crate::{commands::bench::middle, output};
+use crate::{commands::bench::turns::middle, output};
 
 /// The report. All times are medians over the measured rounds, seconds, from the moment the last participant holds
 /// the model of one round to the moment the last one holds, verified, that of the next.
