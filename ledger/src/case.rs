@@ -35,6 +35,16 @@ pub enum Offence {
 }
 
 impl Offence {
+    /// Whether a committee attested it: nobody else could see it.
+    pub fn is_attested(self) -> bool {
+        matches!(self, Self::WrongAnswer | Self::WrongShare)
+    }
+
+    /// Whether the accused's own signatures prove it to everybody.
+    pub fn is_proven(self) -> bool {
+        !self.is_attested() && self != Self::RejectedContributions
+    }
+
     /// The offence as a phrase that follows a name.
     pub fn in_words(self) -> &'static str {
         match self {

@@ -1,5 +1,8 @@
 //! How large a committee is, how many of it must act, and how few companies may be summed.
 
+/// The fewest owners of a federation that can have a round: no sum is of fewer.
+pub const FEWEST_OWNERS: usize = 3;
+
 /// Seats of a committee among `owners` companies: all of them up to 5, 5 at 6, 7 from 7, 21 from 42.
 pub fn size_for(owners: usize) -> usize {
     match owners {
@@ -30,7 +33,7 @@ pub fn candidates_for(size: usize) -> usize {
 
 /// The minimum cohort, in owners, when the draft asks for none: min(5, owners - 1), never below 3.
 pub fn minimum_cohort(owners: usize) -> usize {
-    owners.saturating_sub(1).clamp(3, 5)
+    owners.saturating_sub(1).clamp(FEWEST_OWNERS, 5)
 }
 
 /// Half of `active` owners, rounded up: the other bound on a cohort.

@@ -184,7 +184,9 @@ impl State {
                 amount,
                 ..
             } => format!("{} withdrew {amount} of its stake", self.name(*participant)),
-            Entry::QueryBatch { root, count, fees } => {
+            Entry::QueryBatch {
+                root, count, fees, ..
+            } => {
                 format!("{count} queries (root {}), fees {fees}", short(root))
             }
             Entry::ViolationReported { violation } => self.describe_violation(violation),

@@ -22,7 +22,7 @@
 //! | [`Entry::Appealed`] | as [`AppealAuthority`] says; nobody of the accused's owner |
 //! | [`Entry::FeedbackFiled`] | the participant |
 //!
-//! What moves money, stake or membership names how many such entries came before (`number`, `change`), so
+//! What moves money, stake or membership names how many such entries came before (`number`, `change`, `first`), so
 //! that nobody, the coordinator included, can enter an old one again.
 //!
 //! "Exactly": a signature too few, one too many, one twice or one that does not verify rejects the
@@ -253,6 +253,8 @@ pub enum Entry {
     QueryBatch {
         /// The Merkle root over the queries; callers get inclusion proofs.
         root: Hash,
+        /// How many queries were entered before: [`crate::Pool::queries`].
+        first: u64,
         /// How many.
         count: u32,
         /// Into the pool of the epoch; see [`crate::Incentive::max_round_fees`].
@@ -287,9 +289,10 @@ pub enum Entry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 #[borsh(use_discriminant = false)]
 pub enum AppealAuthority {
-    /// At least `threshold` members of the committee of the round in progress, or else of the last one.
+    /// At least `threshold` members of the committee of the round in progress, or else of the last one: not
+    /// where the evidence proves the offence by itself ([`crate::Offence::is_proven`]).
     Committee,
-    /// More than half of the owners.
+    /// More than half of the other owners.
     Owners,
 }
 

@@ -84,6 +84,8 @@ pub struct Closing {
     pub challenge: Hash,
     /// The seats that cosigned, ascending, from 1.
     pub cosigners: Vec<u16>,
+    /// How many owners a sum of the round needs.
+    pub cohort: u32,
 }
 
 /// What follows from the judgement and the ratings of a round.
@@ -123,6 +125,13 @@ pub struct CurrentRound {
     pub weighing: Option<Fixed<Weighing>>,
 }
 
+impl Opening {
+    /// Who sits in this seat, from 1.
+    pub fn seat(&self, seat: u16) -> Option<&SeatedMember> {
+        self.seats.get(usize::from(seat).checked_sub(1)?)
+    }
+}
+
 impl CurrentRound {
     /// How far it is.
     pub fn phase(&self) -> Phase {
@@ -136,7 +145,7 @@ impl CurrentRound {
 
     /// The member on seat number `seat`, from 1.
     pub fn seat(&self, seat: u16) -> Option<&SeatedMember> {
-        self.opening.seats.get(usize::from(seat).checked_sub(1)?)
+        self.opening.seat(seat)
     }
 
     /// The seat number of `participant`, from 1.

@@ -60,6 +60,14 @@ pub enum FeesRejected {
     /// A batch of no queries.
     #[error("a batch of no queries")]
     NoQueries,
+    /// A batch that was entered already, or one before it that was not.
+    #[error("{expected} queries were entered so far, the batch says {found}")]
+    OutOfOrder {
+        /// On the books.
+        expected: u64,
+        /// In the entry.
+        found: u64,
+    },
     /// More fees than the draft allows between two rounds.
     #[error("fees of {fees} were entered, {left} are left until the round ends")]
     TooHigh {
@@ -75,6 +83,7 @@ impl FeesRejected {
     pub(super) fn code(self) -> &'static str {
         match self {
             Self::NoQueries => "no-queries",
+            Self::OutOfOrder { .. } => "queries-out-of-order",
             Self::TooHigh { .. } => "fees-too-high",
         }
     }

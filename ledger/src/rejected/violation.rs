@@ -30,6 +30,30 @@ pub enum ViolationRejected {
         /// The number.
         case: u64,
     },
+    /// A committee cannot cancel what is proven.
+    #[error(
+        "the evidence of case {case} proves it by itself: only more than half of the other owners can cancel it"
+    )]
+    Proven {
+        /// The number.
+        case: u64,
+    },
+    /// Nothing in the round speaks for it: who is accused gave no answer, or dealt no share that was judged bad.
+    #[error(
+        "participant {participant} did nothing in round {round} that the committee could attest this of"
+    )]
+    Unfounded {
+        /// The accused.
+        participant: ParticipantId,
+        /// The round.
+        round: u64,
+    },
+    /// Open cases take all that its owner has already.
+    #[error("open cases take all of the stake of owner {owner} already")]
+    NothingLeft {
+        /// The owner.
+        owner: OwnerId,
+    },
     /// An appeal too late, or a second one.
     #[error("case {case} is closed")]
     CaseClosed {
@@ -53,6 +77,9 @@ impl ViolationRejected {
             Self::ReportedAlready { .. } => "reported-already",
             Self::NoCommittee => "no-committee-yet",
             Self::UnknownCase { .. } => "unknown-case",
+            Self::Proven { .. } => "case-proven",
+            Self::Unfounded { .. } => "unfounded-attestation",
+            Self::NothingLeft { .. } => "nothing-left-to-slash",
             Self::CaseClosed { .. } => "case-closed",
             Self::OwnCase { .. } => "own-case",
         }

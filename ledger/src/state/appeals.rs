@@ -31,14 +31,19 @@ pub(super) fn check(
     }
     match authority {
         AppealAuthority::Committee => {
+            // A committee is drawn, and sometimes of one mind: it takes back what a committee said.
+            if case.offence.is_proven() {
+                return Err(ViolationRejected::Proven { case: number }.into());
+            }
             let committee = books.committee().ok_or(ViolationRejected::NoCommittee)?;
             signers::committee_without(books, committee, case.owner, signed)?;
         }
         AppealAuthority::Owners => {
-            let owners = signers::majority_of_owners(books, signed)?;
-            if owners.contains(&case.owner) {
-                return Err(ViolationRejected::OwnCase { owner: case.owner }.into());
+            let owner = case.owner;
+            if signers::owners_of(books, signed)?.contains(&owner) {
+                return Err(ViolationRejected::OwnCase { owner }.into());
             }
+            signers::majority_of_other_owners(books, owner, signed)?;
         }
     }
     Ok(Upheld {

@@ -13,6 +13,7 @@ use crate::draw::draw;
 use crate::fixed::Fixed;
 use crate::guard_head::GuardHead;
 use crate::hash::{Domain, DomainHasher, Hash};
+use crate::judgement::Judgement;
 use crate::mechanism::power::capped_power;
 use crate::member::{OwnerId, ParticipantId};
 use crate::rejected::Rejected;
@@ -74,9 +75,23 @@ impl Books {
         Ok(current)
     }
 
+    /// Committee and judgement of the round in progress, or of the one published last.
+    pub(super) fn judged(&self, round: u64) -> Option<(&Opening, &Judgement)> {
+        let current = self.current.as_ref();
+        let under_way =
+            current.and_then(|current| Some((&*current.opening, &**current.judgement.as_ref()?)));
+        let last = self
+            .last_sum
+            .as_ref()
+            .map(|sum| (&sum.opening, &sum.judgement));
+        let mut judged = under_way.into_iter().chain(last);
+        judged.find(|(opening, _)| opening.round == round)
+    }
+
     pub(super) fn draw(&self) -> CommitteeDraw {
         let candidates = self.powers_to_draw_by();
-        let size = size_for(candidates.len());
+        // Who has no power is never drawn, so no seat waits for it.
+        let size = size_for(candidates.iter().filter(|(_, power)| *power > 0).count());
         let owners = draw(&self.seed, &candidates, candidates_for(size));
         CommitteeDraw {
             round: self.next_round,
@@ -110,9 +125,17 @@ impl Books {
         capped(&self.economy.drawn_by).unwrap_or_default()
     }
 
-    /// From here on the next draw is by the stakes of now: together with a new seed.
-    pub(super) fn fix_stakes_to_draw_by(&mut self) {
-        self.economy.drawn_by = Fixed::new(self.stakes());
+    /// A round opens: the draw by the seed that its close will give is by the stakes of now.
+    pub(super) fn fix_stakes_of_next_seed(&mut self) {
+        self.economy.opened_with = Some(Fixed::new(self.stakes()));
+    }
+
+    /// The next draw is by a new challenge, and by the stakes of before anybody knew any of it.
+    pub(super) fn draw_by_challenge(&mut self, challenge: Hash) {
+        self.seed = challenge;
+        if let Some(opened_with) = self.economy.opened_with.take() {
+            self.economy.drawn_by = opened_with;
+        }
     }
 
     /// The first round that somebody who joins now could contribute to.
@@ -193,7 +216,16 @@ impl Books {
         }
     }
 
+    /// How many owners a sum needs: of the round in progress, as of its close, so that nobody can join or
+    /// leave a closed round into being void; else as of now.
     pub(super) fn required_cohort(&self) -> usize {
+        let closing = self
+            .current
+            .as_ref()
+            .and_then(|round| round.closing.as_ref());
+        if let Some(closing) = closing {
+            return usize::try_from(closing.cohort).unwrap_or(usize::MAX);
+        }
         let round = self
             .current
             .as_ref()

@@ -57,6 +57,7 @@ pub(super) fn check(
             .iter()
             .map(|cosignature| cosignature.seat)
             .collect(),
+        cohort: u32::try_from(need).map_err(|_| Rejected::Overflow)?,
     };
     Ok(Closed { closing, guards })
 }
@@ -86,7 +87,7 @@ fn check_cosignatures(
         } = cosignature;
         // Ascending from 1, so no seat counts twice.
         let member = match current.seat(*seat) {
-            Some(member) if *seat > last => member,
+            Some(member) if *seat > last && signers::speaks(books, member) => member,
             _ => return Err(Rejected::CosignatureSeat { seat: *seat }),
         };
         last = *seat;
@@ -111,8 +112,7 @@ fn check_cosignatures(
 impl Closed {
     pub(super) fn carry_out(self, books: &mut Books) -> Vec<Event> {
         // From here the challenge decides the next draw, also if this round is void later.
-        books.seed = self.closing.challenge;
-        books.fix_stakes_to_draw_by();
+        books.draw_by_challenge(self.closing.challenge);
         books.keep_guards(self.guards);
         let Some(current) = &mut books.current else {
             return Vec::new();

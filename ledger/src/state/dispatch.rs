@@ -186,9 +186,9 @@ impl Books {
                 };
                 staking::check_withdrawal(self, &asked, signed).map(Transition::MoveStake)
             }
-            Entry::QueryBatch { count, fees, .. } => {
-                queries::check(self, *count, *fees, signed).map(Transition::EnterQueries)
-            }
+            Entry::QueryBatch {
+                first, count, fees, ..
+            } => queries::check(self, *first, *count, *fees, signed).map(Transition::EnterQueries),
             Entry::ViolationReported { violation } => {
                 violations::check(self, violation, signed, trust).map(Transition::Report)
             }

@@ -3,6 +3,7 @@
 use super::shelf::Shelf;
 use crate::account::{Account, Pool};
 use crate::case::{Case, CaseStanding};
+use crate::committee::FEWEST_OWNERS;
 use crate::fixed::Fixed;
 use crate::hash::{Domain, DomainHasher, Hash};
 use crate::mechanism::median::Memory;
@@ -44,9 +45,13 @@ pub(super) struct Economy {
     pub(super) epoch_rows: BTreeMap<OwnerId, Fixed<EpochRow>>,
     pub(super) rows: Fixed<Rows>,
     pub(super) cases: Shelf<Case>,
-    /// The owners and stakes that the next committee and the next raters are drawn by. Fixed together with
-    /// the seed: who could move stake once the seed is known could try until the draw suits it.
+    /// The owners and stakes that the next committee and the next raters are drawn by: those of when the
+    /// round opened whose close gave the seed. Nobody knew a nonce of it then. Who could move stake, or hold
+    /// back an admission, once the seed is known, or only about to be logged, could try until the draw suits
+    /// it (with 5 of 20 owners an amount that seats only these is found in a few hundred tries).
     pub(super) drawn_by: Fixed<Vec<(OwnerId, u64)>>,
+    /// Those of when the round in progress opened, until it closes.
+    pub(super) opened_with: Option<Fixed<Vec<(OwnerId, u64)>>>,
 }
 
 impl Economy {
@@ -71,6 +76,7 @@ impl Economy {
             rows: Fixed::new(Rows::default()),
             cases: Shelf::default(),
             drawn_by: Fixed::new(drawn_by),
+            opened_with: None,
         }
     }
 
@@ -84,27 +90,30 @@ impl Economy {
         }
     }
 
-    /// An owner joins with a grant: it may be drawn at once.
+    /// An owner joins with a grant.
     pub(super) fn join(&mut self, owner: OwnerId, grant: u64) {
         self.accounts.push(Account {
             grant,
             ..Account::default()
         });
-        self.redraw_with(owner, grant);
+        self.draw_if_needed(owner, grant);
     }
 
     /// An owner comes back to its account.
     pub(super) fn come_back(&mut self, owner: OwnerId) {
         let stake = self.account(owner).map_or(0, Account::stake);
-        self.redraw_with(owner, stake);
+        self.draw_if_needed(owner, stake);
     }
 
-    fn redraw_with(&mut self, owner: OwnerId, stake: u64) {
-        let mut drawn_by = self.drawn_by.to_vec();
-        drawn_by.retain(|(other, _)| *other != owner);
-        drawn_by.push((owner, stake));
-        drawn_by.sort_unstable();
-        self.drawn_by = Fixed::new(drawn_by);
+    /// A newcomer is drawn after the next round that opens, as everybody's stake counts from then; but where
+    /// too few are left for a round to open at all, at once.
+    fn draw_if_needed(&mut self, owner: OwnerId, stake: u64) {
+        if self.drawn_by.len() < FEWEST_OWNERS {
+            let mut drawn_by = without(&self.drawn_by, owner);
+            drawn_by.push((owner, stake));
+            drawn_by.sort_unstable();
+            self.drawn_by = Fixed::new(drawn_by);
+        }
     }
 
     /// An owner has nobody left in the federation: its stake leaves, and what it said and what was said of
@@ -116,8 +125,11 @@ impl Economy {
             account.staked = 0;
             account.warming = 0;
         });
-        let drawn_by = self.drawn_by.iter().filter(|(other, _)| *other != owner);
-        self.drawn_by = Fixed::new(drawn_by.copied().collect());
+        self.drawn_by = Fixed::new(without(&self.drawn_by, owner));
+        self.opened_with = self
+            .opened_with
+            .take()
+            .map(|opened_with| Fixed::new(without(&opened_with, owner)));
         self.forget_ratings(owner);
     }
 
@@ -135,10 +147,21 @@ impl Economy {
         }
     }
 
-    /// Whether a case against this owner still stands to be executed.
+    /// The cases against this owner that still stand to be executed.
+    fn open_cases(&self, owner: OwnerId) -> impl Iterator<Item = &Case> {
+        let cases = self.cases.iter();
+        cases.filter(move |case| case.owner == owner && case.standing == CaseStanding::Open)
+    }
+
+    /// Whether there are any.
     pub(super) fn is_accused(&self, owner: OwnerId) -> bool {
-        let open = |case: &Case| case.owner == owner && case.standing == CaseStanding::Open;
-        self.cases.iter().any(open)
+        self.open_cases(owner).next().is_some()
+    }
+
+    /// What they will take.
+    pub(super) fn accused_of(&self, owner: OwnerId) -> u64 {
+        self.open_cases(owner)
+            .fold(0, |sum, case| sum.saturating_add(case.amount))
     }
 
     pub(super) fn digest(&self) -> Hash {
@@ -156,8 +179,14 @@ impl Economy {
             self.rows.digest(),
             self.cases.digest(),
             self.drawn_by.digest(),
+            self.opened_with.as_ref().map(Fixed::digest),
         )
             .serialize(&mut bytes);
         DomainHasher::new(ECONOMY).with(&bytes).finish()
     }
+}
+
+fn without(stakes: &[(OwnerId, u64)], owner: OwnerId) -> Vec<(OwnerId, u64)> {
+    let others = stakes.iter().filter(|(other, _)| *other != owner);
+    others.copied().collect()
 }

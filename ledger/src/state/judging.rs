@@ -35,7 +35,7 @@ pub(super) fn check(
     if current.judgement.is_some() {
         return Err(JudgementRejected::JudgedAlready { round }.into());
     }
-    signers::committee(current, signed, None)?;
+    signers::committee(books, current, signed, None)?;
     check_answers(current, &judgement)?;
     check_verdicts(current, &judgement)?;
     // Raters are asked only if something could come of it.

@@ -176,9 +176,13 @@ impl Changed {
                 owner,
                 key,
             } => {
+                // Nobody of its owner is there besides: not one, or only its own former key.
+                let replaced = members
+                    .participant(participant)
+                    .is_some_and(|one| one.is_present);
                 let alone = members
                     .owner(owner)
-                    .is_some_and(|owner| owner.participants <= 1);
+                    .is_some_and(|owner| owner.participants <= u32::from(replaced));
                 let new_key = members.participant(participant).map(|one| one.key) != Some(key);
                 members.readmit(participant, key, round);
                 if new_key {

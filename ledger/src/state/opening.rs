@@ -171,6 +171,7 @@ impl Opened {
         };
         books.next_round = opening.round.saturating_add(1);
         books.keep_guards(self.guards);
+        books.fix_stakes_of_next_seed();
         books.current = Some(self.round);
         vec![opened]
     }

@@ -26,8 +26,6 @@ pub(super) struct Ending {
     pub(super) round: u64,
     pub(super) outcome: Outcome,
     pub(super) seed: Hash,
-    /// Whether the seed is a new one, so that the next draw is by the stakes of now.
-    pub(super) refixes_stakes: bool,
     /// Of a published round: what its sum is checked with, and the next round's unit.
     pub(super) published: Option<Published>,
 }
@@ -59,6 +57,7 @@ pub(super) fn check(
         return Err(Rejected::MustBeVoid { reason });
     }
     signers::committee(
+        books,
         current,
         signed,
         Some((books.draft.coordinator, "the coordinator")),
@@ -88,7 +87,6 @@ pub(super) fn check(
         round,
         outcome,
         seed: books.seed,
-        refixes_stakes: false,
         published: Some(published(books, current, weighing, claim)?),
     })
 }
@@ -172,9 +170,8 @@ impl Ending {
             events.extend(settled.carry_out(books));
         }
         books.economy.pool.round_fees = 0;
-        if self.refixes_stakes {
-            books.fix_stakes_to_draw_by();
-        }
+        // Void before its close: the draw stays by the stakes that the last challenge came with.
+        books.economy.opened_with = None;
         events.push(Event::CommitteeDrawn(books.draw()));
         events
     }

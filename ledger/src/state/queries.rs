@@ -24,6 +24,7 @@ pub(super) struct Entered {
 
 pub(super) fn check(
     books: &Books,
+    first: u64,
     count: u32,
     fees: u64,
     signed: &SignedEntry,
@@ -33,6 +34,14 @@ pub(super) fn check(
         return Err(FeesRejected::NoQueries.into());
     }
     let pool = books.economy.pool;
+    if first != pool.queries {
+        let expected = pool.queries;
+        return Err(FeesRejected::OutOfOrder {
+            expected,
+            found: first,
+        }
+        .into());
+    }
     // After the plan no round ends any more: then each batch has the bound to itself.
     let already = if books.training_ended() {
         0

@@ -133,7 +133,7 @@ pub(super) fn check_step_ended(
     signed: &SignedEntry,
 ) -> Result<StepEnded, Rejected> {
     let current = during(books, round, step)?;
-    signers::committee(current, signed, None)?;
+    signers::committee(books, current, signed, None)?;
     // If nobody committed, nobody can reveal.
     let reveals = step == RatingStep::Commit && !current.ratings.is_empty();
     let weighed = match &current.judgement {

@@ -6,7 +6,7 @@ use crate::entry::signed::SignedEntry;
 use crate::identity::PublicKey;
 use crate::member::{OwnerId, Participant, ParticipantId};
 use crate::rejected::{MembershipRejected, Rejected, ViolationRejected};
-use crate::round::{CurrentRound, Opening};
+use crate::round::{CurrentRound, Opening, SeatedMember};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Ascending and so without doubles: one set of signatures has one encoding.
@@ -90,7 +90,10 @@ pub(super) fn majority_of_owners(
 }
 
 /// The owners of the signers, of whom each signed once.
-fn owners_of(books: &Books, signed: &SignedEntry) -> Result<BTreeSet<OwnerId>, Rejected> {
+pub(super) fn owners_of(
+    books: &Books,
+    signed: &SignedEntry,
+) -> Result<BTreeSet<OwnerId>, Rejected> {
     let mut owners = BTreeSet::new();
     for key in signed.signers() {
         let signer = books
@@ -142,6 +145,12 @@ pub(super) fn anyone(books: &Books, signed: &SignedEntry) -> Result<(), Rejected
     }
 }
 
+/// Whether who sits there still has a say: not if evicted since, nor with a key that was replaced.
+pub(super) fn speaks(books: &Books, seat: &SeatedMember) -> bool {
+    let speaker = books.members.by_key(&seat.key);
+    speaker.is_some_and(|participant| participant.id == seat.participant)
+}
+
 /// At least the threshold of the seated members, none of them of this owner, and nobody else.
 pub(super) fn committee_without(
     books: &Books,
@@ -152,6 +161,7 @@ pub(super) fn committee_without(
     let mut members = 0_usize;
     for key in signed.signers() {
         let seat = committee.seats.iter().find(|seat| seat.key == *key);
+        let seat = seat.filter(|seat| speaks(books, seat));
         let owner = seat.and_then(|seat| books.members.owner_of(seat.participant));
         match owner {
             None => return Err(Rejected::SurplusSignature { key: *key }),
@@ -173,11 +183,16 @@ pub(super) fn committee_without(
 
 /// At least the threshold of the round's seated members, and besides them at most `also`, who must.
 pub(super) fn committee(
+    books: &Books,
     round: &CurrentRound,
     signed: &SignedEntry,
     also: Option<(PublicKey, &str)>,
 ) -> Result<(), Rejected> {
-    let seated: BTreeSet<&PublicKey> = round.opening.seats.iter().map(|seat| &seat.key).collect();
+    let seats = round.opening.seats.iter();
+    let seated: BTreeSet<&PublicKey> = seats
+        .filter(|seat| speaks(books, seat))
+        .map(|seat| &seat.key)
+        .collect();
     let mut members = 0_usize;
     let mut missing = also;
     for key in signed.signers() {

@@ -10,6 +10,7 @@ use crate::event::Event;
 use crate::hash::{Domain, DomainHasher, Hash};
 use crate::identity::PublicKey;
 use crate::incentive::WHOLE_STAKE_PPM;
+use crate::judgement::RejectionReason;
 use crate::member::ParticipantId;
 use crate::rejected::{Rejected, ViolationRejected};
 use crate::violation::{Testimony, Violation, contradiction};
@@ -36,6 +37,13 @@ pub(super) fn check(
             signers::anyone(books, signed)?;
             let (offence, round) = contradiction(&books.federation, first, second)
                 .ok_or(ViolationRejected::NoContradiction)?;
+            if round >= books.next_round {
+                // Of rounds that never were, there is no end.
+                return Err(Rejected::WrongRound {
+                    expected: books.next_round.saturating_sub(1),
+                    found: round,
+                });
+            }
             if trust.verifies_inside() {
                 check_signatures(books, *participant, [&**first, &**second])?;
             }
@@ -57,7 +65,7 @@ pub(super) fn check(
             round,
             evidence,
         } => {
-            attested(books, *participant, *round, signed)?;
+            attested(books, Offence::WrongAnswer, *participant, *round, signed)?;
             (*participant, Offence::WrongAnswer, *round, *evidence)
         }
         Violation::WrongShare {
@@ -65,21 +73,30 @@ pub(super) fn check(
             round,
             evidence,
         } => {
-            attested(books, *participant, *round, signed)?;
+            attested(books, Offence::WrongShare, *participant, *round, signed)?;
             (*participant, Offence::WrongShare, *round, *evidence)
         }
     };
-    let same =
-        |case: &&Case| (case.participant, case.offence, case.at) == (participant, offence, at);
+    let same = |case: &&Case| {
+        // What a committee says of somebody in one round is held against it once.
+        let one = case.offence == offence || (case.offence.is_attested() && offence.is_attested());
+        // The number of entries of two logs is anything: of these, one is open at a time.
+        let then =
+            case.at == at || (offence == Offence::TwoLogs && case.standing == CaseStanding::Open);
+        one && then && case.participant == participant
+    };
     if let Some(case) = books.economy.cases.iter().find(same) {
         return Err(ViolationRejected::ReportedAlready { case: case.number }.into());
     }
     case(books, participant, offence, at, evidence).map(Reported)
 }
 
-/// By at least `threshold` members of the present committee, other than those of the accused's owner.
+/// By at least `threshold` members of the present committee, other than those of the accused's owner; of the
+/// round under way or the one published last, and of somebody whose answer or share was judged there. A
+/// committee that conspires so takes no more than one case from each.
 fn attested(
     books: &Books,
+    offence: Offence,
     accused: ParticipantId,
     round: u64,
     signed: &SignedEntry,
@@ -97,7 +114,30 @@ fn attested(
             found: round,
         });
     }
-    signers::committee_without(books, committee, owner, signed)
+    signers::committee_without(books, committee, owner, signed)?;
+    if is_founded(books, offence, accused, round) {
+        Ok(())
+    } else {
+        let participant = accused;
+        Err(ViolationRejected::Unfounded { participant, round }.into())
+    }
+}
+
+/// Whether the judgement of the round has what such an appeal is about.
+fn is_founded(books: &Books, offence: Offence, accused: ParticipantId, round: u64) -> bool {
+    let Some((opening, judgement)) = books.judged(round) else {
+        return false;
+    };
+    match offence {
+        Offence::WrongAnswer => judgement.answers.iter().any(|(seat, _)| {
+            let member = opening.seat(*seat);
+            member.is_some_and(|member| member.participant == accused)
+        }),
+        Offence::WrongShare => judgement.rejected.iter().any(|(participant, reason)| {
+            *participant == accused && matches!(reason, RejectionReason::BadPair { .. })
+        }),
+        _ => false,
+    }
 }
 
 fn check_signatures(
@@ -153,7 +193,9 @@ fn evidence_hash(violation: &Violation) -> Hash {
     DomainHasher::new(EVIDENCE).with(&bytes).finish()
 }
 
-/// A new case: a part of all the stake that its owner has now.
+/// A new case: a part of all the stake that its owner has now, and that other open cases do not take.
+///
+/// There are so few of these that one who has nothing to lose does not fill the books with them.
 fn case(
     books: &Books,
     participant: ParticipantId,
@@ -170,6 +212,15 @@ fn case(
         .economy
         .account(owner)
         .map_or(0, |account| account.slashable());
+    let left = slashable.saturating_sub(books.economy.accused_of(owner));
+    if left == 0 {
+        return Err(ViolationRejected::NothingLeft { owner }.into());
+    }
+    let amount = share_of(
+        slashable,
+        u64::from(terms.slash_ppm),
+        u64::from(WHOLE_STAKE_PPM),
+    );
     Ok(Case {
         number: u64::try_from(books.economy.cases.len()).map_err(|_| Rejected::Overflow)?,
         participant,
@@ -177,11 +228,8 @@ fn case(
         offence,
         at,
         evidence,
-        amount: share_of(
-            slashable,
-            u64::from(terms.slash_ppm),
-            u64::from(WHOLE_STAKE_PPM),
-        ),
+        // At least 1 where anything is taken at all: even of little, open cases come to an end of it.
+        amount: amount.clamp(u64::from(terms.slash_ppm > 0), left),
         executed_after: books
             .economy
             .pool

@@ -44,7 +44,7 @@ pub(super) fn check(
                 .current
                 .as_ref()
                 .ok_or(Rejected::NoCommittee { round })?;
-            signers::committee(current, signed, None)?;
+            signers::committee(books, current, signed, None)?;
         }
         VoidAuthority::Owners { passed_ms } => {
             let stated_well = if closed {
@@ -71,7 +71,6 @@ pub(super) fn check(
         round,
         outcome: Outcome::Voided { reason },
         seed,
-        refixes_stakes: !closed,
         published: None,
     })
 }
@@ -85,8 +84,8 @@ fn is_founded(books: &Books, reason: VoidReason) -> bool {
             weighing.and_then(|weighing| weighing.void_due) == Some(reason)
         }
         VoidReason::NoVerdict => current.is_some_and(|round| round.phase() == Phase::Closed),
-        VoidReason::TooFewContributions
-        | VoidReason::TooFewMembers
+        VoidReason::TooFewContributions => current.is_none_or(|round| round.closing.is_none()),
+        VoidReason::TooFewMembers
         | VoidReason::Dispute
         | VoidReason::BadSum
         | VoidReason::LostData => true,

@@ -462,17 +462,18 @@ fn fees_that_it_enters_are_all_that_it_can_add_and_go_to_the_pool() {
             .expect("founded")
             .incentive
             .max_round_fees;
-        let batch = |fees| Entry::QueryBatch {
+        let batch = |first, fees| Entry::QueryBatch {
             root: [0; 32],
+            first,
             count: 1,
             fees,
         };
         for fees in [u64::MAX, limit + 1] {
-            let entry = world.sign(batch(fees), &[COORDINATOR]);
+            let entry = world.sign(batch(0, fees), &[COORDINATOR]);
             assert!(matches!(world.refuse(entry), Rejected::Fees(_)));
         }
-        world.accept_by(batch(limit), COORDINATOR);
-        let entry = world.sign(batch(1), &[COORDINATOR]);
+        world.accept_by(batch(0, limit), COORDINATOR);
+        let entry = world.sign(batch(1, 1), &[COORDINATOR]);
         assert!(matches!(world.refuse(entry), Rejected::Fees(_)));
         assert_eq!(what_matters(&world), before);
         let after = world.state.pool().expect("founded");

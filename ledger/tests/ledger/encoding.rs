@@ -167,7 +167,7 @@ fn entries_are_described_in_one_line_with_names() {
         lines
             .last()
             .expect("entries")
-            .contains("declared void by its committee: too few contributions")
+            .contains("declared void by its committee: too few committee members answered")
     );
 }
 

@@ -3,20 +3,21 @@
 use crate::world::{COORDINATOR, World, draft};
 use unsilo_ledger::{Entry, Event, FeesRejected, OwnerId, Rejected};
 
-fn batch(count: u32, fees: u64) -> Entry {
+fn batch(world: &World, count: u32, fees: u64) -> Entry {
     Entry::QueryBatch {
         root: [50; 32],
+        first: world.state.pool().expect("founded").queries,
         count,
         fees,
     }
 }
 
 fn enter(world: &mut World, fees: u64) -> Vec<Event> {
-    world.accept_by(batch(10, fees), COORDINATOR)
+    world.accept_by(batch(world, 10, fees), COORDINATOR)
 }
 
 fn too_high(world: &mut World, fees: u64) -> Option<u64> {
-    let entry = world.sign(batch(1, fees), &[COORDINATOR]);
+    let entry = world.sign(batch(world, 1, fees), &[COORDINATOR]);
     match world.refuse(entry) {
         Rejected::Fees(FeesRejected::TooHigh { left, .. }) => Some(left),
         _ => None,
@@ -60,7 +61,7 @@ fn fees_that_are_not_paid_stay_in_the_pool() {
 fn only_the_coordinator_enters_them() {
     let mut world = World::new(4);
     for signers in [&[0][..], &[COORDINATOR, 0], &[]] {
-        let entry = world.sign(batch(1, 1), signers);
+        let entry = world.sign(batch(&world, 1, 1), signers);
         assert!(matches!(
             world.refuse(entry),
             Rejected::SurplusSignature { .. } | Rejected::MissingSignature { .. }
@@ -96,7 +97,7 @@ fn between_two_rounds_no_more_are_entered_than_the_draft_allows() {
 #[test]
 fn a_batch_has_queries() {
     let mut world = World::new(4);
-    let entry = world.sign(batch(0, 5), &[COORDINATOR]);
+    let entry = world.sign(batch(&world, 0, 5), &[COORDINATOR]);
     assert_eq!(world.refuse(entry), Rejected::Fees(FeesRejected::NoQueries));
 }
 

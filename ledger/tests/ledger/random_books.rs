@@ -319,6 +319,7 @@ impl Entered {
             Self::Queries { by, count, fees } => (
                 Entry::QueryBatch {
                     root: [1; 32],
+                    first: world.state.pool().map_or(0, |pool| pool.queries),
                     count,
                     fees,
                 },

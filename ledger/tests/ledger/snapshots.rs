@@ -61,6 +61,7 @@ fn with_money() -> State {
     world.accept(entry);
     let batch = Entry::QueryBatch {
         root: [1; 32],
+        first: 0,
         count: 2,
         fees: 3,
     };

@@ -1,6 +1,6 @@
 //! Owners stake what they earned, and withdraw it.
 
-use crate::world::{World, draft};
+use crate::world::{COORDINATOR, World, draft};
 use unsilo_ledger::{Event, OwnerId, Rejected, StakeRejected};
 
 /// Five owners after an epoch in which all earned the same.
@@ -171,28 +171,103 @@ fn a_whale_has_no_more_than_one_and_a_half_equal_shares() {
 }
 
 #[test]
-fn stake_moved_after_the_challenge_does_not_move_the_draw() {
+fn stake_moved_after_a_round_opened_does_not_move_the_draw_of_its_challenge() {
     let mut world = World::new(20);
     world.epoch(|_, _| 50);
+    world.accept_by(world.deposit(3, 5_000), 3);
+    world.epoch(|_, _| 50);
+    assert_eq!(world.account(3).staked, 5_000, "it counts by now");
     world.open();
     world.contribute(0..20);
-    world.close();
-    world.judge();
-    world.publish();
-    world.accept_by(world.deposit(3, 5_000), 3);
-    let drawn = world.state.draw();
-    for amount in [1, 7, 100] {
-        world.accept_by(world.withdrawal(3, amount), 3);
-        assert_eq!(world.state.draw(), drawn);
-    }
-    let raters = {
-        let mut other = world.clone();
-        other.accept_by(other.withdrawal(3, 50), 3);
-        other.open();
-        other.state.raters().to_vec()
+    // The nonces are out: whoever has them knows the challenge before it is on the log.
+    let close = world.sign(
+        world.round_closed(world.cosignatures(world.threshold())),
+        &[COORDINATOR],
+    );
+    let next_draw = |mut world: World| {
+        world.accept(close.clone());
+        world.judge();
+        world.publish();
+        let drawn = world.state.draw();
+        world.open();
+        (drawn, world.state.raters().to_vec())
     };
+    let expected = next_draw(world.clone());
+    let mut before_the_close = world.clone();
+    before_the_close.accept_by(before_the_close.withdrawal(3, 4_900), 3);
+    assert_eq!(before_the_close.state.stake(OwnerId(3)), 1_100);
+    assert_eq!(next_draw(before_the_close), expected);
+    // What counts is what was there when the round opened.
+    let mut earlier = World::new(20);
+    earlier.epoch(|_, _| 50);
+    earlier.accept_by(earlier.deposit(3, 5_000), 3);
+    earlier.epoch(|_, _| 50);
+    earlier.accept_by(earlier.withdrawal(3, 4_900), 3);
+    earlier.open();
+    earlier.contribute(0..20);
+    earlier.close();
+    earlier.judge();
+    earlier.publish();
+    let with = earlier.state.draw();
+    assert_eq!(earlier.state.seed(), {
+        let mut other = world.clone();
+        other.accept(close.clone());
+        other.state.seed()
+    });
+    assert_ne!(with, expected.0, "another stake, another draw");
+}
+
+#[test]
+fn stake_moved_before_a_void_does_not_move_the_draw_after_it() {
+    let mut world = World::new(20);
+    world.epoch(|_, _| 50);
+    world.accept_by(world.deposit(3, 5_000), 3);
+    world.epoch(|_, _| 50);
+    let mut moved = world.clone();
+    moved.accept_by(moved.withdrawal(3, 4_900), 3);
+    for world in [&mut world, &mut moved] {
+        world.open();
+        world.void();
+    }
+    assert_eq!(world.state.draw(), moved.state.draw());
+}
+
+#[test]
+fn newcomers_are_drawn_after_the_next_round_that_opens() {
+    let mut world = World::new(5);
+    let size = |world: &World| world.state.draw().expect("idle").owners.len();
+    assert_eq!(size(&world), 5);
+    let entry = world.sign(world.admission(5, None), &[0, 1, 2]);
+    world.accept(entry);
+    let drawn: Vec<OwnerId> = world.state.draw().expect("idle").owners;
+    assert!(!drawn.contains(&OwnerId(5)), "its seed was known");
+    let mut seen = false;
+    for _ in 0..6 {
+        world.full_round();
+        seen |= world
+            .state
+            .draw()
+            .expect("idle")
+            .owners
+            .contains(&OwnerId(5));
+    }
+    assert!(seen);
+}
+
+#[test]
+fn a_federation_too_small_to_open_a_round_grows_again() {
+    let mut world = World::new(4);
+    for participant in [3, 2] {
+        let others: Vec<u32> = (0..participant).collect();
+        let entry = world.sign(world.eviction(participant), &others);
+        world.accept(entry);
+    }
+    let entry = world.sign(world.admission(4, None), &[0, 1]);
+    world.accept(entry);
     world.open();
-    assert_eq!(world.state.raters(), raters);
+    world.contribute([0, 1, 4]);
+    world.close();
+    world.publish();
 }
 
 #[test]

@@ -260,7 +260,37 @@ fn an_offence_is_on_the_books_once() {
         "also after it was cancelled"
     );
     let another = two_openings(&world, 0, 2);
+    assert_eq!(
+        refused(&mut world, another.clone(), &[3]),
+        Rejected::WrongRound {
+            expected: 1,
+            found: 2
+        },
+        "there was no such round yet"
+    );
+    world.open();
     report(&mut world, another, 3);
+}
+
+#[test]
+fn open_cases_take_no_more_than_there_is() {
+    let mut draft = draft(5);
+    draft.incentive.slash_ppm = 400_000;
+    let mut world = World::from_draft(draft);
+    let mut amounts = vec![];
+    for round in 1..=4 {
+        world.full_round();
+        let violation = two_openings(&world, 0, round);
+        if round < 4 {
+            amounts.push(report(&mut world, violation, 3).amount);
+        } else {
+            assert_eq!(
+                refused(&mut world, violation, &[3]),
+                Rejected::Violation(ViolationRejected::NothingLeft { owner: OwnerId(0) })
+            );
+        }
+    }
+    assert_eq!(amounts, [400, 400, 200]);
 }
 
 #[test]
@@ -306,51 +336,133 @@ fn cosigning_two_histories_convicts() {
 
 #[test]
 fn what_only_members_can_check_the_threshold_of_them_attests() {
-    let mut world = World::new(5);
-    let violation = |participant, round| Violation::WrongShare {
+    let mut world = World::new(6);
+    let wrong_share = |participant, round| Violation::WrongShare {
         participant: ParticipantId(participant),
         round,
         evidence: [7; 32],
     };
     assert_eq!(
-        refused(&mut world, violation(0, 1), &[1, 2, 3, 4]),
+        refused(&mut world, wrong_share(0, 1), &[1, 2, 3, 4]),
         Rejected::Violation(ViolationRejected::NoCommittee)
     );
-    world.full_round();
+    // The world's seats are five of six owners: round after round until participant 0 sits.
+    let round = loop {
+        bad_round(&mut world, RejectionReason::BadPair { seat: 1 });
+        let record = world.state.history().last().expect("just ended");
+        if record.seats.contains(&ParticipantId(0)) {
+            break record.round;
+        }
+    };
+    let committee = world.state.history().last().expect("ended").seats.clone();
+    let others: Vec<u32> = committee
+        .iter()
+        .map(|id| id.0)
+        .filter(|id| *id != 0)
+        .collect();
+    let (four, outsider) = (&others[..4], (1..6).find(|id| !others.contains(id)));
+    let outsider = outsider.expect("one does not sit");
     assert_eq!(
-        refused(&mut world, violation(0, 1), &[1, 2, 3]),
+        refused(&mut world, wrong_share(0, round), &four[..3]),
         Rejected::TooFewSigners { have: 3, need: 4 }
     );
+    let mut with_own = four.to_vec();
+    with_own.push(0);
     assert_eq!(
-        refused(&mut world, violation(0, 1), &[0, 1, 2, 3]),
+        refused(&mut world, wrong_share(0, round), &with_own),
         Rejected::Violation(ViolationRejected::OwnCase { owner: OwnerId(0) })
     );
-    let rejected = refused(&mut world, violation(0, 1), &[COORDINATOR, 1, 2, 3]);
-    assert!(matches!(rejected, Rejected::SurplusSignature { .. }));
+    for stranger in [COORDINATOR, outsider] {
+        let mut signers = four[..3].to_vec();
+        signers.push(stranger);
+        let rejected = refused(&mut world, wrong_share(0, round), &signers);
+        assert!(matches!(rejected, Rejected::SurplusSignature { .. }));
+    }
     assert_eq!(
-        refused(&mut world, violation(0, 2), &[1, 2, 3, 4]),
+        refused(&mut world, wrong_share(0, round + 1), four),
         Rejected::WrongRound {
-            expected: 1,
-            found: 2
+            expected: round,
+            found: round + 1
         }
     );
-    let entry = Entry::ViolationReported {
-        violation: violation(0, 1),
+    // Of a share that nobody called bad, of an answer that nobody gave, of long ago: nothing.
+    let wrong_answer = |participant, round| Violation::WrongAnswer {
+        participant: ParticipantId(participant),
+        round,
+        evidence: [7; 32],
     };
-    let entry = world.sign(entry, &[1, 2, 3, 4]);
-    world.accept(entry);
-    let wrong_answer = Violation::WrongAnswer {
-        participant: ParticipantId(0),
+    let unfounded = |participant, round| {
+        let participant = ParticipantId(participant);
+        Rejected::Violation(ViolationRejected::Unfounded { participant, round })
+    };
+    assert_eq!(
+        refused(&mut world, wrong_share(outsider, round), four),
+        unfounded(outsider, round)
+    );
+    assert_eq!(
+        refused(&mut world, wrong_answer(outsider, round), four),
+        unfounded(outsider, round)
+    );
+    if round > 1 {
+        assert_eq!(
+            refused(&mut world, wrong_share(0, round - 1), four),
+            unfounded(0, round - 1)
+        );
+    }
+    let mut other = world.clone();
+    for (world, violation, offence) in [
+        (&mut world, wrong_share(0, round), Offence::WrongShare),
+        (&mut other, wrong_answer(0, round), Offence::WrongAnswer),
+    ] {
+        let entry = world.sign(Entry::ViolationReported { violation }, four);
+        world.accept(entry);
+        assert_eq!(world.state.cases().next().expect("one").offence, offence);
+        // What a committee says of one in a round is held against it once, whatever it says.
+        for again in [wrong_share(0, round), wrong_answer(0, round)] {
+            assert_eq!(
+                refused(world, again, four),
+                Rejected::Violation(ViolationRejected::ReportedAlready { case: 0 })
+            );
+        }
+        // And a committee can take it back.
+        let entry = Entry::Appealed {
+            case: 0,
+            authority: AppealAuthority::Committee,
+        };
+        let entry = world.sign(entry, four);
+        world.accept(entry);
+    }
+}
+
+#[test]
+fn a_minority_with_a_committee_does_not_convict_against_the_other_owners() {
+    // 9 of 20 attest; the other 10 besides the accused are more than half of the 19 who judge.
+    let mut world = World::new(20);
+    world.open();
+    let seated = world.seated();
+    let accused = *seated.first().expect("seven sit");
+    world.contribute(0..20);
+    world.close();
+    world.judge();
+    let violation = Violation::WrongAnswer {
+        participant: ParticipantId(accused),
         round: 1,
         evidence: [7; 32],
     };
-    let entry = Entry::ViolationReported {
-        violation: wrong_answer,
-    };
-    let entry = world.sign(entry, &[1, 2, 3, 4]);
+    let entry = world.sign(Entry::ViolationReported { violation }, &seated[1..6]);
     world.accept(entry);
-    let offences: Vec<Offence> = world.state.cases().map(|case| case.offence).collect();
-    assert_eq!(offences, [Offence::WrongShare, Offence::WrongAnswer]);
+    let upheld = Entry::Appealed {
+        case: 0,
+        authority: AppealAuthority::Owners,
+    };
+    let others: Vec<u32> = (0..20).filter(|id| !seated.contains(id)).take(10).collect();
+    let nine = world.sign(upheld.clone(), &others[..9]);
+    assert_eq!(
+        world.refuse(nine),
+        Rejected::TooFewSigners { have: 9, need: 10 }
+    );
+    let ten = world.sign(upheld, &others);
+    world.accept(ten);
 }
 
 #[test]
@@ -397,25 +509,19 @@ fn an_upheld_appeal_cancels_the_case() {
     let own = Rejected::Violation(ViolationRejected::OwnCase { owner: OwnerId(0) });
     let (owners, committee) = (AppealAuthority::Owners, AppealAuthority::Committee);
     assert_eq!(refused(&mut world, owners, &[0, 1, 2]), own);
-    assert_eq!(refused(&mut world, committee, &[0, 1, 2, 3]), own);
+    // What the accused's own signatures prove, a committee does not cancel.
+    let proven = Rejected::Violation(ViolationRejected::Proven { case: 0 });
+    assert_eq!(refused(&mut world, committee, &[1, 2, 3, 4]), proven);
     assert_eq!(
         refused(&mut world, owners, &[1, 2]),
         Rejected::TooFewSigners { have: 2, need: 3 }
     );
+    let entry = world.sign(upheld(owners), &[1, 2, 3]);
+    assert_eq!(world.accept(entry), [Event::Appealed { case: 0 }]);
     assert_eq!(
-        refused(&mut world, committee, &[1, 2, 3]),
-        Rejected::TooFewSigners { have: 3, need: 4 }
+        refused(&mut world, owners, &[1, 2, 3]),
+        Rejected::Violation(ViolationRejected::CaseClosed { case: 0 })
     );
-    let mut by_committee = world.clone();
-    let entry = by_committee.sign(upheld(committee), &[1, 2, 3, 4]);
-    assert_eq!(by_committee.accept(entry), [Event::Appealed { case: 0 }]);
-    appeal(&mut world, 0);
-    for world in [&mut world, &mut by_committee] {
-        assert_eq!(
-            refused(world, owners, &[1, 2, 3]),
-            Rejected::Violation(ViolationRejected::CaseClosed { case: 0 })
-        );
-    }
     world.epoch(|_, _| 0);
     world.epoch(|_, _| 0);
     assert_eq!(world.state.stake(OwnerId(0)), 1_000);

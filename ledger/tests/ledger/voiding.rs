@@ -35,7 +35,7 @@ fn a_round_void_before_its_close_is_drawn_again_from_the_last_seed() {
     assert_eq!(
         record.outcome,
         Outcome::Voided {
-            reason: VoidReason::TooFewContributions
+            reason: VoidReason::TooFewMembers
         }
     );
     assert_eq!((record.contributions, record.challenge), (2, None));

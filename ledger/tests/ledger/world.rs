@@ -479,7 +479,7 @@ impl World {
     pub(crate) fn voided(&self, round: u64, authority: VoidAuthority) -> Entry {
         Entry::RoundVoided {
             round,
-            reason: VoidReason::TooFewContributions,
+            reason: VoidReason::TooFewMembers,
             authority,
         }
     }
