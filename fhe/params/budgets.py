@@ -17,7 +17,7 @@ sub-Gaussian with the same variance), which gives the Chernoff bound of chi-squa
 import argparse
 import json
 import sys
-from math import erfc, exp, factorial, isqrt, lgamma, log, log2, sqrt
+from math import comb, e, erfc, exp, factorial, isqrt, lgamma, log, log2, pi, sqrt
 from pathlib import Path
 
 RECORD = Path(__file__).with_name("budgets.json")
@@ -43,6 +43,9 @@ K, P = CONSTANTS["PROJECTIONS"], CONSTANTS["HASH_MODULUS"]
 DIGIT = 2**16 - 1
 # Factors of the accept rule: deviations of one projection, and of all together.
 SIX, SUM = 6, 132
+# How much longer than C an accepted update can be, and the length of a sum up to which the blinding chunks alone tell
+# a wrong key: `decrypt.rs`.
+ACCEPTED_CLIPS, BLINDING_DECIDES = 4, 2**41
 # Models whose limits are recorded: the smallest that can be asked directions, the examples of the design, the largest.
 PARAMETERS = [1, 1792, 2410, 4096, 10**6, 2**21, 2**27]
 
@@ -123,6 +126,8 @@ def accept_rule():
         "norm 2C, accepted": round(chi_square_below(SUM / 4, K), 4),
         "norm 3C, accepted, log10": round(log(chi_square_below(SUM / 9, K), 10), 2),
         "norm 4C, accepted, log10": round(log(chi_square_below(SUM / 16, K), 10), 2),
+        # 2·(4C)^2 for each of the vectors that hit the one coefficient: at most four of 48 may.
+        "norm 4C in one coefficient, accepted, log2": bits(sum(comb(K, i) for i in range(SUM // 32 + 1)) / 2**K),
         "norm 10C, accepted, log10": round(log(chi_square_below(SUM / 100, K), 10), 2),
         # Whatever wraps around: each r_k misses it with probability at most 1/2.
         "wrap-around not seen by any projection, log2": -K,
@@ -131,26 +136,42 @@ def accept_rule():
     }
 
 
+def longest_sum(parameters, weight):
+    """Steps that accepted contributions of so much weight together do not exceed."""
+    return weight * (ACCEPTED_CLIPS * clip(parameters) + (CUT // DELTA + 2) * (isqrt(coefficients(parameters)) + 1))
+
+
+def wrong_key_taken(count, length):
+    """log2 of the probability that so many coefficients, uniform mod q, are shorter than so many steps: ball over cube."""
+    return min(0, count * log2(length * DELTA * sqrt(2 * pi * e / count) / Q))
+
+
 def model(parameters):
     c, d = clip(parameters), coefficients(parameters)
-    longest, noise = DELTA * c, ceil_sqrt(CUT**2 * d)
-    double_square = (SIX * longest + noise) ** 2
+    scaled, noise = DELTA * c, ceil_sqrt(CUT**2 * d)
+    double_square = (SIX * scaled + noise) ** 2
     limit = isqrt(double_square // 2)
     opened = min(128, parameters // 32)
     # A direction has at most this squared norm before it is extended by rho.
     squared = min(64 * parameters, (2**36 // c) ** 2)
     extended = sqrt(squared + CONSTANTS["MAX_BLINDING"] ** 2 * 2 * N)
     product = sqrt(squared) * c
+    longest = longest_sum(parameters, TOTAL)
+    read = coefficients(parameters) if longest > BLINDING_DECIDES else 2 * N
+    one = longest_sum(parameters, WEIGHT)
     return {
         "parameters": parameters,
         "clip, steps": c,
-        "noise of an honest update beside Delta·C, relative": round(SIGMA * sqrt(d) / longest, 6),
+        "noise of an honest update beside Delta·C, relative": round(SIGMA * sqrt(d) / scaled, 6),
         "largest |x|": limit,
         # More than 64 bits: as text.
         "2·largest |x|^2": str(double_square),
-        "largest 2·sum x^2": str(SUM * longest**2),
+        "largest 2·sum x^2": str(SUM * scaled**2),
         # A key that fits nothing gives 48 uniform numbers mod q.
         "garbage accepted, log2": round(K * log2(min(1, (2 * limit + 1) / Q)), 0),
+        "longest sum at full weight, steps": longest,
+        "wrong key taken at full weight, log2": round(wrong_key_taken(read, longest)),
+        "contributions at weight 256 up to which the blinding decides": BLINDING_DECIDES // one,
         "vectors opened at most": opened,
         "largest squared norm of a direction": squared,
         "largest product with an update, bits": round(log2(product), 2),

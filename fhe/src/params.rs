@@ -41,11 +41,11 @@ pub const MAX_PARTICIPANTS: u64 = 8000;
 /// Largest sum of weights that one sum may have, `MAX_PARTICIPANTS · MAX_WEIGHT`.
 ///
 /// Headroom: a coefficient of the sum is at most `(DELTA·32767 + MAX_ERROR)·MAX_TOTAL_WEIGHT`, which is
-/// less than half of `q/2`. So a sum of valid contributions never wraps around, and one that is twice too
-/// long (the norm check's limit) is still seen as such.
+/// less than half of `q/2`. So a sum of honest contributions never wraps around, nor one whose coefficients are twice as
+/// large.
 pub const MAX_TOTAL_WEIGHT: u64 = MAX_PARTICIPANTS * MAX_WEIGHT as u64;
-/// Chunks that encrypt zero, after the data: later they hide which direction is opened; here they show
-/// whether a key sum fits.
+/// Chunks that encrypt zero, after the data: a direction is hidden behind small random numbers on them, and what they
+/// decrypt to shows whether a key sum fits.
 pub const BLINDING_CHUNKS: usize = 2;
 /// Quantised parameters saturate here, on both sides.
 pub const MAX_STEP: i16 = 32767;
@@ -141,12 +141,6 @@ impl Params {
         let root = self.parameters.isqrt();
         let ceil = root + usize::from(root * root < self.parameters);
         (1 << 23).min((ceil as u64) << 12)
-    }
-
-    /// Largest number of contributions in one sum.
-    #[must_use]
-    pub fn max_participants(&self) -> u64 {
-        MAX_PARTICIPANTS
     }
 }
 
@@ -304,6 +298,18 @@ mod tests {
             let number = |what: &str| model[what].as_u64().unwrap_or_else(|| panic!("{what}"));
             let params = params(number("parameters"));
             assert_eq!(params.clip_steps(), number("clip, steps"));
+            let longest = crate::decrypt::longest_sum(&params, MAX_TOTAL_WEIGHT);
+            let recorded = number("longest sum at full weight, steps");
+            assert_eq!(longest, recorded.into());
+            let decides = number("contributions at weight 256 up to which the blinding decides");
+            let limit = |n: u64| crate::decrypt::longest_sum(&params, n * u64::from(MAX_WEIGHT));
+            assert!(limit(decides) <= crate::decrypt::BLINDING_DECIDES);
+            assert!(limit(decides + 1) > crate::decrypt::BLINDING_DECIDES);
+            assert!(
+                model["wrong key taken at full weight, log2"]
+                    .as_f64()
+                    .is_some_and(|log| log < -3800.0)
+            );
             assert_eq!(
                 crate::max_opened(&params) as u64,
                 number("vectors opened at most")

@@ -9,7 +9,9 @@ use crate::{
     federation::{Federation, params},
 };
 use simulation::{Content, Outcome, simulate};
-use unsilo_fhe::{DELTA, N, Q, RejectionReason};
+use unsilo_fhe::{
+    DELTA, KeySum, N, Q, RejectionReason, WeightedSum, decrypt, decrypt::is_plausible, open_key_sum,
+};
 
 const PARAMETERS: usize = 2100;
 
@@ -132,6 +134,43 @@ fn a_round_leaves_out_whoever_sends_ten_times_the_norm() {
         });
         assert_eq!(reason, RejectionReason::OutOfRange);
     }
+}
+
+/// Four contributions, the third one with 20,000 steps more in each of these coefficients, judged and opened.
+fn opened(hidden: &[usize]) -> WeightedSum {
+    let federation = Federation::new(PARAMETERS as u64, 5, 4);
+    let mut contributions: Vec<_> = (0..4)
+        .map(|j| federation.contribute(j, &update(PARAMETERS, j.into(), 0.5)))
+        .collect();
+    for &index in hidden {
+        add(&mut contributions[2].ciphertext, index, 20_000 * DELTA);
+    }
+    let round = Checking::of(federation, contributions);
+    let verdict = round.judge(&round.sheets()).unwrap();
+    assert_eq!(verdict.judgement().accepted.len(), 4);
+
+    let weights = [256; 4];
+    let sum = round.federation.sum(&round.contributions, &weights);
+    let (params, context) = (&round.federation.params, &round.federation.context);
+    let answers = round.federation.answers(&round.contributions, &weights);
+    let plausible = |key: &KeySum| is_plausible(params, context, &sum, key, 1024);
+    let key_sum = open_key_sum(4, &answers, plausible).unwrap().key_sum;
+    let named: Vec<_> = (0..).zip(weights).collect();
+    assert_eq!(
+        verdict.verify_key_sum(&round.keys, &key_sum, &named),
+        Ok(())
+    );
+    decrypt(params, context, &sum, &key_sum, 1024).unwrap()
+}
+
+#[test]
+fn a_small_value_hidden_in_padding_or_blinding_is_accepted_and_opened_and_no_part_of_the_update() {
+    let without = opened(&[]);
+    for hidden in [PARAMETERS, 2 * N - 1, 2 * N, 4 * N - 1] {
+        assert_eq!(opened(&[hidden]), without, "coefficient {hidden}");
+    }
+    assert_eq!(opened(&[PARAMETERS, 2 * N, 3 * N, 4 * N - 1]), without);
+    assert_ne!(opened(&[0]), without);
 }
 
 #[test]

@@ -3,9 +3,10 @@
 use crate::federation::{Federation, falsify, shift, total};
 use unsilo_fhe::{
     Contribution, Opening, combine,
-    decrypt::{DecryptError, decrypt, is_plausible},
+    decrypt::{BLINDING_DECIDES, DecryptError, decrypt, is_plausible, longest_sum},
     open::{KeySum, OpenError, open_key_sum},
     opening::CombineError,
+    params::MAX_TOTAL_WEIGHT,
     threshold_for,
 };
 
@@ -89,7 +90,7 @@ fn one_answer_too_few_opens_nothing() {
     let (params, context) = (&round.federation.params, &round.federation.context);
     assert!(matches!(
         decrypt(params, context, &round.sum, &wrong, total(&WEIGHTS)),
-        Err(DecryptError::NotZero { .. })
+        Err(DecryptError::TooLong)
     ));
 }
 
@@ -145,6 +146,34 @@ fn liars_are_named_up_to_half_of_the_redundancy() {
         .unwrap();
         assert_eq!(opened.liars, liars);
         assert!(round.decrypts(&opened.key_sum));
+    }
+}
+
+#[test]
+fn a_wrong_key_is_noticed_at_every_weight_that_is_allowed() {
+    // The smallest model, one where the blinding chunks decide at every weight, and one where all chunks have to.
+    for parameters in [1, 4000, 5000] {
+        let federation = Federation::new(parameters, 3, 3);
+        let contributions = [federation.contribute(0, &vec![0.5; parameters as usize])];
+        let sum = federation.sum(&contributions, &[256]);
+        let answers = federation.answers(&contributions, &[256]);
+        let right = open_key_sum(3, &answers, |_| true).unwrap().key_sum;
+        let mut answers = federation.answers(&contributions, &[256]);
+        falsify(&mut answers[1].1, 7);
+        let wrong = open_key_sum(3, &answers, |_| true).unwrap().key_sum;
+        let (params, context) = (&federation.params, &federation.context);
+        for weight in [256, 10_000, MAX_TOTAL_WEIGHT] {
+            let plausible = |key| is_plausible(params, context, &sum, key, weight);
+            assert!(
+                plausible(&right) && !plausible(&wrong),
+                "{parameters} {weight}"
+            );
+            assert!(decrypt(params, context, &sum, &right, weight).is_ok());
+            let error = decrypt(params, context, &sum, &wrong, weight).err();
+            assert_eq!(error, Some(DecryptError::TooLong));
+        }
+        let all_chunks = longest_sum(params, MAX_TOTAL_WEIGHT) > BLINDING_DECIDES;
+        assert_eq!(all_chunks, parameters == 5000);
     }
 }
 
