@@ -109,10 +109,11 @@ fn copies_are_seen_in_the_sketches_and_similar_updates_are_not() {
         mixed.collect(),
         noisy.collect(),
         update(3000, 4, 0.3),
-        original,
+        original.clone(),
+        original.iter().map(|x| -x).collect(),
     ];
     let round = Checking::new(3000, 5, &updates);
     let verdict = round.judge(&round.sheets()).expect("judged");
-    assert_eq!(verdict.judgement().accepted.len(), 5);
+    assert_eq!(verdict.judgement().accepted.len(), 6);
     assert_eq!(verdict.copies(), [(0, 2), (0, 4), (2, 4)]);
 }

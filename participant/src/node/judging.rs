@@ -6,15 +6,14 @@ use std::{
     time::Duration,
 };
 
-use rayon::prelude::*;
 use tonic::transport::Channel;
 use unsilo_fhe::{
-    AnswerSheet, Evidence, KeySum, ProjectionKeys, ProjectionTable, Projections, ReceivedSheet,
+    AnswerSheet, Evidence, KeySum, ProjectionKeys, ProjectionTable, Projections,
     RejectionReason as Reason, Verdict, check::ShownAnswers, judge,
 };
-use unsilo_ledger::{AnswerStatement, Hash, Judgement, ParticipantId, PublicKey, RejectionReason};
+use unsilo_ledger::{Hash, Judgement, ParticipantId, RejectionReason};
 use unsilo_proto::{
-    SealedHashes, limits, sealed_hash,
+    limits,
     v1::{AnswersRequest, SeatAnswers, answers_part::Part, committee_client::CommitteeClient},
 };
 
@@ -22,7 +21,8 @@ use super::{
     Shared, answers, copies,
     proof::Fault,
     requests::{Failure, blocking, within},
-    shares::{self, Seat, Served, ShareFailure},
+    shares::{self, Served, ShareFailure},
+    sheets::{open_sheets, signed_roots},
 };
 use crate::session::{Event, JudgingJob, Task};
 
@@ -58,11 +58,13 @@ impl Judging {
         }
     }
 
-    pub(super) fn keep_own_sheet(&self, sheet: AnswerSheet) {
-        self.kept().own_sheet = Some(Arc::new(sheet));
+    pub(super) fn keep_own_sheet(&self, sheet: AnswerSheet) -> Arc<AnswerSheet> {
+        let sheet = Arc::new(sheet);
+        self.kept().own_sheet = Some(sheet.clone());
+        sheet
     }
 
-    fn own_sheet(&self, projections: &Projections) -> Option<Arc<AnswerSheet>> {
+    pub(super) fn own_sheet(&self, projections: &Projections) -> Option<Arc<AnswerSheet>> {
         let sheet = self.kept().own_sheet.clone();
         sheet.filter(|sheet| sheet.projections() == projections)
     }
@@ -108,9 +110,9 @@ impl Judging {
 /// What the coordinator handed out.
 pub(super) struct Fetched {
     table: Vec<u8>,
-    seats: BTreeMap<u16, SeatAnswers>,
+    pub(super) seats: BTreeMap<u16, SeatAnswers>,
     /// The own shares, if the own sheet has to be made again.
-    served: Served,
+    pub(super) served: Served,
 }
 
 /// Fetches what the judgement is made from.
@@ -193,7 +195,7 @@ impl From<ShareFailure> for Trouble {
 }
 
 impl Trouble {
-    fn unable(reason: impl ToString) -> Self {
+    pub(super) fn unable(reason: impl ToString) -> Self {
         Self::Shares(ShareFailure::Unable(reason.to_string()))
     }
 
@@ -262,10 +264,9 @@ fn state(
     unread: Vec<u16>,
 ) -> Judgement {
     let found = verdict.judgement();
-    let copies = copies::find(found.accepted.iter().filter_map(|(id, _)| {
-        let position = job.set.iter().find(|(of, ..)| of.0 == *id)?.2;
-        Some((*id, position, verdict.sketch(*id)?))
-    }));
+    let positions = job.set.iter().map(|(id, _, position)| (id.0, *position));
+    let accepted = |id: &u32| found.accepted.iter().any(|(of, _)| of == id);
+    let copies = copies::collapse(&verdict.copies(), positions.filter(|(id, _)| accepted(id)));
     let accepted = found
         .accepted
         .iter()
@@ -320,151 +321,6 @@ fn plain(job: &JudgingJob, answers: Vec<(u16, Hash)>) -> Judgement {
         rejected: Vec::new(),
         erased: Vec::new(),
     }
-}
-
-/// The root that each judged seat's member signed, with everything that was handed out of it held against the signature.
-fn signed_roots(
-    shared: &Shared,
-    job: &JudgingJob,
-    fetched: &Fetched,
-) -> Result<Vec<(u16, Hash)>, Trouble> {
-    job.seats
-        .iter()
-        .map(|(seat, key)| {
-            let answers = fetched.seats.get(seat).ok_or_else(|| {
-                Trouble::unable(format!(
-                    "the coordinator did not hand out the answers of seat {seat}"
-                ))
-            })?;
-            signed_root(shared, job, *seat, key, answers)
-                .map(|root| (*seat, root))
-                .ok_or(Trouble::Substituted(*seat))
-        })
-        .collect()
-}
-
-fn signed_root(
-    shared: &Shared,
-    job: &JudgingJob,
-    seat: u16,
-    key: &PublicKey,
-    answers: &SeatAnswers,
-) -> Option<Hash> {
-    let sheet_root = Hash::try_from(answers.sheet_root.as_slice()).ok()?;
-    let hashes = SealedHashes::from_message(answers.hashes.as_ref()?).ok()?;
-    let statement = AnswerStatement {
-        federation: shared.draft.federation_id(),
-        round: job.at.round,
-        seat,
-        sheet_root,
-        sealed: hashes.digest(),
-    };
-    let signature = answers.signature.as_slice().try_into().ok()?;
-    let whole = statement.verify(key, &signature) && hashes.sheet == sealed_hash(&answers.sheet);
-    // A benchmark's sheet has no keys.
-    let mine = match place(job.at.seat, seat) {
-        Some(at) if shared.payload.is_encrypted() => {
-            hashes.keys.get(at) == Some(&sealed_hash(&answers.sheet_key))
-        }
-        _ => true,
-    };
-    (whole && mine).then_some(sheet_root)
-}
-
-/// Where the key for `recipient` stands among those of `seat`'s sheet; its own it does not seal.
-fn place(recipient: u16, seat: u16) -> Option<usize> {
-    match recipient.cmp(&seat) {
-        std::cmp::Ordering::Less => Some(usize::from(recipient) - 1),
-        std::cmp::Ordering::Equal => None,
-        std::cmp::Ordering::Greater => Some(usize::from(recipient) - 2),
-    }
-}
-
-type Sheets = (Vec<Arc<AnswerSheet>>, Vec<u16>);
-
-/// All sheets, and the seats whose sheet cannot be read: those answered nothing that counts.
-fn open_sheets(
-    shared: &Shared,
-    job: &JudgingJob,
-    fetched: &Fetched,
-    projections: &Projections,
-) -> Result<Sheets, Trouble> {
-    let seat = Seat::open(shared, &job.at)?;
-    let participants: Vec<u32> = job.set.iter().map(|(id, ..)| id.0).collect();
-    let opened: Vec<(u16, Option<Arc<AnswerSheet>>)> = job
-        .seats
-        .par_iter()
-        .filter(|(of, _)| *of != job.at.seat)
-        .filter_map(|(of, _)| Some((*of, fetched.seats.get(of)?)))
-        .map(|(of, answers)| {
-            let root = answers.sheet_root.as_slice().try_into().unwrap_or([0; 32]);
-            let received = ReceivedSheet {
-                seat: of,
-                root: &root,
-                sheet: &answers.sheet,
-                key: &answers.sheet_key,
-            };
-            let sheet = received.open(
-                projections,
-                &seat.committee,
-                job.at.seat,
-                &seat.keys,
-                &participants,
-            );
-            if let Err(error) = &sheet {
-                tracing::warn!(seat = of, %error, "a member's answers cannot be read");
-            }
-            (of, sheet.ok().map(Arc::new))
-        })
-        .collect();
-    let mut sheets = Vec::with_capacity(job.seats.len());
-    let mut unread = Vec::new();
-    for (of, sheet) in opened {
-        match sheet {
-            Some(sheet) => sheets.push(sheet),
-            None => unread.push(of),
-        }
-    }
-    if let Some(answers) = fetched.seats.get(&job.at.seat) {
-        let own = own_sheet(shared, job, fetched, projections, &seat)?;
-        if answers.sheet_root != own.root() {
-            return Err(Trouble::Substituted(job.at.seat));
-        }
-        sheets.push(own);
-    }
-    Ok((sheets, unread))
-}
-
-/// The sheet that this node sent, made again if need be: from the same entropy it has the same bytes.
-fn own_sheet(
-    shared: &Shared,
-    job: &JudgingJob,
-    fetched: &Fetched,
-    projections: &Projections,
-    seat: &Seat,
-) -> Result<Arc<AnswerSheet>, Trouble> {
-    if let Some(sheet) = shared.judging.own_sheet(projections) {
-        return Ok(sheet);
-    }
-    let sent = job.sent.ok_or_else(|| {
-        Trouble::unable("the judged answers include some of this node's that it does not know of")
-    })?;
-    let kept = shared
-        .outbox
-        .answers(job.at.round, &sent)
-        .map_err(Trouble::unable)?;
-    let set: Vec<_> = job.set.iter().map(|(id, root, _)| (*id, *root)).collect();
-    let opened = seat.open_shares(shared, &set, &fetched.served)?;
-    let keys = shared.judging.keys(projections);
-    let (sheet, _) = answers::seal_sheet(seat, job.at.seat, &opened, &keys, kept.entropy)?;
-    if *sheet.root() != kept.sheet_root {
-        return Err(Trouble::unable(
-            "this node's own answers do not come out as it sent them",
-        ));
-    }
-    let sheet = Arc::new(sheet);
-    shared.judging.kept().own_sheet = Some(sheet.clone());
-    Ok(sheet)
 }
 
 /// Members' check of the opened key: that it is the key of what they judged. Makes the verdict again after a restart.

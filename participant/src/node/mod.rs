@@ -12,6 +12,7 @@ mod reconnect;
 mod replica;
 mod requests;
 mod shares;
+mod sheets;
 mod steps;
 mod sums;
 
