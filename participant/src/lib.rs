@@ -23,6 +23,7 @@ mod node;
 mod outbox;
 mod payload;
 mod progress;
+mod rater;
 pub mod session;
 mod tls;
 pub mod void;
@@ -38,3 +39,4 @@ pub use node::{Node, NodeOptions, Summary};
 #[cfg(feature = "plaintext-bench")]
 pub use payload::plain::mark_plaintext;
 pub use progress::{ClassEvaluation, Progress, RoundEvaluation, Score};
+pub use rater::{Opinion, Rater};

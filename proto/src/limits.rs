@@ -84,5 +84,8 @@ pub const APPEAL_BYTES: usize = 16 << 10;
 /// use.
 pub const APPEALS: usize = 128;
 
+/// Largest answers of one seat on one contribution as shown in a dispute, bytes: 48 words, a salt, and the way to the root.
+pub const SHOWN_ANSWERS_BYTES: usize = 2 << 10;
+
 /// Longest line of a checkpoint cosignature, bytes.
 pub const COSIGNATURE_BYTES: usize = 512;

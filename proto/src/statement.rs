@@ -167,6 +167,19 @@ pub fn sealed_hash(sealed: &[u8]) -> [u8; 32] {
         .into()
 }
 
+/// Hash of the evidence in a dispute over one share, as `ViolationReported` names it: canonical bytes of the dealer's
+/// appeal, and of what the member had answered.
+#[must_use]
+pub fn dispute_hash(appeal: &[u8], shown: &[u8]) -> [u8; 32] {
+    Sha256::new_with_prefix(b"unsilo/v1/dispute\0")
+        .chain_update(length(appeal))
+        .chain_update(appeal)
+        .chain_update(length(shown))
+        .chain_update(shown)
+        .finalize()
+        .into()
+}
+
 fn malformed(message: &str) -> Rejected {
     Rejected::new(Code::Malformed, message)
 }

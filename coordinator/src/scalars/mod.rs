@@ -3,9 +3,8 @@
 //!
 //! One directory a round: `answers/SEAT` (a member's answers), `answers/SEAT.second` (a second, different one: both
 //! are signed, so together they are evidence), `directions/P` (the direction keys of rater P), `evidence/P` (why P's
-//! contribution was rejected), `appeals/P` (the share that dealer P
-//! shows), and `notes` (what the round machine decided). Everything is written
-//! once, durably, before it is acknowledged.
+//! contribution was rejected), `appeals/P` (the share that dealer P shows), `shown/P-M` (the answers that P's appeal
+//! is about, as member M showed them), and `notes` (what the round machine decided). Everything is written once, durably, before it is acknowledged.
 
 mod answers;
 mod evidence;
@@ -14,6 +13,7 @@ mod notes;
 mod tests;
 
 use std::{
+    collections::BTreeSet,
     fs,
     io::ErrorKind,
     path::{Path, PathBuf},
@@ -93,6 +93,32 @@ impl Scalars {
         files(&self.round_directory(round).join("appeals"))?
             .iter()
             .map(|path| read(path))
+            .collect()
+    }
+
+    /// Keeps what a member showed of the answers that a dealer's appeal is about. Each member shows once: what one makes up
+    /// does not keep out what the others show.
+    pub(crate) fn keep_shown(
+        &self,
+        round: u64,
+        (dealer, member): (u32, u32),
+        shown: &[u8],
+    ) -> Result<Written, CoordinatorError> {
+        self.write_once(
+            &self.file(round, "shown", &format!("{dealer}-{member}")),
+            shown,
+        )
+    }
+
+    /// What members showed in the disputes of a round, by dealer, each answer once.
+    pub(crate) fn shown(&self, round: u64) -> Result<BTreeSet<(u32, Vec<u8>)>, CoordinatorError> {
+        files(&self.round_directory(round).join("shown"))?
+            .iter()
+            .filter_map(|path| {
+                let (dealer, _) = path.file_name()?.to_str()?.split_once('-')?;
+                let dealer = dealer.parse().ok()?;
+                Some(read(path).map(|shown| (dealer, shown)))
+            })
             .collect()
     }
 

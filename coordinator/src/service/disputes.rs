@@ -4,10 +4,10 @@ use unsilo_fhe::{
     ProjectionTable, RoundContext,
     check::{Appeal, Evidence, Recorded},
 };
-use unsilo_ledger::{CurrentRound, Entry, Hash, Participant};
+use unsilo_ledger::{CurrentRound, Entry, Hash, Participant, Violation};
 use unsilo_proto::{
-    Code, Rejected, limits,
-    v1::{AppealRequest, AppealsReply, SignViolationRequest},
+    Code, Rejected, dispute_hash, limits,
+    v1::{AppealRequest, AppealsReply, DisputedAnswers, SignViolationRequest},
 };
 
 use super::{
@@ -146,23 +146,32 @@ impl Services {
     /// The appeals of a round.
     pub(super) async fn hand_out_appeals(&self, round: u64) -> Result<AppealsReply, tonic::Status> {
         let scalars = self.scalars.clone();
-        let appeals = blocking(move || {
-            scalars
-                .appeals(round)
-                .map_err(|error| unreadable("the appeals of the round", &error))
+        blocking(move || {
+            let unreadable = |error| unreadable("the appeals of the round", &error);
+            let answers = scalars.shown(round).map_err(unreadable)?.into_iter();
+            Ok(AppealsReply {
+                appeals: scalars.appeals(round).map_err(unreadable)?,
+                answers: answers
+                    .map(|(dealer, shown)| DisputedAnswers { dealer, shown })
+                    .collect(),
+            })
         })
-        .await?;
-        Ok(AppealsReply { appeals })
+        .await
     }
 
-    /// Takes a member's signature under a violation.
+    /// Takes a member's signature under a violation, with the evidence that the violation names if it is one over a share.
     pub(super) async fn take_violation(
         &self,
         member: &Participant,
         request: SignViolationRequest,
     ) -> Result<(), tonic::Status> {
         at_most("entry", &request.entry, limits::ENTRY_BYTES)?;
+        at_most("shown", &request.shown, limits::SHOWN_ANSWERS_BYTES)?;
         let signature = signature_field(member.key, &request.signature)?;
+        if let Some((round, evidence)) = disputed(&request.entry) {
+            self.keep_shown(member.id.0, round, evidence, request.shown)
+                .await?;
+        }
         self.owner
             .event(Event::ViolationSigned {
                 entry: request.entry,
@@ -170,6 +179,61 @@ impl Services {
             })
             .await?;
         Ok(())
+    }
+}
+
+impl Services {
+    /// Keeps what shows, with an appeal of the round, what a violation says. Without it nobody could check the violation
+    /// later, so it goes no further.
+    async fn keep_shown(
+        &self,
+        member: u32,
+        round: u64,
+        evidence: Hash,
+        shown: Vec<u8>,
+    ) -> Result<(), tonic::Status> {
+        let scalars = self.scalars.clone();
+        blocking(move || {
+            let appeals = scalars
+                .appeals(round)
+                .map_err(|error| unreadable("the appeals of the round", &error))?;
+            let appeal = appeals
+                .iter()
+                .find(|appeal| dispute_hash(appeal, &shown) == evidence)
+                .and_then(|appeal| Appeal::from_bytes(appeal).ok())
+                .ok_or_else(|| {
+                    Rejected::new(
+                        Code::EvidenceInvalid,
+                        format!("no appeal of round {round} is, with the answers shown, the evidence that the violation names"),
+                    )
+                })?;
+            match scalars.keep_shown(round, (appeal.participant(), member), &shown) {
+                Ok(Written::Kept) => Ok(()),
+                // Answers have one encoding, and one root was signed.
+                Ok(Written::Differs) => Err(Rejected::new(
+                    Code::EvidenceInvalid,
+                    "you showed other answers for the same appeal before",
+                )),
+                Err(error) => Err(unstorable("the evidence", &error)),
+            }
+        })
+        .await
+    }
+}
+
+/// The round and the evidence of a violation over one share; `None` if the entry is none.
+fn disputed(entry: &[u8]) -> Option<(u64, Hash)> {
+    match Entry::from_bytes(entry) {
+        Ok(Entry::ViolationReported {
+            violation:
+                Violation::WrongAnswer {
+                    round, evidence, ..
+                }
+                | Violation::WrongShare {
+                    round, evidence, ..
+                },
+        }) => Some((round, evidence)),
+        _ => None,
     }
 }
 

@@ -5,5 +5,6 @@ mod duties;
 mod endpoint;
 mod federation;
 mod lifecycle;
+mod rating;
 mod rounds;
 mod scalars;

@@ -12,8 +12,8 @@ mod store;
 mod tests;
 
 pub use records::{
-    AnswerRecord, ContributionRecord, DirectionsRecord, Duty, OpeningRecord, Record, SeatRecord,
-    WitnessRecord,
+    AnswerRecord, ContributionRecord, DirectionsRecord, Duty, OpeningRecord, RatingRecord, Record,
+    SeatRecord, WitnessRecord,
 };
 pub use store::GuardStore;
 
@@ -56,6 +56,9 @@ pub enum GuardConflict {
     /// Other directions were committed.
     #[error("round {0}: other directions were already committed")]
     Directions(u64),
+    /// Another row was committed to.
+    #[error("round {0}: another row of ratings was already committed to")]
+    Rated(u64),
     /// Another sum was opened.
     #[error("round {0}: another answer was already given")]
     Opened(u64),
@@ -97,6 +100,8 @@ pub struct Guards {
     pub appealed: BTreeMap<u64, u16>,
     /// Directions committed, by round.
     pub directions: BTreeMap<u64, DirectionsRecord>,
+    /// Rows committed to, by round.
+    pub ratings: BTreeMap<u64, RatingRecord>,
     /// Openings, by round.
     pub opened: BTreeMap<u64, OpeningRecord>,
     /// Rounds signed as void.

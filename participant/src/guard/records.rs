@@ -4,7 +4,7 @@ use std::fmt;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use sha2::{Digest, Sha256};
-use unsilo_ledger::{GuardHead, Hash};
+use unsilo_ledger::{GuardHead, Hash, Ratings};
 use zeroize::Zeroize;
 
 /// One act, about to become visible.
@@ -82,6 +82,8 @@ pub enum Record {
         /// The last round that is sat out.
         until: u64,
     },
+    /// The row of this rater is committed to.
+    Rated(RatingRecord),
 }
 
 impl Record {
@@ -209,6 +211,26 @@ pub struct DirectionsRecord {
     pub round_key: Vec<u8>,
     /// Hash of each direction.
     pub directions: Vec<Hash>,
+}
+
+/// A rater's row, which nobody else knows before it is revealed.
+#[derive(Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct RatingRecord {
+    /// The round.
+    pub round: u64,
+    /// What is said about the accepted contributions.
+    pub row: Ratings,
+    /// 32 random bytes that hide the row in its commitment.
+    pub salt: Hash,
+}
+
+impl fmt::Debug for RatingRecord {
+    /// Without the row and the salt.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RatingRecord")
+            .field("round", &self.round)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The one answer of a round.

@@ -73,6 +73,10 @@ impl Guards {
                     GuardConflict::Directions,
                 )
             }
+            Record::Rated(rated) => {
+                self.not_over(rated.round, GuardConflict::Rated)?;
+                once(&self.ratings, &rated.round, rated, GuardConflict::Rated)
+            }
             Record::Opened(opening) => self.check_opening(opening),
             Record::Voided { round } => {
                 if self.opened.contains_key(round) {
@@ -140,6 +144,9 @@ impl Guards {
             Record::Directions(made) => {
                 self.directions.insert(made.round, made.clone());
             }
+            Record::Rated(rated) => {
+                self.ratings.insert(rated.round, rated.clone());
+            }
             Record::Opened(opening) => {
                 self.opened.insert(opening.round, opening.clone());
             }
@@ -167,6 +174,7 @@ impl Guards {
         self.answered.remove(&round);
         self.judged.remove(&round);
         self.directions.remove(&round);
+        self.ratings.remove(&round);
         self.receipts.remove(&round);
         self.finished.insert(round);
     }

@@ -3,21 +3,25 @@
 use std::{sync::Arc, time::Duration};
 
 use tonic::transport::Channel;
-use unsilo_fhe::{Appeal, Dealing, RoundContext, SealSeeds, check::Dispute};
+use unsilo_fhe::{
+    Appeal, Dealing, RoundContext, SealSeeds,
+    check::{AppealError, Blame, Dispute, ShownAnswers},
+};
+use unsilo_ledger::Violation;
 use unsilo_proto::{
-    limits,
-    v1::{AppealRequest, AppealsRequest, committee_client::CommitteeClient},
+    dispute_hash, limits,
+    v1::{AppealRequest, AppealsRequest, SealedShare, committee_client::CommitteeClient},
 };
 
 use super::{
     Shared, answers, judging,
     requests::{Failure, blocking, within},
-    shares::{self, Leaves, Served},
+    shares::{self, Leaves},
 };
 use crate::{
     error::NodeError,
     payload::committee,
-    session::{AppealJob, AppealsJob, Event, Task},
+    session::{AppealJob, AppealsJob, Disputed, Event, Found, Task},
 };
 
 /// Shows one share of the own contribution: makes the appeal once, which uses up the seeds of all shares, and sends it.
@@ -77,7 +81,13 @@ fn make(shared: &Shared, job: &AppealJob) -> Result<Vec<u8>, NodeError> {
     Ok(bytes)
 }
 
-/// Fetches the appeals of the round and decides each.
+/// How often it is asked again for appeals while there are none.
+const APPEALS_PAUSE: Duration = Duration::from_millis(500);
+/// How many times, before the next step of the coordinator is waited for.
+const APPEALS_ATTEMPTS: usize = 20;
+
+/// Fetches the appeals of the round and decides each. A dealer learns that its share is disputed when members do: while
+/// none has appealed they are asked for again.
 pub(super) async fn check(
     channel: Channel,
     shared: Arc<Shared>,
@@ -85,29 +95,27 @@ pub(super) async fn check(
     wait: Duration,
 ) -> Result<Event, Failure> {
     let round = job.judging.at.round;
-    let mut client = CommitteeClient::new(channel.clone())
-        .max_decoding_message_size(limits::COMMITTEE_MESSAGE_BYTES);
-    let appeals = within(wait, client.appeals(AppealsRequest { round }))
-        .await?
-        .into_inner()
-        .appeals;
-    let appeals: Vec<Appeal> = appeals
-        .iter()
-        .take(limits::APPEALS)
-        .filter_map(|bytes| Appeal::from_bytes(bytes).ok())
-        .filter(|appeal| {
-            job.disputed
-                .iter()
-                .any(|(id, _, seat)| (id.0, *seat) == (appeal.participant(), appeal.seat()))
-        })
-        .collect();
+    let mut appeals = Vec::new();
+    for attempt in 0..APPEALS_ATTEMPTS {
+        if attempt > 0 {
+            tokio::time::sleep(APPEALS_PAUSE).await;
+        }
+        appeals = fetch(channel.clone(), &job, wait).await?;
+        if !appeals.is_empty() {
+            break;
+        }
+    }
     if appeals.is_empty() {
         return Ok(Event::AppealsChecked {
             round,
-            violations: Vec::new(),
+            found: Vec::new(),
         });
     }
-    let wanted = job.disputed.iter().map(|(id, ..)| id.0).collect();
+    let wanted = job
+        .disputed
+        .iter()
+        .map(|dispute| dispute.dealer.0)
+        .collect();
     let served = shares::fetch(channel.clone(), round, wanted, wait).await?;
     let answers = match judging::needs_answers(&shared, round) {
         true => Some(judging::fetch(channel, &shared, &job.judging, wait).await?),
@@ -119,61 +127,136 @@ pub(super) async fn check(
         {
             return trouble.into_event(round, Task::CheckAppeals(round));
         }
-        let violations = appeals
+        let found = appeals
             .iter()
-            .filter_map(|appeal| decide(&shared, &job, &served, appeal))
+            .map(|(dispute, appeal)| Case {
+                shared: &shared,
+                job: &job,
+                dispute,
+                appeal,
+            })
+            .map(|case| case.decide(served.get(&case.dispute.dealer.0)))
             .collect();
-        Ok(Event::AppealsChecked { round, violations })
+        Ok(Event::AppealsChecked { round, found })
     })
     .await?
 }
 
-/// Who is to blame, as the entry that every member finds alike; `None` if the appeal does not belong to the dispute.
-fn decide(
-    shared: &Shared,
+/// The appeals about shares that are disputed, one of each dealer.
+async fn fetch(
+    channel: Channel,
     job: &AppealsJob,
-    served: &Served,
-    appeal: &Appeal,
-) -> Option<unsilo_ledger::Entry> {
-    let (participant, seat) = (appeal.participant(), appeal.seat());
-    let (_, root, _) = job.disputed.iter().find(|(id, ..)| id.0 == participant)?;
-    let at = &job.judging.at;
-    let projections = answers::projections(shared, at, job.judging.challenge);
-    let context = projections.context();
-    let leaves = served.get(&participant).and_then(|share| {
-        Leaves::parse(
+    wait: Duration,
+) -> Result<Vec<(Disputed, Appeal)>, Failure> {
+    let mut client =
+        CommitteeClient::new(channel).max_decoding_message_size(limits::COMMITTEE_MESSAGE_BYTES);
+    let request = AppealsRequest {
+        round: job.judging.at.round,
+    };
+    let reply = within(wait, client.appeals(request)).await?.into_inner();
+    let appeals: Vec<Appeal> = reply
+        .appeals
+        .iter()
+        .take(limits::APPEALS)
+        .filter_map(|bytes| Appeal::from_bytes(bytes).ok())
+        .collect();
+    let of = |dispute: &Disputed| {
+        let is_its = |appeal: &&Appeal| {
+            (appeal.participant(), appeal.seat()) == (dispute.dealer.0, dispute.seat)
+        };
+        Some((*dispute, appeals.iter().find(is_its)?.clone()))
+    };
+    Ok(job.disputed.iter().filter_map(of).collect())
+}
+
+/// A disputed share that its dealer shows.
+struct Case<'a> {
+    shared: &'a Shared,
+    job: &'a AppealsJob,
+    dispute: &'a Disputed,
+    appeal: &'a Appeal,
+}
+
+impl Case<'_> {
+    /// Who is to blame, as every member finds it; nobody if the appeal does not belong to the dispute.
+    fn decide(&self, served: Option<&SealedShare>) -> Found {
+        let round = self.job.judging.at.round;
+        let Disputed {
+            dealer,
+            seat,
+            member,
+            ..
+        } = *self.dispute;
+        let decided = self.blame(served);
+        let Some((Ok(blame), shown)) = decided else {
+            let reason = decided.and_then(|(blame, _)| blame.err());
+            tracing::warn!(round, %dealer, seat, ?reason, "an appeal cannot be decided");
+            return Found {
+                dealer,
+                violation: None,
+                shown: Vec::new(),
+            };
+        };
+        let shown = shown.to_bytes();
+        let evidence = dispute_hash(&self.appeal.to_bytes(), &shown);
+        let violation = match blame {
+            Blame::Dealer => Violation::WrongShare {
+                participant: dealer,
+                round,
+                evidence,
+            },
+            Blame::Member => Violation::WrongAnswer {
+                participant: member,
+                round,
+                evidence,
+            },
+        };
+        Found {
+            dealer,
+            violation: Some(violation),
+            shown,
+        }
+    }
+
+    /// `None` if this member lacks what the dispute is about.
+    fn blame(
+        &self,
+        served: Option<&SealedShare>,
+    ) -> Option<(Result<Blame, AppealError>, ShownAnswers)> {
+        let Self {
+            shared,
+            job,
+            dispute,
+            ..
+        } = *self;
+        let at = &job.judging.at;
+        let projections = answers::projections(shared, at, job.judging.challenge);
+        let context = projections.context();
+        let share = served?;
+        let leaves = Leaves::parse(
             &share.chunks_root,
             &share.share_hashes,
             &share.linear_hash_hash,
-        )
-    })?;
-    let commitment = leaves.commitment(shared, context, participant);
-    let committee = committee(&at.round_keys, at.threshold).ok()?;
-    let closed: Vec<u32> = job.judging.set.iter().map(|(id, ..)| id.0).collect();
-    let (sheet_root, shown) = shared.judging.show(seat, participant)?;
-    let blame = appeal.decide(&Dispute {
-        dealing: Dealing {
-            params: &shared.params,
-            context,
-            participant,
-            committee: &committee,
-        },
-        contribution_root: root,
-        commitment: &commitment,
-        share_hashes: &leaves.shares,
-        keys: &shared.judging.keys(&projections),
-        closed: &closed,
-        sheet_root: &sheet_root,
-        shown: &shown,
-    });
-    match blame {
-        Ok(blame) => {
-            tracing::warn!(participant, seat, ?blame, "an appeal is decided");
-            None
-        }
-        Err(error) => {
-            tracing::warn!(participant, seat, %error, "an appeal cannot be decided");
-            None
-        }
+        )?;
+        let commitment = leaves.commitment(shared, context, dispute.dealer.0);
+        let committee = committee(&at.round_keys, at.threshold).ok()?;
+        let closed: Vec<u32> = job.judging.set.iter().map(|(id, ..)| id.0).collect();
+        let (sheet_root, shown) = shared.judging.show(dispute.seat, dispute.dealer.0)?;
+        let blame = self.appeal.decide(&Dispute {
+            dealing: Dealing {
+                params: &shared.params,
+                context,
+                participant: dispute.dealer.0,
+                committee: &committee,
+            },
+            contribution_root: &dispute.root,
+            commitment: &commitment,
+            share_hashes: &leaves.shares,
+            keys: &shared.judging.keys(&projections),
+            closed: &closed,
+            sheet_root: &sheet_root,
+            shown: &shown,
+        });
+        Some((blame, shown))
     }
 }

@@ -167,7 +167,9 @@ impl Runtime<'_> {
                 Effect::MakeSeat { .. }
                 | Effect::FirstModel { .. }
                 | Effect::Contribute(_)
+                | Effect::AskRater { .. }
                 | Effect::MakeDirections(_)
+                | Effect::MakeRow(_)
                 | Effect::Evaluate { .. } => self.start_local(effect),
                 effect => {
                     if let Some(connection) = connection.as_deref_mut() {

@@ -11,7 +11,7 @@ use unsilo_ledger::Hash;
 use unsilo_train::StepReport;
 use zeroize::Zeroize;
 
-use super::{Shared, connected::Outcome, directions};
+use super::{Shared, connected::Outcome, directions, rating};
 use crate::{
     error::NodeError,
     guard::SeatRecord,
@@ -44,7 +44,9 @@ pub(super) fn run(
         } => make_seat(shared, round, model, size, draw),
         Effect::FirstModel { seed, model } => first_model(shared, &seed, &model),
         Effect::Contribute(job) => make_contribution(shared, &job, progress),
+        Effect::AskRater { round, model } => rating::directions(shared, round, model),
         Effect::MakeDirections(job) => directions::make(shared, &job),
+        Effect::MakeRow(job) => rating::row(shared, &job),
         Effect::Evaluate { seed, round, model } => evaluate(shared, &seed, round, model),
         _ => Err(NodeError::Computation("not a job".to_owned())),
     };

@@ -8,6 +8,7 @@ mod directions;
 mod jobs;
 mod judging;
 mod proof;
+mod rating;
 mod reconnect;
 mod replica;
 mod requests;
@@ -47,6 +48,7 @@ use crate::{
     outbox::Outbox,
     payload::Payload,
     progress::{Progress, RoundEvaluation},
+    rater::Rater,
     session::{Membership, Session},
 };
 use connected::Outcome;
@@ -59,6 +61,8 @@ pub struct NodeOptions {
     pub device: Option<DeviceChoice>,
     /// The list of founders that people agreed on; any other is refused.
     pub founders_pin: Option<Vec<Founder>>,
+    /// What it asks about the others' contributions and thinks of them; without one it rates nobody.
+    pub rater: Option<Arc<dyn Rater>>,
 }
 
 /// What a node did until it ended.
@@ -100,6 +104,7 @@ struct Shared {
     identity: Arc<SigningIdentity>,
     judging: judging::Judging,
     learner: Learner,
+    rater: Option<Arc<dyn Rater>>,
     /// Set when the node ends: work under way on other threads gives up.
     cancelled: AtomicBool,
     /// Kept until the last thread is done, so that no second node starts before.
@@ -149,6 +154,7 @@ impl Node {
             identity: identity.clone(),
             draft: draft.clone(),
             founders_pin: options.founders_pin,
+            rates: options.rater.is_some(),
         };
         Ok(Self {
             device: learner.1,
@@ -167,6 +173,7 @@ impl Node {
                 identity: signer,
                 judging: judging::Judging::default(),
                 learner: learner.0,
+                rater: options.rater,
                 cancelled: AtomicBool::new(false),
                 _lock: lock,
             }),

@@ -10,7 +10,7 @@ use unsilo_proto::{
     Code, Rejected, limits,
     v1::{
         ContributePart, ContributionHeader, CosignCloseRequest, CosignRequest, MailboxRequest,
-        OfferSeatRequest, OpenRequest, PostReceiptRequest, SignGenesisRequest,
+        OfferSeatRequest, OpenRequest, PostReceiptRequest, RateRequest, SignGenesisRequest,
         SignJudgementRequest, SignPublishRequest, SignRatingStepRequest, SignViolationRequest,
         SignVoidRequest, UploadStateRequest, admission_client::AdmissionClient,
         committee_client::CommitteeClient, contribute_part::Part,
@@ -136,6 +136,10 @@ pub(super) async fn call(channel: Channel, call: Call, wait: Duration) -> Result
             };
             within(wait, committee.sign_judgement(request)).await?;
         }
+        Call::Rate { round, entry, .. } => {
+            let mut rounds = RoundsClient::new(channel);
+            within(wait, rounds.rate(RateRequest { round, entry })).await?;
+        }
         Call::SignRatingStep {
             round,
             entry,
@@ -153,12 +157,14 @@ pub(super) async fn call(channel: Channel, call: Call, wait: Duration) -> Result
             round,
             entry,
             signature,
+            shown,
             ..
         } => {
             let request = SignViolationRequest {
                 round,
                 entry,
                 signature: signature.to_vec(),
+                shown,
             };
             within(wait, committee.sign_violation(request)).await?;
         }

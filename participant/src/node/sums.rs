@@ -98,7 +98,7 @@ async fn fetch_sum(
     };
     if header.bytes != reader.expected() {
         return Ok(Err(
-            "the coordinator serves a sum of the wrong length".to_owned()
+            "the coordinator is to blame: it serves a sum of the wrong length".to_owned(),
         ));
     }
     let (sender, parts) = std::sync::mpsc::sync_channel(PARTS_AHEAD);
@@ -144,9 +144,14 @@ fn read_parts(
     let mut hasher = sum_hasher();
     while let Ok(part) = parts.recv() {
         hasher.update(&part);
-        reader.update(&part)?;
+        reader.update(&part).map_err(no_sum)?;
     }
-    Ok((hasher.finalize().into(), reader.finish()?))
+    Ok((hasher.finalize().into(), reader.finish().map_err(no_sum)?))
+}
+
+/// What is out of range cannot be a sum of ciphertexts, whatever the contributors sent.
+fn no_sum(reason: String) -> String {
+    format!("the coordinator is to blame: what it serves is no sum of the contributions: {reason}")
 }
 
 /// Fetches a model by its hash.

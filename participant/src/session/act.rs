@@ -59,6 +59,7 @@ impl Session {
                 entry,
             } => {
                 self.receive_answers(facts, me, round, out);
+                self.rate(facts, me, (round, revealing), out);
                 self.end_rating(facts, me, (round, revealing, &entry), now_ms, out);
             }
             StepKind::Opening { round } => self.open(facts, me, round, now_ms, out),

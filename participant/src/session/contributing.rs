@@ -24,8 +24,13 @@ impl Session {
         if let Some(alarm) = self.objection(facts, open, me) {
             return self.raise(alarm, out);
         }
+        self.ask_rater(open, me, now_ms, out);
         self.commit_directions(open, me, out);
         if let Some(made) = self.guards.contributions.get(&round).cloned() {
+            // The round closes with the last contribution: what is asked of the others comes before the own one.
+            if self.asks_first(open, me) {
+                return self.wait("this company's directions go before its contribution", out);
+            }
             return self.send(&made, me, out);
         }
         if !self.is_known(Task::Contribute(round))

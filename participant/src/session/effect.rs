@@ -6,7 +6,7 @@ use super::{
     facts::PublishedFacts,
     job::{
         AnswerJob, AppealJob, AppealsJob, ContributionJob, DirectionsJob, JudgingJob, OpeningJob,
-        ReceiveJob,
+        ReceiveJob, RowJob,
     },
 };
 use crate::{
@@ -72,6 +72,15 @@ pub enum Effect {
         /// The signed ledger entry.
         entry: Vec<u8>,
     },
+    /// Ask the rater for directions; [`super::Event::Directions`] follows.
+    AskRater {
+        /// The round.
+        round: u64,
+        /// The model it starts from; in the store.
+        model: Hash,
+    },
+    /// Ask the rater for its row; [`super::Event::Row`] follows.
+    MakeRow(RowJob),
     /// Blind directions, keep them and the key for their answers.
     MakeDirections(DirectionsJob),
     /// Send the kept directions' keys under the signed entry.
@@ -155,6 +164,12 @@ pub enum Call {
         signature: Signature,
         evidence: Vec<Vec<u8>>,
     },
+    /// `Rounds.Rate`.
+    Rate {
+        round: u64,
+        revealing: bool,
+        entry: Vec<u8>,
+    },
     /// `Committee.SignRatingStep`.
     SignRatingStep {
         round: u64,
@@ -165,9 +180,10 @@ pub enum Call {
     /// `Committee.SignViolation`.
     SignViolation {
         round: u64,
-        number: usize,
+        dealer: u32,
         entry: Vec<u8>,
         signature: Signature,
+        shown: Vec<u8>,
     },
     /// `Committee.Open`.
     Open {
@@ -208,9 +224,12 @@ pub enum Task {
     Contribute(u64),
     Upload(u64),
     PostReceipt(u64),
+    AskRater(u64),
     MakeDirections(u64),
     CommitDirections(u64),
     ReceiveAnswers(u64),
+    MakeRow(u64),
+    Rate(u64, bool),
     FetchMailbox(u64),
     CosignClose(u64),
     Answer(u64),
@@ -220,7 +239,7 @@ pub enum Task {
     SignRatingStep(u64, bool),
     Appeal(u64),
     CheckAppeals(u64),
-    SignViolation(u64, usize),
+    SignViolation(u64, u32),
     OpenShares(u64),
     Open(u64),
     SignPublish(u64),
@@ -237,7 +256,9 @@ impl Task {
             Self::MakeSeat(_)
                 | Self::FirstModel(_)
                 | Self::Contribute(_)
+                | Self::AskRater(_)
                 | Self::MakeDirections(_)
+                | Self::MakeRow(_)
                 | Self::Evaluate(_)
         )
     }
@@ -254,10 +275,13 @@ impl Call {
             Self::PostReceipt { round, .. } => Task::PostReceipt(round),
             Self::CosignClose { round, .. } => Task::CosignClose(round),
             Self::SignJudgement { round, .. } => Task::SignJudgement(round),
+            Self::Rate {
+                round, revealing, ..
+            } => Task::Rate(round, revealing),
             Self::SignRatingStep {
                 round, revealing, ..
             } => Task::SignRatingStep(round, revealing),
-            Self::SignViolation { round, number, .. } => Task::SignViolation(round, number),
+            Self::SignViolation { round, dealer, .. } => Task::SignViolation(round, dealer),
             Self::Open { round, .. } => Task::Open(round),
             Self::SignPublish { round, .. } => Task::SignPublish(round),
             Self::SignVoid { round, .. } => Task::SignVoid(round),
@@ -277,6 +301,8 @@ impl Effect {
             Self::Recompute { published, .. } => Task::Recompute(published.round, published.model),
             Self::Contribute(job) => Task::Contribute(job.round),
             Self::Upload { round, .. } => Task::Upload(*round),
+            Self::AskRater { round, .. } => Task::AskRater(*round),
+            Self::MakeRow(job) => Task::MakeRow(job.round),
             Self::MakeDirections(job) => Task::MakeDirections(job.round),
             Self::CommitDirections { round, .. } => Task::CommitDirections(*round),
             Self::ReceiveAnswers(job) => Task::ReceiveAnswers(job.round),

@@ -1,6 +1,6 @@
 //! What happens to a session.
 
-use unsilo_ledger::{Entry, Hash, Judgement};
+use unsilo_ledger::{Hash, Judgement, ParticipantId, Violation};
 use unsilo_proto::Rejected;
 
 use super::{effect::Task, facts::Facts, job::DirectionValues};
@@ -8,6 +8,7 @@ use crate::{
     alarm::Alarm,
     guard::{AnswerRecord, DirectionsRecord, SeatRecord},
     progress::{RoundEvaluation, Score},
+    rater::Opinion,
 };
 
 /// One thing that happened, in the order it happened.
@@ -60,6 +61,15 @@ pub enum Event {
         /// By contribution and direction.
         scores: Vec<Score>,
     },
+    /// What the rater makes of the scores.
+    Row {
+        /// The round.
+        round: u64,
+        /// One for each accepted contribution of another owner, ascending by participant.
+        opinions: Vec<Opinion>,
+        /// 32 random bytes for the commitment.
+        salt: Hash,
+    },
     /// The receipts that were posted for the round, as the coordinator hands them out.
     Mailbox {
         /// The round.
@@ -91,8 +101,8 @@ pub enum Event {
     AppealsChecked {
         /// The round.
         round: u64,
-        /// The entry of each violation, as every member writes it.
-        violations: Vec<Entry>,
+        /// What was found, by dealer; those who have not appealed yet are missing.
+        found: Vec<Found>,
     },
     /// All shares fit, and were combined.
     SharesCombined {
@@ -162,6 +172,17 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+}
+
+/// A decided appeal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Who appealed.
+    pub dealer: ParticipantId,
+    /// Against whom, as every member writes it; `None` if the appeal is not about the dispute.
+    pub violation: Option<Violation>,
+    /// What the member on the disputed seat had answered, in canonical bytes: evidence beside the appeal.
+    pub shown: Vec<u8>,
 }
 
 /// A step of the federation, decoded.

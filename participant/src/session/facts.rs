@@ -230,6 +230,17 @@ impl RoundFacts {
         made.get(at)
     }
 
+    /// The owner of a contributor or member of the round.
+    #[must_use]
+    pub fn owner_of(&self, participant: ParticipantId) -> Option<OwnerId> {
+        let seat = self
+            .seats
+            .iter()
+            .find(|seat| seat.participant == participant);
+        let made = self.contribution_of(participant).map(|made| made.owner);
+        made.or_else(|| seat.map(|seat| seat.owner))
+    }
+
     /// The root that `participant` committed to.
     #[must_use]
     pub fn root_of(&self, participant: ParticipantId) -> Option<Hash> {

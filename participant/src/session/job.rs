@@ -4,6 +4,7 @@ use unsilo_ledger::{Hash, OwnerId, ParticipantId, PublicKey};
 use zeroize::Zeroize;
 
 use super::facts::RaterFacts;
+use crate::progress::Score;
 
 /// What is needed to make a contribution.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,6 +74,17 @@ pub struct ReceiveJob {
     pub set: Vec<(ParticipantId, Hash, u16)>,
 }
 
+/// What a row is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RowJob {
+    /// The round.
+    pub round: u64,
+    /// Whose accepted contributions are rated: those of other owners, ascending.
+    pub contributors: Vec<ParticipantId>,
+    /// What the committee answered about them.
+    pub scores: Vec<Score>,
+}
+
 /// A seat in a round.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sitting {
@@ -140,8 +152,21 @@ pub struct AppealJob {
 pub struct AppealsJob {
     /// What was judged.
     pub judging: JudgingJob,
-    /// Contributions rejected for a bad share: participant, root as on the ledger, disputed seat; ascending.
-    pub disputed: Vec<(ParticipantId, Hash, u16)>,
+    /// Contributions rejected for a bad share whose dealers' appeals are not decided yet; ascending by dealer.
+    pub disputed: Vec<Disputed>,
+}
+
+/// A contribution that was rejected because one seat's answers do not fit the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Disputed {
+    /// Whose contribution.
+    pub dealer: ParticipantId,
+    /// Its root, as on the ledger.
+    pub root: Hash,
+    /// The disputed seat, from 1.
+    pub seat: u16,
+    /// Who sits there.
+    pub member: ParticipantId,
 }
 
 /// What is needed to make the one answer of a round.

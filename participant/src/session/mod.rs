@@ -18,6 +18,7 @@ mod appeals;
 mod backup;
 mod closing;
 mod contributing;
+mod directions;
 mod effect;
 mod event;
 mod facts;
@@ -37,14 +38,14 @@ mod witness;
 mod work;
 
 pub use effect::{Call, Effect, Task};
-pub use event::{Event, Step, StepKind};
+pub use event::{Event, Found, Step, StepKind};
 pub use facts::{
     ContributionFacts, Facts, FoundingFacts, JudgedFacts, Phase, PublishedFacts, RaterFacts,
     RoundFacts, RowState, SeatFacts, SumFacts,
 };
 pub use job::{
-    AnswerJob, AppealJob, AppealsJob, ContributionJob, DirectionValues, DirectionsJob, JudgingJob,
-    OpeningJob, ReceiveJob, Sitting,
+    AnswerJob, AppealJob, AppealsJob, ContributionJob, DirectionValues, DirectionsJob, Disputed,
+    JudgingJob, OpeningJob, ReceiveJob, RowJob, Sitting,
 };
 
 use std::{
@@ -68,6 +69,8 @@ pub struct Membership {
     pub draft: Draft,
     /// The list of founders that people agreed on, if given.
     pub founders_pin: Option<Vec<Founder>>,
+    /// Whether it rates others when it is drawn to.
+    pub rates: bool,
 }
 
 /// How far a task is.
@@ -102,6 +105,8 @@ pub struct Session {
     mailbox_read: Option<(u64, Hash)>,
     /// The round whose mailbox was asked for after this node's receipt was posted.
     mailbox_asked_after_post: Option<u64>,
+    /// Appeals decided on this connection, by round and dealer: signatures are given again on the next one.
+    decided: BTreeSet<(u64, ParticipantId)>,
     /// The judgement made on this connection.
     judgement: Option<judging::Made>,
     /// Rounds before this one are over on a ledger that at least `t` members are known to hold.
@@ -139,6 +144,7 @@ impl Session {
             answers_acknowledged: None,
             mailbox_read: None,
             mailbox_asked_after_post: None,
+            decided: BTreeSet::new(),
             judgement: None,
             confirmed_before: 0,
             cosigned: None,
@@ -199,6 +205,11 @@ impl Session {
             }
             Event::DirectionsMade(made) => self.directions_made(made, out),
             Event::Scores { round, scores } => self.scored(round, scores, out),
+            Event::Row {
+                round,
+                opinions,
+                salt,
+            } => self.row_made(round, &opinions, salt, out),
             Event::Mailbox { round, receipts } => self.read_mailbox(round, &receipts, out),
             Event::Answered(record) => self.answered(record, out),
             Event::AnswerSubstituted { task, round, seat } => {
@@ -210,9 +221,7 @@ impl Session {
                 judgement,
                 evidence,
             } => self.judged(round, judgement, evidence, out),
-            Event::AppealsChecked { round, violations } => {
-                self.appeals_checked(round, violations, out);
-            }
+            Event::AppealsChecked { round, found } => self.appeals_checked(round, found, out),
             Event::SharesCombined {
                 round,
                 digest,

@@ -30,7 +30,7 @@ impl Session {
         let Some(seat) = self.may_act(weighed, me, out) else {
             return;
         };
-        self.dispute(weighed, me, seat, out);
+        self.dispute(weighed, seat, out);
         let digest = weights_digest(round, &weighed.plain_weights());
         if let Some(given) = self.guards.opened.get(&round)
             && (given.digest != digest || given.contributions != weighed.contributions_hash)

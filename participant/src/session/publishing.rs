@@ -29,7 +29,7 @@ impl Session {
         let Some(seat) = self.may_act(closed, me, out) else {
             return;
         };
-        self.dispute(closed, me, seat, out);
+        self.dispute(closed, seat, out);
         let differs = |reason: &str| Alarm::ModelDiffers {
             round,
             reason: reason.to_owned(),
@@ -124,6 +124,14 @@ impl Session {
         if !self.hold(facts, published.model, out) {
             return;
         }
+        // Who appealed late is not left without a decision.
+        let last = self.last_round.take();
+        if let Some(ended) = last.as_ref().filter(|ended| ended.round == round)
+            && let Some(seat) = self.sits(ended, me)
+        {
+            self.dispute(ended, seat, out);
+        }
+        self.last_round = last;
         let Some((step, own)) = self.at_step(facts) else {
             return;
         };

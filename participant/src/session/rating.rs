@@ -1,115 +1,19 @@
-//! Raters commit to directions while the round is open, and learn one number for each of them and each contribution of
-//! others. What they ask about comes from outside ([`super::Event::Directions`]); members end the rating step.
+//! Raters learn one number for each of their directions and each contribution of others. From these follows the row that
+//! they commit to, and reveal when everybody has; members end each half of the step.
 
-use unsilo_ledger::{Entry, RatingStep, SignedEntry};
-use unsilo_proto::limits;
+use unsilo_ledger::{Entry, Hash, ParticipantId, RatingStep, Ratings, SignedEntry, commit_rating};
 
 use super::{
-    Call, DirectionValues, DirectionsJob, Effect, Facts, Me, Phase, ReceiveJob, RoundFacts,
-    RowState, Session, Task, closing::is_past, contributing::under_way,
+    Call, Effect, Facts, Me, Phase, ReceiveJob, RoundFacts, RowJob, RowState, Session, Task,
+    closing::is_past, contributing::under_way,
 };
 use crate::{
-    guard::{DirectionsRecord, Record},
+    guard::{RatingRecord, Record},
     progress::{Progress, Score},
+    rater::Opinion,
 };
 
 impl Session {
-    /// Takes directions for the open round, if this node may ask in it and has not yet.
-    pub(super) fn take_directions(
-        &mut self,
-        round: u64,
-        values: DirectionValues,
-        now_ms: u64,
-        out: &mut Vec<Effect>,
-    ) {
-        let Some(facts) = self.facts.take() else {
-            return;
-        };
-        match self.may_ask(&facts, round, &values, now_ms) {
-            Ok((me, model)) => self.start(
-                Effect::MakeDirections(DirectionsJob {
-                    round,
-                    model,
-                    participant: me.id,
-                    values,
-                }),
-                out,
-            ),
-            Err(reason) => out.push(Effect::Tell(Progress::Warning {
-                message: format!("round {round}: the directions are not committed: {reason}"),
-            })),
-        }
-        self.facts = Some(facts);
-    }
-
-    fn may_ask(
-        &self,
-        facts: &Facts,
-        round: u64,
-        values: &DirectionValues,
-        now_ms: u64,
-    ) -> Result<(Me, unsilo_ledger::Hash), &'static str> {
-        let (id, owner) = facts.me.ok_or("this company is not on the ledger")?;
-        let open = under_way(facts, round, Phase::Open).ok_or("the round is not open")?;
-        if !(1..=limits::DIRECTIONS).contains(&values.0.len()) {
-            return Err("a rater asks about one or two");
-        }
-        if !open.raters.contains(&id) {
-            return Err("this company was not drawn to rate in it");
-        }
-        if self.guards.sits_out(round) {
-            return Err("this node sits it out");
-        }
-        if self.guards.directions.contains_key(&round) {
-            return Err("others were committed before");
-        }
-        if self.coordinator_time(now_ms) > open.contribute_by_ms {
-            return Err("it is too late for this round");
-        }
-        Ok((Me { id, owner }, open.model))
-    }
-
-    pub(super) fn directions_made(&mut self, made: DirectionsRecord, out: &mut Vec<Effect>) {
-        self.done(Task::MakeDirections(made.round));
-        let open = self
-            .facts
-            .as_ref()
-            .and_then(|facts| under_way(facts, made.round, Phase::Open));
-        if open.is_some() {
-            // Sending follows in `advance`.
-            self.record(Record::Directions(made), out);
-        }
-    }
-
-    /// Sends the commitment, also again after a crash, until the ledger holds it.
-    pub(super) fn commit_directions(&mut self, open: &RoundFacts, me: Me, out: &mut Vec<Effect>) {
-        let Some(made) = self.guards.directions.get(&open.round) else {
-            return;
-        };
-        if open
-            .directions
-            .iter()
-            .any(|rater| rater.participant == me.id)
-        {
-            return;
-        }
-        let entry = Entry::DirectionsCommitted {
-            round: open.round,
-            participant: me.id,
-            round_key: made.round_key.clone(),
-            directions: made.directions.clone(),
-        };
-        let signed = SignedEntry::signed_by(entry, &self.federation, &[&*self.member.identity]);
-        self.start(
-            Effect::CommitDirections {
-                round: open.round,
-                model: open.model,
-                entry: signed.encode(),
-            },
-            out,
-        );
-    }
-
     /// Fetches what the committee answered on this node's directions, once a connection.
     pub(super) fn receive_answers(
         &mut self,
@@ -166,7 +70,130 @@ impl Session {
 
     pub(super) fn scored(&mut self, round: u64, scores: Vec<Score>, out: &mut Vec<Effect>) {
         self.done(Task::ReceiveAnswers(round));
+        let rated = self.guards.ratings.contains_key(&round);
+        if let Some(contributors) = self.rated_by_me(round).filter(|_| !rated) {
+            let job = RowJob {
+                round,
+                contributors,
+                scores: scores.clone(),
+            };
+            self.start(Effect::MakeRow(job), out);
+        }
         out.push(Effect::Tell(Progress::Scored { round, scores }));
+    }
+
+    /// The accepted contributions that this node rates; `None` if it does not, or the time for it is over.
+    fn rated_by_me(&self, round: u64) -> Option<Vec<ParticipantId>> {
+        let facts = self.facts.as_ref()?;
+        let (id, owner) = facts.me?;
+        let judged = under_way(facts, round, Phase::Rating)?;
+        let accepted = &judged.judged.as_ref()?.accepted;
+        let asked = |rater: &super::RaterFacts| rater.participant == id;
+        if !self.member.rates || !judged.directions.iter().any(asked) {
+            return None;
+        }
+        let of_others = |id: &ParticipantId| {
+            judged
+                .contribution_of(*id)
+                .is_some_and(|made| made.owner != owner)
+        };
+        Some(
+            accepted
+                .iter()
+                .map(|(id, _)| *id)
+                .filter(of_others)
+                .collect(),
+        )
+    }
+
+    /// The row is recorded with its salt before anybody sees its commitment: another one would be a second word.
+    pub(super) fn row_made(
+        &mut self,
+        round: u64,
+        opinions: &[Opinion],
+        salt: Hash,
+        out: &mut Vec<Effect>,
+    ) {
+        self.done(Task::MakeRow(round));
+        let Some(contributors) = self.rated_by_me(round) else {
+            return;
+        };
+        if contributors.len() != opinions.len() {
+            return out.push(Effect::Tell(Progress::Warning {
+                message: format!(
+                    "round {round}: the rater has {} opinions on {} contributions: no row is given",
+                    opinions.len(),
+                    contributors.len()
+                ),
+            }));
+        }
+        let accepted = self
+            .facts
+            .iter()
+            .filter_map(|facts| facts.round.as_ref()?.judged.as_ref())
+            .flat_map(|judged| &judged.accepted);
+        // Nothing on the own contribution and those of the own affiliates.
+        let row: Vec<Opinion> = accepted
+            .map(|(id, _)| match contributors.binary_search(id) {
+                Ok(at) => opinions.get(at).copied().unwrap_or_default(),
+                Err(_) => Opinion::default(),
+            })
+            .collect();
+        let row = Ratings {
+            scores: row.iter().map(|opinion| opinion.score).collect(),
+            rewards: row.iter().map(|opinion| opinion.reward).collect(),
+        };
+        // Sending follows in `advance`.
+        self.record(Record::Rated(RatingRecord { round, row, salt }), out);
+    }
+
+    /// Commits to the recorded row, and reveals it.
+    pub(super) fn rate(
+        &mut self,
+        facts: &Facts,
+        me: Me,
+        (round, revealing): (u64, bool),
+        out: &mut Vec<Effect>,
+    ) {
+        let Some(judged) = under_way(facts, round, Phase::Rating) else {
+            return;
+        };
+        let mine = judged
+            .directions
+            .iter()
+            .find(|rater| rater.participant == me.id);
+        let (Some(mine), Some(kept)) = (mine, self.guards.ratings.get(&round)) else {
+            return;
+        };
+        let participant = me.id;
+        let entry = match (revealing, mine.row) {
+            (false, RowState::Missing) => Entry::RatingsCommitted {
+                round,
+                participant,
+                commitment: commit_rating(
+                    &self.federation,
+                    round,
+                    participant,
+                    &kept.row,
+                    &kept.salt,
+                ),
+            },
+            (true, RowState::Committed) => Entry::RatingsRevealed {
+                round,
+                participant,
+                scores: kept.row.scores.clone(),
+                rewards: kept.row.rewards.clone(),
+                salt: kept.salt,
+            },
+            _ => return,
+        };
+        let signed = SignedEntry::signed_by(entry, &self.federation, &[&*self.member.identity]);
+        let call = Call::Rate {
+            round,
+            revealing,
+            entry: signed.encode(),
+        };
+        self.start(Effect::Call(call), out);
     }
 
     /// Members sign that a half of the rating step is over: when every rater has done its part, or its time is over.
@@ -181,7 +208,11 @@ impl Session {
         let Some(judged) = under_way(facts, round, Phase::Rating) else {
             return;
         };
-        if bytes.is_empty() || self.may_act(judged, me, out).is_none() {
+        let Some(seat) = self.may_act(judged, me, out) else {
+            return;
+        };
+        self.dispute(judged, seat, out);
+        if bytes.is_empty() {
             return;
         }
         let step = if revealing {

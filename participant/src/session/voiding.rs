@@ -24,9 +24,10 @@ impl Session {
         else {
             return;
         };
-        if current.seat_of(me.id).is_none() {
+        let Some(seat) = current.seat_of(me.id) else {
             return self.wait(&format!("round {round} is being voided: {reason}"), out);
-        }
+        };
+        self.dispute(current, seat, out);
         let Ok(entry) = Entry::from_bytes(bytes) else {
             return;
         };

@@ -15,6 +15,7 @@ impl Session {
         self.step = None;
         self.acknowledged = None;
         self.answers_acknowledged = None;
+        self.decided.clear();
     }
 
     pub(super) fn accepted(&mut self, task: Task, out: &mut Vec<Effect>) {

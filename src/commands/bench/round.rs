@@ -248,6 +248,7 @@ async fn run_nodes(
             NodeOptions {
                 device: Some(arguments.device),
                 founders_pin: None,
+                rater: None,
             },
         )?;
         let (name, sender, mut stop) = (name.clone(), sender.clone(), stop.clone());

@@ -185,6 +185,7 @@ async fn run_companies(
                 NodeOptions {
                     device: Some(device),
                     founders_pin: None,
+                    rater: None,
                 },
             )?;
             let device = node.device().to_owned();

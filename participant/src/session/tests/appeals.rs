@@ -1,6 +1,6 @@
 //! One disputed share, shown once; and what members sign about it.
 
-use unsilo_ledger::RejectionReason;
+use unsilo_ledger::{RejectionReason, Violation};
 
 use super::*;
 
@@ -64,26 +64,72 @@ fn members_look_at_the_appeals_of_others_and_sign_what_they_find() {
     let facts = weighed(world.contributed(), [16; 4]);
     world.ledger(rejecting(facts, 3, bad_pair(1)));
     let done = world.step(StepKind::Opening { round: 1 });
-    let looked: Vec<_> = done
-        .iter()
-        .filter_map(|effect| match effect {
+    let looked = |done: &[Effect]| {
+        done.iter().find_map(|effect| match effect {
             Effect::CheckAppeals(job) => Some(job.disputed.clone()),
             _ => None,
         })
-        .collect();
-    assert_eq!(looked, [vec![(ParticipantId(3), root(3), 1)]]);
-    let violation = Entry::RoundVoided {
-        round: 1,
-        reason: VoidReason::BadSum,
-        authority: VoidAuthority::Committee,
     };
-    let done = world.feed(Event::AppealsChecked {
+    let dispute = Disputed {
+        dealer: ParticipantId(3),
+        root: root(3),
+        seat: 1,
+        member: ParticipantId(0),
+    };
+    assert_eq!(looked(&done), Some(vec![dispute]));
+    // Nobody has appealed: looked at again with the next step, and not before.
+    let none = || Event::AppealsChecked {
         round: 1,
-        violations: vec![violation.clone()],
-    });
-    let signed = calls(&done, Task::SignViolation(1, 0));
-    let [Call::SignViolation { entry, .. }] = &signed[..] else {
+        found: Vec::new(),
+    };
+    assert_eq!(looked(&world.feed(none())), None);
+    let done = world.step(StepKind::Opening { round: 1 });
+    assert_eq!(looked(&done), Some(vec![dispute]));
+    let found = |violation| Event::AppealsChecked {
+        round: 1,
+        found: vec![Found {
+            dealer: ParticipantId(3),
+            violation: Some(violation),
+            shown: vec![7],
+        }],
+    };
+    let violation = Violation::WrongShare {
+        participant: ParticipantId(3),
+        round: 1,
+        evidence: [6; 32],
+    };
+    let done = world.feed(found(violation.clone()));
+    let signed = calls(&done, Task::SignViolation(1, 3));
+    let [Call::SignViolation { entry, shown, .. }] = &signed[..] else {
         panic!("one signature: {done:?}");
     };
-    assert_eq!(*entry, violation.to_bytes());
+    assert_eq!(*entry, Entry::ViolationReported { violation }.to_bytes());
+    assert_eq!(*shown, [7]);
+    let done = world.step(StepKind::Opening { round: 1 });
+    assert_eq!(looked(&done), None, "decided is decided");
+}
+
+#[test]
+fn a_member_does_not_sign_against_itself() {
+    let mut world = World::new();
+    let facts = weighed(world.contributed(), [16; 4]);
+    world.ledger(rejecting(facts, 3, bad_pair(ME as u16 + 1)));
+    world.step(StepKind::Opening { round: 1 });
+    let done = world.feed(Event::AppealsChecked {
+        round: 1,
+        found: vec![Found {
+            dealer: ParticipantId(3),
+            violation: Some(Violation::WrongAnswer {
+                participant: ParticipantId(ME),
+                round: 1,
+                evidence: [6; 32],
+            }),
+            shown: Vec::new(),
+        }],
+    });
+    assert!(calls(&done, Task::SignViolation(1, 3)).is_empty());
+    assert!(
+        matches!(&done[..], [Effect::Tell(Progress::Warning { message }), ..] if message.contains("no say")),
+        "{done:?}"
+    );
 }

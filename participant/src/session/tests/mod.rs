@@ -255,6 +255,7 @@ impl World {
 
 fn start(guards: Guards, held: BTreeSet<Hash>, founders_pin: Option<Vec<Founder>>) -> Session {
     let member = Membership {
+        rates: true,
         name: "Birch".into(),
         identity: Arc::new(identity(ME as u8)),
         draft: draft(),

@@ -1,10 +1,15 @@
 //! Invariants over random orders of events, a coordinator that contradicts itself, and crashes between any two effects.
 
+mod invariants;
+
 use proptest::{collection::vec, prelude::*};
 use unsilo_ledger::{Judgement, RejectionReason, SignedEntry};
 
 use super::*;
-use crate::guard::{AnswerRecord, DirectionsRecord};
+use crate::{
+    guard::{AnswerRecord, DirectionsRecord},
+    rater::Opinion,
+};
 
 /// Something that happens.
 #[derive(Clone, Debug)]
@@ -230,6 +235,15 @@ impl Chaos {
                     None => vec![receipt_of(0, round, root(0))],
                 },
             },
+            Effect::AskRater { round, .. } => Event::Directions {
+                round,
+                values: DirectionValues(vec![vec![1]; usize::from(fresh % 3)]),
+            },
+            Effect::MakeRow(job) => Event::Row {
+                round: job.round,
+                opinions: vec![Opinion::default(); job.contributors.len()],
+                salt: [fresh; 32],
+            },
             Effect::MakeDirections(job) => Event::DirectionsMade(DirectionsRecord {
                 round: job.round,
                 round_key: vec![fresh],
@@ -265,7 +279,7 @@ impl Chaos {
             Effect::Appeal(job) => Event::Accepted(Task::Appeal(job.round)),
             Effect::CheckAppeals(job) => Event::AppealsChecked {
                 round: job.judging.at.round,
-                violations: Vec::new(),
+                found: Vec::new(),
             },
             Effect::OpenShares(job) => Event::SharesCombined {
                 round: job.at.round,
@@ -288,121 +302,6 @@ impl Chaos {
             other => panic!("{other:?} is no work"),
         }
     }
-
-    /// The coordinator sees an effect: here the invariants are checked.
-    fn see(&mut self, effect: &Effect) {
-        let disk = &self.world.disk;
-        match effect {
-            Effect::Upload { round, root, entry } => {
-                let made = disk
-                    .contributions
-                    .get(round)
-                    .expect("recorded before it is sent");
-                assert_eq!(made.root, *root, "one contribution a round");
-                SignedEntry::decode(entry).expect("a signed entry");
-                let facts = self.world.session.facts();
-                for (earlier, model, sent) in &self.uploads {
-                    let same_round = earlier == round && sent == root;
-                    let void = facts.is_some_and(|facts| facts.void.contains_key(earlier));
-                    assert!(
-                        same_round || *model != made.model || void,
-                        "two contributions to one model, rounds {earlier} and {round}"
-                    );
-                }
-                self.uploads.push((*round, made.model, *root));
-            }
-            Effect::SendAnswers { round, sent } => {
-                let record = disk
-                    .answered
-                    .get(round)
-                    .expect("recorded before it is sent");
-                assert_eq!(record.sent, *sent);
-                assert!(!disk.voided.contains(round), "void and answers of {round}");
-                let first = self.answered.entry(*round).or_insert(*sent);
-                assert_eq!(first, sent, "two different answers in round {round}");
-            }
-            Effect::Call(Call::SignJudgement { round, entry, .. }) => {
-                assert!(
-                    disk.judged.contains_key(round),
-                    "recorded before it is sent"
-                );
-                let first = self.judged.entry(*round).or_insert(entry.clone());
-                assert_eq!(first, entry, "two judgements of round {round}");
-            }
-            Effect::Call(
-                call @ Call::Cosign {
-                    round, duty, size, ..
-                },
-            ) => {
-                let key = (*round, *duty);
-                let record = disk
-                    .witnessed
-                    .get(&key)
-                    .expect("recorded before it is sent");
-                assert_eq!(record.size, *size);
-                once(&mut self.witnessed, key, call);
-            }
-            Effect::Appeal(job) => {
-                let seat = disk.appealed.get(&job.round).expect("recorded before");
-                assert_eq!(job.seat, *seat);
-                let first = self.appealed.entry(job.round).or_insert(job.seat);
-                assert_eq!(*first, job.seat, "two shares of one contribution");
-            }
-            Effect::CommitDirections { round, entry, .. } => {
-                assert!(disk.directions.contains_key(round), "recorded before");
-                let first = self.asked.entry(*round).or_insert(entry.clone());
-                assert_eq!(first, entry, "two commitments in round {round}");
-            }
-            Effect::Call(call @ Call::Open { round, .. }) => {
-                assert!(
-                    disk.opened.contains_key(round),
-                    "recorded before it is sent"
-                );
-                assert!(
-                    !self.voided.contains(round),
-                    "void and answer of round {round}"
-                );
-                once(&mut self.opened, *round, call);
-            }
-            Effect::Call(Call::SignVoid { round, .. }) => {
-                assert!(disk.voided.contains(round), "recorded before it is sent");
-                assert!(
-                    !self.opened.contains_key(round),
-                    "answer and void of round {round}"
-                );
-                self.voided.insert(*round);
-            }
-            Effect::Call(call @ Call::CosignClose { round, .. }) => {
-                assert!(
-                    disk.cosigned.contains_key(round),
-                    "recorded before it is sent"
-                );
-                once(&mut self.cosigned, *round, call);
-            }
-            Effect::Call(call @ Call::SignPublish { round, .. }) => {
-                assert!(
-                    disk.published.contains_key(round),
-                    "recorded before it is sent"
-                );
-                once(&mut self.published, *round, call);
-            }
-            Effect::Call(call @ Call::OfferSeat { round, .. }) => {
-                assert!(disk.seats.contains_key(round), "recorded before it is sent");
-                once(&mut self.offered, *round, call);
-            }
-            _ => {}
-        }
-    }
-}
-
-/// Every call for the same thing has the same bytes.
-fn once<K: Ord + std::fmt::Debug + Copy>(seen: &mut BTreeMap<K, Vec<Call>>, key: K, call: &Call) {
-    let before = seen.entry(key).or_default();
-    assert!(
-        before.iter().all(|other| other == call),
-        "two different acts in {key:?}"
-    );
-    before.push(call.clone());
 }
 
 fn step(round: u64, kind: u8, variant: u8) -> StepKind {
@@ -455,6 +354,10 @@ fn honest(stages: usize) -> Vec<Act> {
         step(1),
         work.clone(),
         work.clone(),
+        // The rater is asked, its directions are made and committed.
+        work.clone(),
+        work.clone(),
+        work.clone(),
         // The receipt is posted, the mailbox read, the close cosigned.
         work.clone(),
         ledger(2),
@@ -482,7 +385,7 @@ proptest! {
 
     #[test]
     fn no_order_of_events_and_crashes_makes_the_node_act_twice(
-        stages in 0..28_usize,
+        stages in 0..31_usize,
         acts in vec(act(), 1..60),
     ) {
         let mut chaos = Chaos::new();

@@ -1,9 +1,9 @@
 //! Directions: committed once by those who may ask; and the end of the rating step.
 
-use unsilo_ledger::{RatingStep, SignedEntry};
+use unsilo_ledger::{RatingStep, Ratings, SignedEntry, commit_rating};
 
 use super::*;
-use crate::guard::DirectionsRecord;
+use crate::{guard::DirectionsRecord, rater::Opinion};
 
 fn directions(round: u64, count: usize) -> Event {
     Event::Directions {
@@ -91,7 +91,6 @@ fn directions_of_those_who_may_not_ask_or_too_many_or_too_late_are_refused() {
     };
     refused(open(1), directions(1, 1));
     refused(asked_in(1), directions(1, 3));
-    refused(asked_in(1), directions(1, 0));
     refused(asked_in(1), directions(2, 1));
     refused(closed(asked_in(1)), directions(1, 1));
     let mut late = asked_in(1);
@@ -196,4 +195,167 @@ fn a_rater_fetches_what_the_committee_answered_about_contributions_of_others() {
     assert_eq!(others, [0, 2, 3], "no score of its own");
     let seats: Vec<u16> = job.seats.iter().map(|(seat, ..)| *seat).collect();
     assert_eq!(seats, [1, 2], "without the erased one");
+}
+
+#[test]
+fn a_node_drawn_to_rate_asks_its_rater_and_contributes_after_its_directions() {
+    let uploads = |done: &[Effect]| {
+        done.iter()
+            .any(|effect| matches!(effect, Effect::Upload { .. }))
+    };
+    let mut world = World::new();
+    world.ledger(asked_in(1));
+    let done = world.step(StepKind::Contributing { round: 1 });
+    let asked = |effect: &Effect| matches!(effect, Effect::AskRater { round: 1, .. });
+    assert!(done.iter().any(asked), "{done:?}");
+    assert!(
+        !uploads(&world.feed(encrypted(1, 0, 50))),
+        "its rater first"
+    );
+    assert!(!uploads(&world.feed(directions(1, 2))));
+    let done = world.feed(made(1));
+    assert!(
+        done.iter()
+            .any(|effect| matches!(effect, Effect::CommitDirections { .. }))
+    );
+    assert!(!uploads(&done), "the round may close with its contribution");
+    assert!(uploads(
+        &world.feed(Event::Accepted(Task::CommitDirections(1)))
+    ));
+}
+
+#[test]
+fn a_node_whose_rater_asks_nothing_or_fails_contributes_all_the_same() {
+    let nothing = Event::Failed {
+        task: Task::AskRater(1),
+        reason: "no data".into(),
+    };
+    for answer in [directions(1, 0), nothing] {
+        let mut world = World::new();
+        world.ledger(asked_in(1));
+        world.step(StepKind::Contributing { round: 1 });
+        world.feed(encrypted(1, 0, 50));
+        let done = world.feed(answer);
+        assert!(
+            done.iter()
+                .any(|effect| matches!(effect, Effect::Upload { .. })),
+            "{done:?}"
+        );
+    }
+}
+
+#[test]
+fn a_node_that_rates_nobody_or_was_not_drawn_asks_nothing() {
+    let asks = |done: Vec<Effect>| {
+        done.iter()
+            .any(|effect| matches!(effect, Effect::AskRater { .. }))
+    };
+    let mut world = World::new();
+    world.session.member.rates = false;
+    world.ledger(asked_in(1));
+    assert!(!asks(world.step(StepKind::Contributing { round: 1 })));
+    let mut world = World::new();
+    world.ledger(open(1));
+    assert!(!asks(world.step(StepKind::Contributing { round: 1 })));
+}
+
+/// The facts of a round that this node rates, with its row as the ledger has it.
+fn rated_by_me(world: &mut World, row: RowState) -> Facts {
+    let mut facts = rating(world, [RowState::Missing; 2]);
+    let round = facts.round.as_mut().unwrap();
+    let mut mine = rater(ME, &[[1; 32], [2; 32]]);
+    mine.row = row;
+    round.directions.insert(1, mine);
+    facts
+}
+
+#[test]
+fn a_row_is_recorded_before_it_is_committed_to_and_revealed_as_it_was() {
+    let mut world = World::new();
+    world.ledger(asked_in(1));
+    world.feed(directions(1, 2));
+    world.feed(made(1));
+    let facts = rated_by_me(&mut world, RowState::Missing);
+    world.ledger(facts.clone());
+    let step = |revealing| StepKind::Rating {
+        round: 1,
+        revealing,
+        entry: Vec::new(),
+    };
+    world.step(step(false));
+    let done = world.feed(Event::Scores {
+        round: 1,
+        scores: Vec::new(),
+    });
+    let job = done.iter().find_map(|effect| match effect {
+        Effect::MakeRow(job) => Some(job.clone()),
+        _ => None,
+    });
+    let others = [0, 2, 3].map(ParticipantId);
+    assert_eq!(job.expect("a job").contributors, others);
+    let row = |score| Event::Row {
+        round: 1,
+        opinions: vec![Opinion { score, reward: 5 }; 3],
+        salt: [7; 32],
+    };
+    let done = world.feed(row(-4));
+    assert!(!format!("{done:?}").contains("-4"), "a row is not printed");
+    assert!(recorded_before(&done, Task::Rate(1, false), |record| {
+        matches!(record, Record::Rated(_))
+    }));
+    let entry = |done: &[Effect], revealing| match &calls(done, Task::Rate(1, revealing))[..] {
+        [Call::Rate { entry, .. }] => SignedEntry::decode(entry).unwrap().entry,
+        _ => panic!("one call: {done:?}"),
+    };
+    let committed = entry(&done, false);
+    // No second row, also after a crash; and what is revealed is what was committed to.
+    let second = world.feed(row(9));
+    assert!(matches!(
+        &second[..],
+        [Effect::Tell(Progress::Warning { .. })]
+    ));
+    world.restart();
+    world.ledger(facts);
+    assert_eq!(entry(&world.step(step(false)), false), committed);
+    let facts = grown(rated_by_me(&mut World::new(), RowState::Committed));
+    world.ledger(facts);
+    let Entry::RatingsRevealed {
+        scores,
+        rewards,
+        salt,
+        ..
+    } = entry(&world.step(step(true)), true)
+    else {
+        panic!("another entry");
+    };
+    assert_eq!(
+        (&scores, &rewards),
+        (&vec![-4, 0, -4, -4], &vec![5, 0, 5, 5])
+    );
+    let revealed = Ratings { scores, rewards };
+    let federation = draft().federation_id();
+    let commitment = commit_rating(&federation, 1, ParticipantId(ME), &revealed, &salt);
+    assert!(
+        matches!(committed, Entry::RatingsCommitted { commitment: made, .. } if made == commitment)
+    );
+}
+
+#[test]
+fn a_row_of_the_wrong_length_is_not_given() {
+    let mut world = World::new();
+    world.ledger(asked_in(1));
+    world.feed(directions(1, 2));
+    world.feed(made(1));
+    let facts = rated_by_me(&mut world, RowState::Missing);
+    world.ledger(facts);
+    let done = world.feed(Event::Row {
+        round: 1,
+        opinions: vec![Opinion::default(); 4],
+        salt: [7; 32],
+    });
+    assert!(matches!(
+        &done[..],
+        [Effect::Tell(Progress::Warning { .. })]
+    ));
+    assert!(world.disk.ratings.is_empty());
 }
