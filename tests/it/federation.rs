@@ -194,11 +194,13 @@ fn a_fourth_company_comes_in_when_the_majority_says_so() {
 }
 
 /// Lines that a node prints, in the order of a round: a moment in each of its steps.
-const MOMENTS: [&str; 7] = [
+const MOMENTS: [&str; 9] = [
     "offered a seat",
     "update encrypted",
     "contribution on the ledger",
     "close cosigned",
+    "answered what the contributions are checked with",
+    "contributions are in order",
     "answered with its share",
     "recomputed the model",
     "new model",
@@ -206,7 +208,7 @@ const MOMENTS: [&str; 7] = [
 
 #[test]
 fn whoever_is_killed_whenever_the_round_goes_on() {
-    const ROUNDS: u64 = 24;
+    const ROUNDS: u64 = 30;
     let names = ["Aster", "Birch", "Cedar", "Dahlia"];
     let fed = Companies::found(&names, ROUNDS);
     let mut coordinator = fed.serve();
