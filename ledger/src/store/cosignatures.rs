@@ -7,7 +7,8 @@
 use super::StoreError;
 use super::disk::sync_directory;
 use super::layout::{decode, encode};
-use crate::checkpoint::{CheckpointCosignature, CosignedCheckpoint};
+use crate::checkpoint::{CheckpointCosignature, CosignatureError, CosignedCheckpoint};
+use crate::diverged::AppendError;
 use crate::replica::Replica;
 use borsh::{BorshDeserialize, BorshSerialize};
 use std::fs::{File, OpenOptions};
@@ -51,7 +52,7 @@ impl CosignatureFile {
 
     /// Reads the file back into `replica`, which verifies it all, and opens it for more.
     pub(super) fn open(log: &Path, replica: &mut Replica) -> Result<Self, StoreError> {
-        let end = read(log, replica)?;
+        let end = read(log, replica, || Ok(0))?;
         let mut opened = Self::at(log, false)?;
         opened.file.set_len(end).map_err(StoreError::io)?;
         opened.end = end;
@@ -155,7 +156,14 @@ impl CosignatureFile {
 
 /// Reads the file beside `log` into `replica`: every checkpoint must be of this log, every cosignature valid.
 /// Returns where the last whole record ends.
-pub(super) fn read(log: &Path, replica: &mut Replica) -> Result<u64, StoreError> {
+///
+/// A writer may have gone on since the log was read: what is of a larger size is left out if the log reaches that
+/// far by now (`entries_by_now`). If it does not, the log is an old copy.
+pub(super) fn read(
+    log: &Path,
+    replica: &mut Replica,
+    entries_by_now: impl Fn() -> Result<u64, StoreError>,
+) -> Result<u64, StoreError> {
     let mut bytes = Vec::new();
     match File::open(log.with_extension(EXTENSION)) {
         Ok(file) => file
@@ -165,17 +173,33 @@ pub(super) fn read(log: &Path, replica: &mut Replica) -> Result<u64, StoreError>
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(0),
         Err(error) => return Err(StoreError::io(error)),
     };
+    // Asked for after the file was read: a cosignature is written after the entries it is about.
+    let mut reached = None;
     let mut at = 0_u64;
     let mut rest = bytes.as_slice();
     // What follows the last whole record was cut short by a crash.
     while let Some((record, taken)) = decode::<Record>(at, rest) {
-        match record {
+        let adopted = match record {
             Record::Checkpoint { note } => replica.adopt_checkpoint(&note),
             Record::Cosignature { size, cosignature } => {
                 replica.adopt_cosignature(size, cosignature)
             }
+        };
+        if let Err(error) = adopted {
+            let later = match &error {
+                AppendError::Cosignature(CosignatureError::NoCheckpoint { size, .. }) => {
+                    Some(*size).filter(|size| *size > replica.len())
+                }
+                _ => None,
+            };
+            let reached = match (later, reached) {
+                (Some(_), None) => *reached.insert(entries_by_now()?),
+                (_, known) => known.unwrap_or(0),
+            };
+            if later.is_none_or(|size| size > reached) {
+                return Err(StoreError::Altered(error));
+            }
         }
-        .map_err(StoreError::Altered)?;
         at = at.saturating_add(u64::try_from(taken).unwrap_or(u64::MAX));
         rest = rest.get(taken..).unwrap_or_default();
     }

@@ -8,8 +8,9 @@ use crate::draft::FederationId;
 use crate::entry::signed::SignedEntry;
 use crate::identity::PublicKey;
 use crate::replica::Replica;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// How many entries, and about how many of their bytes, are verified together when a log is read back.
@@ -39,8 +40,8 @@ pub(super) struct Loaded {
 }
 
 impl LogFile {
-    /// A new, empty log. A crash on the way leaves no half log at `path`, only a file beside it that holds
-    /// nothing and that the next attempt replaces.
+    /// A new, empty log. A crash on the way leaves no half log at `path`, only a file beside it that the next
+    /// attempt empties, or a second name of the whole log, which it removes.
     pub(super) fn create(
         path: &Path,
         coordinator: &PublicKey,
@@ -52,21 +53,22 @@ impl LogFile {
             });
         }
         let unfinished = path.with_extension("creating");
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .open(&unfinished)
-            .map_err(StoreError::io)?;
-        if file.try_lock().is_err() {
-            return Err(StoreError::InUse {
-                path: path.to_owned(),
-            });
-        }
+        let file = lock_unfinished(path, &unfinished)?;
+        // Under the lock, so that it is not the log that another process is making.
+        file.set_len(0).map_err(StoreError::io)?;
         let created = Self::initialise(Box::new(file), coordinator, federation)?;
-        // Under its name it is a whole log; the name itself lasts once the directory is synced.
-        std::fs::rename(&unfinished, path).map_err(StoreError::io)?;
+        // Under its name it is a whole log. A link, unlike a renaming, never takes the place of what is there.
+        match std::fs::hard_link(&unfinished, path) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                let _ = std::fs::remove_file(&unfinished);
+                return Err(StoreError::Exists {
+                    path: path.to_owned(),
+                });
+            }
+            linked => linked.map_err(StoreError::io)?,
+        }
+        std::fs::remove_file(&unfinished).map_err(StoreError::io)?;
+        // The name lasts once the directory is synced.
         sync_directory(path).map_err(StoreError::io)?;
         Ok(created)
     }
@@ -239,6 +241,13 @@ impl LogFile {
         rewrite().map_err(StoreError::io)
     }
 
+    /// How many entries the file holds by now: more than were read, if a writer went on since.
+    pub(super) fn entries_by_now(&self) -> Result<u64, StoreError> {
+        let slots = read_slots(&*self.disk)?;
+        let heads = slots.heads.iter().flatten();
+        Ok(heads.map(|head| head.entries).max().unwrap_or(0))
+    }
+
     /// Bytes of an append that did not come to its end; cut off by now if the log is open for writing.
     pub(super) fn unfinished(&self) -> u64 {
         self.unfinished
@@ -286,6 +295,48 @@ impl Drop for LogFile {
             let _ = self.disk.sync();
         }
     }
+}
+
+/// Opens the file in which the log for `path` is made, for the one process that makes it. Its content is as it was.
+fn lock_unfinished(path: &Path, unfinished: &Path) -> Result<File, StoreError> {
+    let in_use = || StoreError::InUse {
+        path: path.to_owned(),
+    };
+    for _ in 0..ATTEMPTS {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(unfinished)
+            .map_err(StoreError::io)?;
+        match file.try_lock() {
+            Ok(()) => (),
+            Err(TryLockError::WouldBlock) => return Err(in_use()),
+            Err(TryLockError::Error(error)) => return Err(StoreError::io(error)),
+        }
+        // Before the lock was taken another process may have made its log of this very file.
+        if path.exists() {
+            return Err(StoreError::Exists {
+                path: path.to_owned(),
+            });
+        }
+        let locked = file.metadata().map_err(StoreError::io)?;
+        let named = match std::fs::symlink_metadata(unfinished) {
+            Ok(named) => named,
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            Err(error) => return Err(StoreError::io(error)),
+        };
+        if (locked.dev(), locked.ino()) != (named.dev(), named.ino()) {
+            continue;
+        }
+        if locked.nlink() == 1 {
+            return Ok(file);
+        }
+        // A creation ended between its last two steps, and its log was moved elsewhere since: only this name goes.
+        std::fs::remove_file(unfinished).map_err(StoreError::io)?;
+    }
+    Err(in_use())
 }
 
 fn missing(path: &Path, error: io::Error) -> StoreError {

@@ -55,7 +55,8 @@ pub fn read(path: &Path, each: impl FnMut(u64, &SignedEntry)) -> Result<Replica,
 
 fn load(path: &Path, mut each: impl FnMut(u64, &SignedEntry)) -> Result<Loaded, StoreError> {
     let mut loaded = LogFile::read(path, &mut each)?;
-    cosignatures::read(path, &mut loaded.replica)?;
+    let file = &loaded.file;
+    cosignatures::read(path, &mut loaded.replica, || file.entries_by_now())?;
     Ok(loaded)
 }
 

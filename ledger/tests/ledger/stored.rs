@@ -215,6 +215,87 @@ fn a_creation_that_was_cut_short_does_not_stand_in_the_way() {
     assert!(!path.with_extension("creating").exists());
 }
 
+/// What lies in a file that another process is making.
+const UNDER_WAY: &[u8] = b"another process is writing this";
+
+#[test]
+fn a_log_that_another_process_is_making_is_not_touched() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join(FILE_NAME);
+    let creating = path.with_extension("creating");
+    std::fs::write(&creating, UNDER_WAY).expect("writable");
+    let other = std::fs::File::open(&creating).expect("there");
+    other.lock().expect("nobody else's");
+    assert!(matches!(
+        LedgerStore::create(&path, coordinator()),
+        Err(StoreError::InUse { .. })
+    ));
+    assert_eq!(std::fs::read(&creating).expect("there"), UNDER_WAY);
+    drop(other);
+    LedgerStore::create(&path, coordinator()).expect("the other is gone");
+}
+
+#[test]
+fn what_came_to_lie_at_the_path_meanwhile_is_not_replaced() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join(FILE_NAME);
+    // A name that leads nowhere: to whoever asks whether the log exists, it does not.
+    std::os::unix::fs::symlink(directory.path().join("nowhere"), &path).expect("a link");
+    assert!(matches!(
+        LedgerStore::create(&path, coordinator()),
+        Err(StoreError::Exists { .. })
+    ));
+    assert!(path.is_symlink(), "it is still the link");
+    assert!(!path.with_extension("creating").exists());
+}
+
+#[test]
+fn a_log_that_kept_the_name_it_was_made_under_is_not_emptied_by_the_next() {
+    let (directory, path, world) = stored();
+    let creating = path.with_extension("creating");
+    let moved = directory.path().join("moved.tlog");
+    std::fs::hard_link(&path, &creating).expect("a second name");
+    std::fs::rename(&path, &moved).expect("elsewhere");
+    drop(LedgerStore::create(&path, coordinator()).expect("new"));
+    assert!(open(&path).expect("intact").is_empty());
+    let kept = open(&moved).expect("intact").len();
+    assert_eq!(kept, world.log.len() as u64);
+}
+
+#[test]
+fn of_those_who_make_a_log_at_the_same_time_one_does() {
+    let mut world = World::new(3);
+    world.full_round();
+    for _ in 0..20 {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join(FILE_NAME);
+        let start = std::sync::Barrier::new(8);
+        let made: Vec<_> = std::thread::scope(|scope| {
+            let make = || {
+                start.wait();
+                let mut store = LedgerStore::create(&path, coordinator())?;
+                store.append(&world.log)?;
+                Ok::<_, StoreError>(())
+            };
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(make)).collect();
+            threads
+                .into_iter()
+                .map(|thread| thread.join().expect("no panic"))
+                .collect()
+        });
+        let failed: Vec<_> = made.iter().filter_map(|made| made.as_ref().err()).collect();
+        assert_eq!(failed.len(), 7, "{failed:?}");
+        for error in failed {
+            assert!(
+                matches!(error, StoreError::Exists { .. } | StoreError::InUse { .. }),
+                "{error:?}"
+            );
+        }
+        let entries = open(&path).expect("intact").len();
+        assert_eq!(entries, world.log.len() as u64);
+    }
+}
+
 #[test]
 fn existing_and_missing_files_are_told_apart() {
     let (directory, path, world) = stored();
@@ -584,6 +665,84 @@ fn cosignatures_of_a_later_log_show_that_this_one_is_an_old_copy() {
             "{error:?}"
         );
     }
+}
+
+/// A store and a world that is some rounds ahead of it.
+fn growing() -> (TempDir, PathBuf, LedgerStore, World) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join(FILE_NAME);
+    let mut world = World::new(4);
+    let mut store = LedgerStore::create(&path, coordinator()).expect("new");
+    store.append(&world.log).expect("allowed");
+    for _ in 0..3 {
+        world.full_round();
+    }
+    (directory, path, store, world)
+}
+
+/// Appends the next entry, which everybody cosigns.
+fn grow(store: &mut LedgerStore, world: &World) -> bool {
+    let Some(entry) = world.log.get(store.len() as usize) else {
+        return false;
+    };
+    store.append(std::slice::from_ref(entry)).expect("allowed");
+    let checkpoint = store.checkpoint().expect("not empty").clone();
+    for number in 0..4 {
+        let cosignature = checkpoint.cosign(ParticipantId(number), &identity(number), 5);
+        store
+            .add_cosignature(store.len(), &cosignature.line())
+            .expect("its own");
+    }
+    true
+}
+
+#[test]
+fn what_is_appended_and_cosigned_while_a_log_is_read_is_not_taken_for_an_alteration() {
+    let (_directory, path, mut store, world) = growing();
+    for _ in 0..3 {
+        assert!(grow(&mut store, &world));
+    }
+    let read_to = store.len();
+    let mut shown = 0;
+    let replica = unsilo_ledger::store::read(&path, |_, _| {
+        shown += 1;
+        // The last entry is read: the writer goes on before the cosignatures are.
+        if shown == read_to {
+            while grow(&mut store, &world) {}
+        }
+    })
+    .expect("intact");
+    assert!(store.len() > read_to + 3);
+    assert_eq!(replica.len(), read_to);
+    let sizes: Vec<u64> = replica
+        .checkpoints()
+        .map(|kept| kept.checkpoint().size)
+        .collect();
+    assert_eq!(sizes, [read_to, read_to - 1, read_to - 2]);
+    assert!(
+        replica
+            .checkpoints()
+            .all(|kept| kept.cosigners().len() == 4)
+    );
+}
+
+#[test]
+fn a_log_is_found_intact_at_every_moment_of_its_writing() {
+    let (_directory, path, mut store, world) = growing();
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(move || {
+            while grow(&mut store, &world) {
+                std::thread::yield_now();
+            }
+        });
+        let mut last = 0;
+        while !writer.is_finished() {
+            let report = verify(&path).expect("intact");
+            assert!(report.entries >= last);
+            last = report.entries;
+        }
+    });
+    assert!(verify(&path).expect("intact").entries > 4);
 }
 
 #[test]
