@@ -109,6 +109,7 @@ pub mod training;
 mod tree;
 pub mod unit;
 pub mod violation;
+mod waits;
 pub mod weights;
 
 pub use account::{Account, Pool};
@@ -158,4 +159,5 @@ pub use store::{LedgerStore, StoreError, verify};
 pub use training::{Optimiser, TrainingPlan};
 pub use tree::{Proof, ProofError, leaf_hash, verify_consistency, verify_inclusion};
 pub use violation::{Statement, Testimony, Violation};
+pub use waits::{LEAST_ANSWER_MS, LEAST_CONTRIBUTE_MS};
 pub use weights::Derivation;

@@ -282,6 +282,15 @@ pub(super) fn published(model_number: u8) -> PublishedFacts {
     }
 }
 
+/// The sum of round 1 gives that model, as [`published`] and [`publishing`] claim it.
+pub(super) fn recomputed(model_number: u8) -> Event {
+    Event::Recomputed {
+        round: 1,
+        claim: published(model_number).claim(),
+        model: model(model_number),
+    }
+}
+
 pub(super) fn judging(seats: &[u32]) -> StepKind {
     StepKind::Judging {
         round: 1,
