@@ -35,6 +35,7 @@ impl Session {
         }
         if !self.is_known(Task::Contribute(round))
             && self.coordinator_time(now_ms) > open.contribute_by_ms
+            && !open.owners_void
         {
             return self.wait(
                 "too late for this round, nothing is lost: the next one takes a new contribution",

@@ -102,6 +102,9 @@ pub struct RoundFacts {
     pub weights: Vec<(ParticipantId, u16)>,
     /// Why the ledger's rules want the round to be void, once that follows from the judgement.
     pub void_due: Option<VoidReason>,
+    /// Whether so many rounds in a row were void that its committee's word does not end it: it lasts until it is complete,
+    /// or more than half of the owners end it.
+    pub owners_void: bool,
     /// Fewest owners that a sum may be of: max(minimum cohort, half of the active owners).
     pub cohort: usize,
 }

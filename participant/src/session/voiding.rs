@@ -42,6 +42,12 @@ impl Session {
                 out,
             );
         };
+        if current.owners_void && !stated.is_derived() {
+            return self.wait(
+                "too many rounds in a row were void: only more than half of the owners end this one (`unsilo void`)",
+                out,
+            );
+        }
         if named != round || !self.is_due(current, stated, now_ms) {
             return self.wait(
                 "the coordinator asks to void the round for a reason that this node does not see: not signed",

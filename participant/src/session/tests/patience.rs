@@ -157,6 +157,33 @@ fn a_node_that_starts_or_whose_clock_is_set_back_counts_anew() {
 }
 
 #[test]
+fn a_round_that_only_owners_can_void_is_voided_by_no_member_and_takes_late_contributions() {
+    let (mut world, mut facts) = hurried();
+    facts.round.as_mut().unwrap().owners_void = true;
+    world.ledger(facts.clone());
+    world.now_ms = SEEN + 10 * OPEN;
+    let done = world.step(void(VoidReason::TooFewMembers));
+    assert!(calls(&done, Task::SignVoid(1)).is_empty());
+    // What follows from the judgement is nobody's word.
+    let mut braked = weighed(facts, [16; 4]);
+    braked.round.as_mut().unwrap().void_due = Some(VoidReason::Brake);
+    world.ledger(braked);
+    let done = world.step(void(VoidReason::Brake));
+    assert_eq!(calls(&done, Task::SignVoid(1)).len(), 1);
+
+    let begins = |owners_void| {
+        let mut world = World::new();
+        let mut late = open(1);
+        let round = late.round.as_mut().unwrap();
+        (round.contribute_by_ms, round.owners_void) = (10, owners_void);
+        world.ledger(late);
+        let done = world.step(StepKind::Contributing { round: 1 });
+        matches!(done.as_slice(), [Effect::Contribute(_)])
+    };
+    assert!(begins(true) && !begins(false));
+}
+
+#[test]
 fn deadlines_in_the_future_are_kept_however_long_the_round_is_seen() {
     let (mut world, mut facts) = hurried();
     facts.round.as_mut().unwrap().close_by_ms = SEEN + 10_000_000;

@@ -120,6 +120,7 @@ pub(super) fn open(round: u64) -> Facts {
             judged: None,
             weights: Vec::new(),
             void_due: None,
+            owners_void: false,
             cohort: 3,
         }),
         ..idle(round)
