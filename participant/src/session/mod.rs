@@ -152,7 +152,8 @@ impl Session {
             decided: BTreeSet::new(),
             judgement: None,
             confirmed_before: 0,
-            swept_before: 0,
+            // The first round is 1.
+            swept_before: 1,
             seen: None,
             cosigned: None,
             last_round: None,

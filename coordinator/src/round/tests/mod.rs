@@ -9,6 +9,7 @@ mod mathematics;
 mod owners;
 mod random;
 mod scalars;
+mod voids;
 
 use std::rc::Rc;
 

@@ -151,6 +151,7 @@ fn a_published_model_is_recomputed_and_evaluated_once_and_the_rounds_secrets_are
         [
             Effect::Forget { round: 1 },
             Effect::Record(Record::Finished { round: 1 }),
+            Effect::Sweep { before: 2 },
             Effect::Tell(Progress::Finished),
             Effect::Finish
         ]
