@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+use unsilo_ledger::{LEAST_ANSWER_MS, LEAST_CONTRIBUTE_MS};
 
 use crate::error::CoordinatorError;
 
@@ -66,8 +67,16 @@ impl Settings {
             ));
         }
         for (field, value, least) in [
-            ("contribute_seconds", self.contribute_seconds, 1),
-            ("answer_seconds", self.answer_seconds, 1),
+            (
+                "contribute_seconds",
+                self.contribute_seconds,
+                LEAST_CONTRIBUTE_MS / 1000,
+            ),
+            (
+                "answer_seconds",
+                self.answer_seconds,
+                LEAST_ANSWER_MS / 1000,
+            ),
             ("pause_seconds", self.pause_seconds, 0),
         ] {
             if value < least || value > MAX_SECONDS {

@@ -3,8 +3,8 @@
 use unsilo_ledger::{Entry, RatingStep};
 
 use super::{
-    Call, Effect, Facts, Me, Phase, RoundFacts, RowState, Session, closing::is_past,
-    contributing::under_way,
+    Call, Effect, Facts, Me, Phase, RoundFacts, RowState, Session, contributing::under_way,
+    patience::Wait,
 };
 use crate::alarm::Alarm;
 
@@ -37,7 +37,7 @@ impl Session {
                 out,
             );
         };
-        if !is_over(judged, revealing, now_ms) {
+        if !self.rows_are_in(judged, revealing, now_ms) {
             return self.wait(
                 "the coordinator asks to end the rating before its time, without every rater: not signed",
                 out,
@@ -65,6 +65,20 @@ impl Session {
             }),
             out,
         );
+    }
+
+    /// Whether a half of the rating step is over.
+    fn rows_are_in(&self, round: &RoundFacts, revealing: bool, now_ms: u64) -> bool {
+        let (due, wait) = if revealing {
+            (RowState::Revealed, Wait::Reveals)
+        } else {
+            (RowState::Committed, Wait::Rows)
+        };
+        let complete = round.directions.iter().all(|rater| {
+            // Who committed to nothing has nothing to reveal.
+            rater.row >= due || revealing && rater.row == RowState::Missing
+        });
+        complete || self.is_over(round, wait, now_ms)
     }
 
     /// Whether the step under way lacks what this node has for it. Whose commitment is not on the ledger has nothing
@@ -104,19 +118,4 @@ impl Session {
             self.raise(Alarm::RowLeftOut { round }, out);
         }
     }
-}
-
-/// Whether a half of the rating step is over: each has a third of the time between the close and the opening.
-fn is_over(round: &RoundFacts, revealing: bool, now_ms: u64) -> bool {
-    let third = round.open_by_ms.saturating_sub(round.close_by_ms) / 3;
-    let (due, thirds) = if revealing {
-        (RowState::Revealed, 2)
-    } else {
-        (RowState::Committed, 1)
-    };
-    let complete = round.directions.iter().all(|rater| {
-        // Who committed to nothing has nothing to reveal.
-        rater.row >= due || revealing && rater.row == RowState::Missing
-    });
-    complete || is_past(round.close_by_ms.saturating_add(thirds * third), now_ms)
 }

@@ -105,6 +105,7 @@ fn current(state: &State, round: &CurrentRound) -> RoundFacts {
         rating_end: state.rating_step_end(),
         weights: state.weights().unwrap_or_default().to_vec(),
         void_due: state.void_due(),
+        owners_void: !state.committee_may_void(),
         cohort: state.required_cohort(),
     }
 }

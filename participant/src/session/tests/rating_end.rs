@@ -91,8 +91,8 @@ fn the_end_of_a_rating_step_is_signed_when_all_rows_are_in_or_its_time_is_over()
     ] {
         let mut world = World::new();
         let facts = rating(&mut world, revealing, rows);
-        world.now_ms = now_ms;
         world.ledger(facts.clone());
+        world.now_ms = now_ms;
         let done = world.step(ending(&facts));
         assert_eq!(signed(&done).len() == 1, signs, "{rows:?} at {now_ms}");
     }
@@ -126,8 +126,8 @@ fn an_end_of_another_step_or_over_other_rows_is_not_signed() {
 fn a_row_that_comes_late_makes_another_end_which_is_signed_too() {
     let mut world = World::new();
     let mut facts = rating(&mut world, false, [RowState::Committed, RowState::Missing]);
-    world.now_ms = 190_000;
     world.ledger(facts.clone());
+    world.now_ms = 190_000;
     assert_eq!(signed(&world.step(ending(&facts))), [step_end(false, 1)]);
     world.feed(Event::Accepted(Task::SignRatingStep(1, false, [1; 32])));
     facts = grown(facts);
