@@ -75,7 +75,7 @@ const SPARE_ANSWERS: usize = 2;
 /// collude do. Where this is not so a contribution is left out without blame: no fault is counted, and no answers are shown,
 /// which would be the sketch of an honest update.
 pub fn could_spare_two(answers: usize, erased: usize, threshold: usize) -> bool {
-    answers.saturating_sub(erased) >= threshold + SPARE_ANSWERS
+    answers.saturating_sub(erased) >= threshold.saturating_add(SPARE_ANSWERS)
 }
 
 impl Judgement {

@@ -5,8 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use unsilo_ledger::{
     Domain, DomainHasher, Entry, GuardHead, Hash, OwnerId, ParticipantId, PublicKey, RatingStep,
-    RejectionReason,
-    SignedCheckpoint, VoidReason,
+    RejectionReason, SignedCheckpoint, VoidReason,
 };
 
 use super::job::Sitting;
