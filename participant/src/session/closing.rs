@@ -23,6 +23,17 @@ impl Session {
         let Some(seat) = self.may_act(open, me, out) else {
             return;
         };
+        let record = Record::Cosigned {
+            round,
+            contributions: open.contributions_hash,
+        };
+        // What is wrong with the set is said at once, also if it is too early to close at all.
+        if let Err(conflict) = self.guards.check(&record) {
+            return self.conflicted(conflict, out);
+        }
+        if !self.guards.cosigned.contains_key(&round) && !self.mailbox_fits(open, out) {
+            return;
+        }
         // A coordinator that closes before the time, without everybody, chooses whose updates are summed.
         if open.contributions.len() < facts.participants
             && !self.is_over(open, Wait::Contributions, now_ms)
@@ -32,13 +43,6 @@ impl Session {
                 out,
             );
         }
-        if !self.guards.cosigned.contains_key(&round) && !self.mailbox_fits(open, out) {
-            return;
-        }
-        let record = Record::Cosigned {
-            round,
-            contributions: open.contributions_hash,
-        };
         if !self.record(record, out) {
             return;
         }
