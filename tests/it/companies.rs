@@ -153,9 +153,11 @@ impl Companies {
 #[track_caller]
 pub(crate) fn verify_all(directories: impl IntoIterator<Item = PathBuf>) -> Value {
     let mut reports = directories.into_iter().map(|dir| {
-        let report = run(unsilo(["ledger", "verify", "--json"]).arg(&dir))
+        let mut report = run(unsilo(["ledger", "verify", "--json"]).arg(&dir))
             .ok()
             .json();
+        // Cosignatures and proofs beside the log: not everybody keeps the same.
+        report["kept"].take();
         (dir, report)
     });
     let (_, first) = reports.next().expect("a directory");

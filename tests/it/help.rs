@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf};
 
 use crate::support::{repository, run, unsilo};
 
-const COMMANDS: [&[&str]; 18] = [
+const COMMANDS: [&[&str]; 20] = [
     &[],
     &["demo"],
     &["coordinator"],
@@ -20,6 +20,8 @@ const COMMANDS: [&[&str]; 18] = [
     &["ledger"],
     &["ledger", "show"],
     &["ledger", "verify"],
+    &["ledger", "explain"],
+    &["ledger", "export"],
     &["ledger", "simulate"],
     &["simulate"],
     &["simulate", "rewards"],

@@ -8,6 +8,7 @@ mod federation;
 mod guards;
 mod help;
 mod layers;
+mod ledger;
 mod mechanisms;
 mod privacy;
 mod proxy;
