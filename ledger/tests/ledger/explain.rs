@@ -268,7 +268,7 @@ fn what_a_participant_had_to_do_with_a_round() {
     assert_eq!(part(second, 1), Part::NothingSent);
     assert_eq!(part(second, 5), Part::Evicted);
     assert_eq!(part(second, 6), Part::NothingSent);
-    assert_eq!(second.void_reason(), Some(VoidReason::TooFewContributions));
+    assert_eq!(second.void_reason(), Some(VoidReason::TooFewMembers));
     let admitted = |(_, event): &(u64, Event)| {
         matches!(event, Event::ParticipantAdmitted { granted: 1_000, .. })
     };

@@ -149,7 +149,10 @@ fn both_formats_read_back_to_the_same_tables() {
     let rounds = &tables["rounds"];
     assert_eq!(rounds.len(), 25);
     assert_eq!(rounds[23]["outcome"], "void");
-    assert_eq!(rounds[23]["void_reason"], "too few contributions");
+    assert_eq!(
+        rounds[23]["void_reason"],
+        "too few committee members answered"
+    );
     assert_eq!(rounds[24]["outcome"], "in progress");
     assert_eq!(rounds[24]["model_after"], "");
     assert_eq!(
