@@ -44,7 +44,7 @@ use crate::tree::{Proof, ProofError};
 use cosignatures::CosignatureFile;
 pub use error::StoreError;
 use file::{Loaded, LogFile};
-pub use report::{Report, read, verify};
+pub use report::{CosignedSize, Report, Totals, read, verify};
 use snapshots::KeptStates;
 pub use snapshots::SNAPSHOT_EXTENSION;
 use std::path::Path;

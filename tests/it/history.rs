@@ -11,7 +11,7 @@ use std::{
 use data_encoding::HEXLOWER;
 use unsilo_ledger::{
     CloseStatement, Draft, Entry, FederationId, GuardHead, Hash, LedgerStore, Member,
-    ParticipantId, PublicKey, RatingStep, Ratings, RejectionReason, SeatOffer, SignedEntry,
+    ParticipantId, PublicKey, Ratings, RejectionReason, SeatOffer, SignedEntry,
     SigningIdentity, State, commit_nonce, commit_rating,
 };
 
@@ -90,6 +90,12 @@ struct History {
 }
 
 impl History {
+    /// Over the rows that are on the log.
+    fn end_rating_step(&mut self, members: &[PublicKey]) {
+        let entry = self.state.rating_step_end().expect("a step is under way");
+        self.enter(entry, members);
+    }
+
     fn enter(&mut self, entry: Entry, signers: &[PublicKey]) {
         let keys: Vec<&SigningIdentity> = signers.iter().map(|key| &self.keys[key]).collect();
         let signed = SignedEntry::signed_by(entry, &self.federation, &keys);
@@ -258,8 +264,7 @@ impl History {
             };
             self.enter(entry, &[*key]);
         }
-        let step = RatingStep::Commit;
-        self.enter(Entry::RatingStepEnded { round, step }, members);
+        self.end_rating_step(members);
         for ((participant, key), ratings) in raters.iter().zip(rows) {
             let entry = Entry::RatingsRevealed {
                 round,
@@ -270,7 +275,6 @@ impl History {
             };
             self.enter(entry, &[*key]);
         }
-        let step = RatingStep::Reveal;
-        self.enter(Entry::RatingStepEnded { round, step }, members);
+        self.end_rating_step(members);
     }
 }

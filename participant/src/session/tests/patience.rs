@@ -1,6 +1,6 @@
 //! A coordinator that signs deadlines long past gets nothing ended before its time.
 
-use unsilo_ledger::{LEAST_ANSWER_MS, LEAST_CONTRIBUTE_MS, RatingStep};
+use unsilo_ledger::{LEAST_ANSWER_MS, LEAST_CONTRIBUTE_MS};
 
 use super::*;
 
@@ -120,17 +120,13 @@ fn a_step_of_rating_waits_from_when_it_began() {
             true => RowState::Committed,
             false => RowState::Missing,
         };
-        world.ledger(facts);
-        let step = match revealing {
-            true => RatingStep::Reveal,
-            false => RatingStep::Commit,
+        rating_end::on_log(&mut facts, revealing);
+        world.ledger(facts.clone());
+        let ending = rating_end::ending(&facts);
+        let Some(Entry::RatingStepEnded { set, .. }) = facts.round.unwrap().rating_end else {
+            unreachable!("a step of rating is under way");
         };
-        let ending = StepKind::Rating {
-            round: 1,
-            revealing,
-            entry: Entry::RatingStepEnded { round: 1, step }.to_bytes(),
-        };
-        let task = Task::SignRatingStep(1, revealing);
+        let task = Task::SignRatingStep(1, revealing, set);
         signs_only_after(&mut world, task, ending, 500_000 + least_ms);
     }
 }

@@ -55,7 +55,7 @@ fn asked(revealing: bool, entry: Vec<u8>) -> StepKind {
 }
 
 /// The coordinator asks to end the step over exactly the rows on this node's ledger.
-fn ending(facts: &Facts) -> StepKind {
+pub(super) fn ending(facts: &Facts) -> StepKind {
     let entry = facts.round.as_ref().unwrap().rating_end.clone().unwrap();
     let revealing = matches!(
         entry,
