@@ -224,9 +224,7 @@ fn what_a_participant_had_to_do_with_a_round() {
     let members: Vec<u32> = world.seated().into_iter().take(world.threshold()).collect();
     let entry = world.sign(entry, &members);
     world.accept(entry);
-    let due = world.state.void_due();
-    if due.is_some() {
-        let reason = due.expect("due");
+    if let Some(reason) = world.state.void_due() {
         let entry = Entry::RoundVoided {
             round: world.round(),
             reason,
@@ -383,8 +381,7 @@ fn what_would_have_been_paid_is_what_the_mechanism_pays_for_the_changed_ratings(
     let wanted = u128::from(told.consensus) * 300 / u128::from(ONE_Q32 - told.consensus);
     let mut weights = epoch.settlement.ratings.clone();
     assert_eq!(weights[1], [10, 0, 100, 100, 100]);
-    let scale = |weight: u128| u16::try_from(weight * 65_535 / 65_535).expect("small");
-    weights[1][0] = scale(wanted);
+    weights[1][0] = u16::try_from(wanted).expect("small");
     let rows: Vec<Row<'_>> = (0..)
         .zip(&weights)
         .map(|(owner, weights)| Row {

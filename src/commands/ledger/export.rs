@@ -89,8 +89,9 @@ pub(super) fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<()> 
     let file = arguments.place.file()?;
     check_free(arguments)?;
     let made = make_directory(&arguments.out)?;
-    let written = export(&file, arguments)
+    let complete = export(&file, arguments)
         .with_context(|| format!("nothing was exported to {}", arguments.out.display()));
+    let written = complete.and_then(|complete| name_all(complete, arguments.force));
     if written.is_err()
         && let Some(made) = made
     {
@@ -136,21 +137,21 @@ fn path_of(arguments: &Arguments, table: Table) -> PathBuf {
 
 /// Before anything is read: nobody waits for minutes to be told this.
 fn check_free(arguments: &Arguments) -> Result<(), CommandError> {
-    let taken = Table::ALL
-        .into_iter()
-        .map(|table| path_of(arguments, table))
-        .find(|path| path.symlink_metadata().is_ok());
-    match taken {
-        Some(path) if path.is_dir() => Err(CommandError::Input(format!(
-            "{} is a directory: give another --out",
-            path.display()
-        ))),
-        Some(path) if !arguments.force => Err(CommandError::Input(format!(
-            "{} exists already: give another --out, or --force to replace it",
-            path.display()
-        ))),
-        _ => Ok(()),
+    for path in Table::ALL.map(|table| path_of(arguments, table)) {
+        if path.is_dir() {
+            return Err(CommandError::Input(format!(
+                "{} is a directory: give another --out",
+                path.display()
+            )));
+        }
+        if path.symlink_metadata().is_ok() && !arguments.force {
+            return Err(CommandError::Input(format!(
+                "{} exists already: give another --out, or --force to replace it",
+                path.display()
+            )));
+        }
     }
+    Ok(())
 }
 
 /// The directory, if it had to be made.
@@ -163,7 +164,8 @@ fn make_directory(out: &Path) -> anyhow::Result<Option<&Path>> {
     Ok(Some(out))
 }
 
-fn export(file: &Path, arguments: &Arguments) -> anyhow::Result<Vec<Written>> {
+/// Every table, complete and synced, under a temporary name.
+fn export(file: &Path, arguments: &Arguments) -> anyhow::Result<Vec<(Written, NamedTempFile)>> {
     let mut outputs = Table::ALL
         .into_iter()
         .map(|table| Output::new(table, arguments))
@@ -183,24 +185,35 @@ fn export(file: &Path, arguments: &Arguments) -> anyhow::Result<Vec<Written>> {
         None => rows.finish(&mut |table, row| put(&mut outputs, table, &row))?,
     }
     // All are complete and on the disk before the first gets its name.
-    let complete = outputs
-        .into_iter()
-        .map(Output::complete)
-        .collect::<anyhow::Result<Vec<_>>>()?;
-    complete
-        .into_iter()
-        .map(|(written, temporary)| {
-            let named = if arguments.force {
-                temporary.persist(&written.path)
+    outputs.into_iter().map(Output::complete).collect()
+}
+
+/// Gives complete files their names. Where that fails on the way, new ones are taken away again; what was replaced by
+/// `force` stays replaced, and the error says so.
+fn name_all(complete: Vec<(Written, NamedTempFile)>, force: bool) -> anyhow::Result<Vec<Written>> {
+    let mut named: Vec<Written> = Vec::with_capacity(complete.len());
+    for (written, temporary) in complete {
+        let result = if force {
+            temporary.persist(&written.path)
+        } else {
+            temporary.persist_noclobber(&written.path)
+        };
+        if let Err(error) = result {
+            let done = if force {
+                format!("{} files are new, the others as they were", named.len())
             } else {
-                temporary.persist_noclobber(&written.path)
+                for written in &named {
+                    let _ = fs::remove_file(&written.path);
+                }
+                "nothing was exported".to_owned()
             };
-            named
-                .map_err(|error| error.error)
-                .with_context(|| format!("cannot write {}", written.path.display()))?;
-            Ok(written)
-        })
-        .collect()
+            return Err(error.error)
+                .with_context(|| format!("cannot write {}", written.path.display()))
+                .context(done);
+        }
+        named.push(written);
+    }
+    Ok(named)
 }
 
 fn put(outputs: &mut [Output], table: Table, row: &Row) -> anyhow::Result<()> {

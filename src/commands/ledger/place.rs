@@ -63,6 +63,13 @@ pub(super) fn participant(state: &State, name: &str) -> Result<ParticipantId, Co
         ));
     }
     let wanted = name.to_lowercase();
+    // The ledger folds ASCII letters only. Here all are, where one name alone is meant.
+    let mut alike = state
+        .all_participants()
+        .filter(|participant| participant.name.to_lowercase() == wanted);
+    if let (Some(found), None) = (alike.next(), alike.next()) {
+        return Ok(found.id);
+    }
     let likeness = |other: &str| {
         let other = other.to_lowercase();
         if !wanted.is_empty() && other.contains(&wanted) {
