@@ -9,6 +9,7 @@ use crate::hash::Hash;
 use crate::identity::PublicKey;
 use crate::replica::Replica;
 use crate::round::Outcome;
+use crate::snapshot::SnapshotTrust;
 use std::path::Path;
 
 /// What a verified log holds. It exists only if everything in the log was found to be right.
@@ -18,8 +19,11 @@ pub struct Report {
     pub coordinator: PublicKey,
     /// The federation; `None` for a log without a genesis.
     pub federation: Option<FederationId>,
-    /// Entries, all decoded, allowed, and under the Merkle root.
+    /// Entries under the Merkle root. All from the first that is held on were decoded and are allowed.
     pub entries: u64,
+    /// What stands for the entries that are not held, if the log began with a snapshot; `None` if every entry was
+    /// verified. With it, balances before the snapshot are the word of the owners that cosigned it.
+    pub start: Option<SnapshotTrust>,
     /// The file's length in bytes.
     pub bytes: u64,
     /// Bytes behind the log: of an append that is under way, or did not come to its end. Nobody was told of it.
@@ -44,8 +48,8 @@ pub struct Report {
     pub checkpoint: Option<String>,
 }
 
-/// Reads and verifies the log at `path` as [`verify`] does, showing each accepted entry with its position
-/// (from 0), and returns log and books: for `ledger show`. Works beside a process that has the log open.
+/// Reads and verifies the log at `path` as [`verify`] does, showing each accepted entry that is held with its
+/// position in the log (from 0, or from [`Replica::first`]), and returns log and books: for `ledger show`. Works beside a process that has the log open.
 ///
 /// # Errors
 /// The first thing that is wrong; entries before it have been shown by then.
@@ -61,7 +65,8 @@ fn load(path: &Path, mut each: impl FnMut(u64, &SignedEntry)) -> Result<Loaded, 
 }
 
 /// Verifies the log at `path`: every signature, every rule, every hash, the checkpoint and the state
-/// root. Works beside a process that has the log open; it then sees the log as of this moment.
+/// root. Works beside a process that has the log open; it then sees the log as of this moment. A log that began
+/// with a snapshot is verified from there on, and the snapshot as when it was fetched ([`Report::start`]).
 ///
 /// # Errors
 /// The first thing that is wrong.
@@ -85,6 +90,7 @@ pub fn verify(path: &Path) -> Result<Report, StoreError> {
         coordinator: replica.coordinator(),
         federation: state.federation_id(),
         entries: replica.len(),
+        start: replica.start().cloned(),
         bytes: file.bytes(),
         unfinished: file.unfinished(),
         signatures: signatures.saturating_add(u64::from(checkpoint.is_some())),

@@ -15,6 +15,7 @@ mod fees;
 mod forks;
 mod founding;
 mod judging;
+mod late_join;
 mod membership;
 mod opening;
 mod properties;
