@@ -11,8 +11,8 @@ use std::{
 use data_encoding::HEXLOWER;
 use unsilo_ledger::{
     CloseStatement, Draft, Entry, FederationId, GuardHead, Hash, LedgerStore, Member,
-    ParticipantId, PublicKey, Ratings, RejectionReason, SeatOffer, SignedEntry,
-    SigningIdentity, State, commit_nonce, commit_rating,
+    ParticipantId, PublicKey, Ratings, RejectionReason, SeatOffer, SignedEntry, SigningIdentity,
+    State, commit_nonce, commit_rating,
 };
 
 use crate::companies::Companies;

@@ -29,7 +29,7 @@ impl Lie for FalseRow {
         // Behind the participant's number; a bit that leaves it below q.
         let mut changed = table.to_vec();
         changed[4 + 5] ^= 0x40;
-        *table = changed.into();
+        *table = changed;
         vec![part.encode_to_vec().into()]
     }
 }
