@@ -7,7 +7,7 @@
 //! | 2 | wrong command line |
 //! | 3 | a configuration, invitation or data file is wrong |
 //! | 4 | the other side cannot be reached, or its certificate is not the federation's |
-//! | 5 | the other side refused |
+//! | 5 | the other side refused, or a rule of the ledger does |
 //! | 6 | alarm: a signature, hash or rule of the federation is broken |
 //! | 7 | a file or directory cannot be read or written, or the disk is full |
 //! | 8 | the address cannot be listened on |
@@ -109,7 +109,7 @@ fn node(error: &NodeError) -> u8 {
         | NodeError::Directory(_) => CONFIG,
         NodeError::Locked { .. } => LOCKED,
         NodeError::Unreachable { .. } | NodeError::Certificate { .. } => UNREACHABLE,
-        NodeError::Rejected(_) => REFUSED,
+        NodeError::Rejected(_) | NodeError::Rules(_) => REFUSED,
         NodeError::Alarm(_) => ALARM,
         NodeError::DiskFull { .. }
         | NodeError::Permission { .. }

@@ -2,6 +2,7 @@
 //! shared model.
 
 mod commands;
+mod consent;
 mod exit;
 mod https;
 mod log;

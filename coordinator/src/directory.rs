@@ -6,7 +6,8 @@
 //! | `draft` | the federation's draft, canonical bytes |
 //! | `secrets/` | ledger identity, key of the authority (mode 0600) |
 //! | `authority.der` | certificate of the authority |
-//! | `invitations/`, `members/`, `approvals` | who was invited, who joined, who is being admitted |
+//! | `invitations/`, `members/` | who was invited, who joined |
+//! | `signatures` | what participants have signed and others must sign too |
 //! | `ledger.tlog` | the log |
 //! | `contributions/`, `models/` | bulk data |
 //! | `scalars/` | members' answers, raters' directions, evidence and appeals |
@@ -23,7 +24,7 @@ use std::{
 use tokio::sync::{Semaphore, mpsc, watch};
 use tonic::service::Routes;
 use unsilo_ledger::{
-    Draft, Incentive, SigningIdentity,
+    Draft, SigningIdentity,
     store::{FILE_NAME, LedgerStore, StoreError},
 };
 use unsilo_proto::Invite;
@@ -34,7 +35,7 @@ use crate::{
         Invitations, Members,
         authority::{Authority, host_names},
     },
-    config::{ModelFile, Settings},
+    config::{ModelFile, Settings, Terms},
     contributions::Contributions,
     durable::{self, Readers},
     endpoint::Endpoint,
@@ -47,8 +48,6 @@ use crate::{
     service::{Mailbox, Services},
 };
 
-/// Every owner's equal grant of stake. A round number of small parts: only ratios matter.
-const GRANT: u64 = 1_000_000;
 /// Predictions computed at a time; more wait. Each takes a core.
 const PREDICTIONS: usize = 4;
 /// Exponent of the value of one quantisation step in the first round (design default).
@@ -69,6 +68,8 @@ pub struct InitOptions {
     pub address: String,
     /// Training rounds instead of the model file's.
     pub rounds: Option<u64>,
+    /// The file of terms; the defaults without one.
+    pub terms: Option<PathBuf>,
 }
 
 /// A created federation.
@@ -78,6 +79,8 @@ pub struct Initialised {
     pub federation: String,
     /// Parameters of its model.
     pub parameters: u64,
+    /// Its terms.
+    pub terms: Terms,
     /// An invitation for each founder: name and string.
     pub invitations: Vec<(String, String)>,
 }
@@ -97,6 +100,8 @@ pub(crate) struct Directory {
 /// [`CoordinatorError`]; an existing federation is never overwritten.
 pub fn init(path: &Path, options: &InitOptions) -> Result<Initialised, CoordinatorError> {
     let model = ModelFile::read(&options.model)?;
+    let terms = options.terms.as_deref().map(Terms::read).transpose()?;
+    let terms = terms.unwrap_or_default();
     let settings = Settings::new(&options.listen, &options.address);
     settings.check().map_err(CoordinatorError::Directory)?;
     if path.join("draft").exists() {
@@ -121,8 +126,8 @@ pub fn init(path: &Path, options: &InitOptions) -> Result<Initialised, Coordinat
         training,
         unit_log2: UNIT_LOG2,
         min_cohort: 0,
-        grant: GRANT,
-        incentive: Incentive::default(),
+        grant: terms.grant,
+        incentive: terms.incentive,
         created_ms: owner::now_ms(),
         nonce,
         founders: options.founders.clone(),
@@ -162,6 +167,7 @@ pub fn init(path: &Path, options: &InitOptions) -> Result<Initialised, Coordinat
     Ok(Initialised {
         federation: draft.federation_id().to_string(),
         parameters: draft.model.parameters(),
+        terms,
         invitations,
     })
 }
@@ -329,7 +335,7 @@ impl Directory {
             models: models.clone(),
             payload: self.payload,
             served,
-            approvals: self.path.join("approvals"),
+            signatures: self.path.join("signatures"),
             failed,
         })?;
         let connected = Arc::new(Mutex::new(BTreeMap::new()));

@@ -24,7 +24,8 @@ impl State {
         format!("{what}; signed by {}", self.describe_signers(signed))
     }
 
-    fn describe_entry(&self, entry: &Entry) -> String {
+    /// What an entry says, without who signed it: for who is about to.
+    pub fn describe_entry(&self, entry: &Entry) -> String {
         match entry {
             Entry::FederationCreated { draft, founders } => {
                 let names = founders.iter().map(|founder| plain(&founder.name));

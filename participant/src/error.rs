@@ -61,6 +61,9 @@ pub enum NodeError {
     /// The coordinator refused, with its reason.
     #[error(transparent)]
     Rejected(#[from] Rejected),
+    /// What was to be signed is not allowed.
+    #[error("the ledger's rules do not allow it: {0}; nothing was signed")]
+    Rules(unsilo_ledger::Rejected),
     /// Something that must never happen was seen; the node stopped rather than go on.
     #[error("ALARM: {0}")]
     Alarm(Alarm),

@@ -3,11 +3,11 @@
 //! - [`join()`] trades an invitation for a certificate and sets up a directory.
 //! - [`Node`] runs on such a directory until the federation ends or it is told to stop; what it does is told as
 //!   [`Progress`].
+//! - [`signing`] is what a person does beside the node: see what owners are signing, and sign.
 //! - [`session`] is the protocol without any input or output, [`guard`] what makes it safe to kill at any moment,
 //!   [`data`] reads the company's tables.
 
 mod alarm;
-pub mod approve;
 mod card;
 mod config;
 pub mod data;
@@ -25,8 +25,8 @@ mod payload;
 mod progress;
 mod rater;
 pub mod session;
+pub mod signing;
 mod tls;
-pub mod void;
 
 pub use alarm::Alarm;
 pub use config::{

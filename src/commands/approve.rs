@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::json;
-use unsilo_participant::approve;
+use unsilo_participant::signing::{
+    Signing,
+    admission::{self, Applicant},
+};
 
 use super::Global;
 use crate::output;
@@ -21,12 +24,14 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) async fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<()> {
-    let applicants = match &arguments.name {
-        None => approve::applicants(&arguments.dir).await?,
-        Some(name) => {
-            vec![approve::approve(&arguments.dir, name, arguments.identity.as_deref()).await?]
-        }
-    };
+    let mut session = Signing::open(&arguments.dir).await?;
+    let waiting = session.pending().await?;
+    let mut applicants: Vec<_> = waiting.into_iter().filter_map(Applicant::of).collect();
+    if let Some(name) = &arguments.name {
+        let applicant = admission::find(applicants, name, arguments.identity.as_deref())?;
+        let signed = session.sign(applicant.proposal.entry).await?;
+        applicants = Applicant::of(signed).into_iter().collect();
+    }
     let signed = arguments.name.is_some();
     let document = json!({
         "signed": signed,
@@ -35,8 +40,8 @@ pub(crate) async fn run(global: &Global, arguments: &Arguments) -> anyhow::Resul
             .map(|applicant| json!({
                 "name": applicant.name,
                 "identity": applicant.identity.to_hex(),
-                "approvals": applicant.approvals,
-                "approvals_needed": applicant.approvals_needed,
+                "approvals": applicant.proposal.signers.len(),
+                "approvals_needed": applicant.proposal.needed,
             }))
             .collect::<Vec<_>>(),
     });
@@ -48,12 +53,17 @@ pub(crate) async fn run(global: &Global, arguments: &Arguments) -> anyhow::Resul
             .iter()
             .map(|applicant| {
                 format!(
-                    "{}{}  {}  {} of {} approvals\n",
+                    "{}{}  {}  {} of {} approvals{}\n",
                     if signed { "signed: " } else { "" },
                     applicant.identity,
                     applicant.name,
-                    applicant.approvals,
-                    applicant.approvals_needed,
+                    applicant.proposal.signers.len(),
+                    applicant.proposal.needed,
+                    if applicant.proposal.entered {
+                        ": admitted"
+                    } else {
+                        ""
+                    },
                 )
             })
             .collect()

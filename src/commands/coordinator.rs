@@ -46,6 +46,9 @@ pub(crate) struct Init {
     /// Training rounds, instead of the model file's.
     #[arg(long)]
     rounds: Option<u64>,
+    /// What is paid, granted and slashed (TOML, like data/terms.toml, which holds the defaults). It never changes.
+    #[arg(long, value_name = "FILE")]
+    terms: Option<PathBuf>,
 }
 
 #[derive(Args)]
@@ -114,6 +117,7 @@ fn initialise(global: &Global, arguments: Init) -> anyhow::Result<()> {
             listen: arguments.listen,
             address: arguments.address,
             rounds: arguments.rounds,
+            terms: arguments.terms,
         },
     )?;
     let invitations: serde_json::Map<_, _> = created
@@ -121,19 +125,37 @@ fn initialise(global: &Global, arguments: Init) -> anyhow::Result<()> {
         .iter()
         .map(|(name, text)| (name.clone(), text.clone().into()))
         .collect();
+    let incentive = created.terms.incentive;
     let document = json!({
         "directory": dir,
         "federation": created.federation,
         "parameters": created.parameters,
+        "terms": {
+            "grant": created.terms.grant,
+            "emission": incentive.emission,
+            "epoch_rounds": incentive.epoch_rounds,
+            "max_round_fees": incentive.max_round_fees,
+            "slash_ppm": incentive.slash_ppm,
+            "rejected_contributions": incentive.rejected_contributions,
+            "rejected_within_rounds": incentive.rejected_within_rounds,
+            "appeal_epochs": incentive.appeal_epochs,
+            "activity_epochs": incentive.activity_epochs,
+        },
         "invitations": invitations,
     });
     output::print(global.json, &document, || {
         let mut text = format!(
             "Federation {} with a model of {} parameters, in {}.\n\
+             Terms: {} a round, paid every {} rounds; a grant of {} for each company; a violation costs {} millionths of a \
+             stake.\n\
              Send each founder its invitation (a secret: one use, two weeks) by a channel you trust:\n",
             created.federation,
             created.parameters,
-            dir.display()
+            dir.display(),
+            incentive.emission,
+            incentive.epoch_rounds,
+            created.terms.grant,
+            incentive.slash_ppm,
         );
         for (name, invitation) in &created.invitations {
             text.push_str(&format!("\n{name}\n{invitation}\n"));

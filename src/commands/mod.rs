@@ -1,14 +1,19 @@
 //! The commands, one file each. A command parses its arguments, calls a crate, prints.
 
+mod account;
+mod appeal;
 mod approve;
 mod bench;
 mod coordinator;
 mod demo;
 mod join;
 mod ledger;
+mod membership;
 mod participate;
+mod pending;
 mod query;
 mod simulate;
+mod stake;
 mod void;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
@@ -16,7 +21,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 /// Train one model together; show nobody your data or your update; be paid what it was worth.
 ///
 /// Exit codes: 0 done, 1 unexpected failure, 2 wrong command line, 3 a configuration, invitation or data file
-/// is wrong, 4 the other side cannot be reached or trusted, 5 the other side refused, 6 alarm (a signature,
+/// is wrong, 4 the other side cannot be reached or trusted, 5 the other side or a rule of the ledger refused, 6 alarm (a signature,
 /// hash or rule is broken), 7 a file cannot be read or written or the disk is full, 8 the address cannot be
 /// listened on, 9 another process already uses the directory.
 #[derive(Parser)]
@@ -55,8 +60,24 @@ enum Command {
     Participate(participate::Arguments),
     /// Sign the admission of a company that joined after the founding.
     Approve(approve::Arguments),
+    /// Sign that a participant loses its say.
+    Evict(membership::Evict),
+    /// Sign that an evicted participant has its say again, or that one has a new identity.
+    Readmit(membership::Readmit),
+    /// Sign which company a participant belongs to.
+    Reassign(membership::Reassign),
+    /// Sign, as an owner, that a violation is not held against somebody.
+    Appeal(appeal::Arguments),
+    /// List the entries that owners are signing.
+    Pending(pending::Arguments),
     /// Sign, as an owner, that a round which its committee cannot end is void.
     Void(void::Arguments),
+    /// Print what a company has: balance, stake, power, last payout, violations.
+    Account(account::Arguments),
+    /// Stake some of your company's balance.
+    Stake(stake::Arguments),
+    /// Withdraw some of your company's stake.
+    Withdraw(stake::Arguments),
     /// Ask the shared model.
     Query(query::Arguments),
     /// Read and verify a ledger.
@@ -78,7 +99,15 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Join(arguments) => asynchronous(join::run(global, arguments)),
         Command::Participate(arguments) => asynchronous(participate::run(global, arguments)),
         Command::Approve(arguments) => asynchronous(approve::run(global, &arguments)),
+        Command::Evict(arguments) => asynchronous(membership::evict(global, &arguments)),
+        Command::Readmit(arguments) => asynchronous(membership::readmit(global, &arguments)),
+        Command::Reassign(arguments) => asynchronous(membership::reassign(global, &arguments)),
+        Command::Appeal(arguments) => asynchronous(appeal::run(global, &arguments)),
+        Command::Pending(arguments) => asynchronous(pending::run(global, &arguments)),
         Command::Void(arguments) => asynchronous(void::run(global, &arguments)),
+        Command::Account(arguments) => account::run(global, &arguments),
+        Command::Stake(arguments) => asynchronous(stake::deposit(global, &arguments)),
+        Command::Withdraw(arguments) => asynchronous(stake::withdraw(global, &arguments)),
         Command::Query(arguments) => asynchronous(query::run(global, &arguments)),
         Command::Ledger(command) => ledger::run(global, command),
         Command::Simulate(command) => simulate::run(global, &command),

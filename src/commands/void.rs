@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use serde_json::json;
-use unsilo_ledger::VoidReason;
-use unsilo_participant::void::{self, VoidStanding};
+use unsilo_ledger::{Entry, VoidReason};
+use unsilo_participant::signing::{Proposal, Signing, void};
 
 use super::Global;
 use crate::output;
@@ -55,10 +55,13 @@ fn word(reason: VoidReason) -> String {
 }
 
 pub(crate) async fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<()> {
-    let voids = match arguments.reason {
-        None => void::pending(&arguments.dir).await?,
-        Some(reason) => void::sign(&arguments.dir, reason.of()).await?,
-    };
+    let mut session = Signing::open(&arguments.dir).await?;
+    if let Some(reason) = arguments.reason {
+        let entry = void::entry(session.state(), reason.of())?;
+        session.sign(entry).await?;
+    }
+    let pending = session.pending().await?;
+    let voids: Vec<_> = pending.iter().filter_map(Standing::of).collect();
     let signed = arguments.reason.is_some();
     let document = json!({
         "signed": signed,
@@ -75,7 +78,29 @@ pub(crate) async fn run(global: &Global, arguments: &Arguments) -> anyhow::Resul
     output::print(global.json, &document, || text(signed, &voids))
 }
 
-fn text(signed: bool, voids: &[VoidStanding]) -> String {
+/// A void that owners are signing.
+struct Standing {
+    round: u64,
+    reason: VoidReason,
+    signatures: usize,
+    needed: usize,
+}
+
+impl Standing {
+    fn of(proposal: &Proposal) -> Option<Self> {
+        match &proposal.entry {
+            Entry::RoundVoided { round, reason, .. } => Some(Self {
+                round: *round,
+                reason: *reason,
+                signatures: proposal.signers.len(),
+                needed: proposal.needed,
+            }),
+            _ => None,
+        }
+    }
+}
+
+fn text(signed: bool, voids: &[Standing]) -> String {
     let lines: String = voids
         .iter()
         .map(|standing| {
@@ -110,7 +135,7 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_said() {
-        let standing = VoidStanding {
+        let standing = Standing {
             round: 3,
             reason: VoidReason::LostData,
             signatures: 2,

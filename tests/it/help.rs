@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf};
 
 use crate::support::{repository, run, unsilo};
 
-const COMMANDS: [&[&str]; 18] = [
+const COMMANDS: [&[&str]; 26] = [
     &[],
     &["demo"],
     &["coordinator"],
@@ -15,7 +15,15 @@ const COMMANDS: [&[&str]; 18] = [
     &["join"],
     &["participate"],
     &["approve"],
+    &["evict"],
+    &["readmit"],
+    &["reassign"],
+    &["appeal"],
+    &["pending"],
     &["void"],
+    &["account"],
+    &["stake"],
+    &["withdraw"],
     &["query"],
     &["ledger"],
     &["ledger", "show"],

@@ -1,10 +1,12 @@
-//! What an admin writes: the model file (once, fixed by the genesis) and the settings (any time).
+//! What an admin writes: the model file and the terms (once, fixed by the genesis), and the settings (any time).
 
 mod model_file;
 mod settings;
+mod terms;
 
 pub use model_file::ModelFile;
 pub use settings::Settings;
+pub use terms::Terms;
 
 use std::{fs, path::Path};
 

@@ -9,7 +9,7 @@ mod task;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
-use unsilo_ledger::{Entry, Hash, ParticipantId, PublicKey, SignedEntry, SignedReceipt, State};
+use unsilo_ledger::{Hash, ParticipantId, PublicKey, SignedEntry, SignedReceipt, State};
 use unsilo_proto::{
     Code, Rejected,
     v1::{EntriesReply, Step},
@@ -30,10 +30,8 @@ pub(crate) struct Snapshot {
     pub(crate) entries: u64,
     /// A short word for the step under way.
     pub(crate) phase: &'static str,
-    /// Companies that wait for approval: name, admission entry, approvals so far.
-    pub(crate) applicants: Vec<(String, Entry, usize)>,
-    /// Voids that owners are signing: canonical entry, signatures so far.
-    pub(crate) owners_voids: Vec<(Vec<u8>, usize)>,
+    /// What participants are signing, with the signatures so far.
+    pub(crate) pending: Vec<SignedEntry>,
 }
 
 /// A company that wants to join, with everything it sent.

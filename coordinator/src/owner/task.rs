@@ -3,6 +3,7 @@
 mod admission;
 mod effects;
 mod log;
+mod signatures;
 
 use std::{
     collections::BTreeMap,
@@ -51,8 +52,8 @@ pub(crate) struct OwnerParts {
     pub(crate) payload: Payload,
     /// The model that queries are answered with; replaced when a round is published.
     pub(crate) served: watch::Sender<Option<Arc<Served>>>,
-    /// The file of approvals that wait for more.
-    pub(crate) approvals: PathBuf,
+    /// The file of signatures that wait for more.
+    pub(crate) signatures: PathBuf,
     /// Told when the ledger cannot be written any more: the process must end and open it again.
     pub(crate) failed: mpsc::Sender<CoordinatorError>,
 }
@@ -71,7 +72,7 @@ struct Task {
     jobs: Jobs,
     /// Where the contributions of the newest rounds are in the log.
     receipts: BTreeMap<(u64, ParticipantId), (Hash, u64)>,
-    approvals: PathBuf,
+    signatures: PathBuf,
     /// Events of jobs that could not even be started; the next tick takes them.
     unstarted: Vec<Event>,
     running: Vec<thread::JoinHandle<()>>,
@@ -126,7 +127,7 @@ pub(crate) fn start(parts: OwnerParts) -> Result<(Owner, OwnerThread), Coordinat
         scalars: parts.scalars,
         models: parts.models,
         receipts: BTreeMap::new(),
-        approvals: parts.approvals,
+        signatures: parts.signatures,
         unstarted: Vec::new(),
         running: Vec::new(),
         last_refusal: None,
@@ -135,8 +136,7 @@ pub(crate) fn start(parts: OwnerParts) -> Result<(Owner, OwnerThread), Coordinat
             state: unsilo_ledger::State::new(),
             entries: 0,
             phase: "founding",
-            applicants: Vec::new(),
-            owners_voids: Vec::new(),
+            pending: Vec::new(),
         })),
         steps: watch::Sender::new(Step::default()),
         served: parts.served,
@@ -192,17 +192,14 @@ impl Task {
         if self.is_cosigned() {
             self.step_unasked(Event::Cosigned);
         }
-        self.recover_approvals()
+        self.recover_signatures()
     }
 
     fn run(mut self, mut queue: mpsc::Receiver<Command>) {
         while let Some(command) = queue.blocking_recv() {
             match command {
-                Command::Event(
-                    event @ (Event::Approved { .. } | Event::OwnersVoidSigned { .. }),
-                    reply,
-                ) => {
-                    let result = self.approve(event);
+                Command::Event(event @ Event::Signed(_), reply) => {
+                    let result = self.sign(event);
                     answer(reply, result);
                 }
                 Command::Event(event, reply) => {
@@ -274,16 +271,7 @@ impl Task {
             state: self.ledger.state().clone(),
             entries: self.ledger.len(),
             phase: self.machine.phase(),
-            applicants: self
-                .machine
-                .applicants()
-                .map(|(name, entry, approvals)| (name.to_owned(), entry.clone(), approvals))
-                .collect(),
-            owners_voids: self
-                .machine
-                .owners_voids()
-                .map(|(entry, signatures)| (entry.to_bytes(), signatures))
-                .collect(),
+            pending: self.machine.pending().collect(),
         }));
     }
 

@@ -17,8 +17,7 @@ use super::{
 impl Machine {
     /// Brings the step in line with the ledger.
     pub(super) fn advance(&mut self, now_ms: u64, ledger: &State) -> Vec<Effect> {
-        self.applicants.refresh(&self.joined, ledger);
-        self.owners_voids.refresh(ledger);
+        self.proposals.refresh(&self.joined, now_ms, ledger);
         match ledger.phase() {
             Phase::Unfounded => {
                 let founding = Founding::propose(&self.draft, &self.joined);
@@ -62,15 +61,15 @@ impl Machine {
     }
 
     fn between_rounds(&mut self, now_ms: u64, ledger: &State) -> Vec<Effect> {
-        let admission = self.applicants.admit_if_enough(ledger);
-        if !admission.is_empty() {
-            return admission;
+        let signed = self.enter_complete(now_ms, ledger);
+        if !signed.is_empty() {
+            return signed;
         }
         let violation = self.violations.report_if_enough(ledger);
         if !violation.is_empty() {
             return violation;
         }
-        // An admission between rounds changes at most the draw.
+        // A change of the members between rounds changes at most the draw and who may sit.
         match &mut self.due {
             Due::Seating(seating) if seating.round() == ledger.next_round() => {
                 return seating.redraw(ledger);
@@ -116,17 +115,13 @@ impl Machine {
     }
 
     pub(super) fn tick(&mut self, now_ms: u64, ledger: &State) -> Vec<Effect> {
-        let people = self.applicants.admit_if_enough(ledger);
-        if !people.is_empty() {
-            return people;
+        let signed = self.enter_complete(now_ms, ledger);
+        if !signed.is_empty() {
+            return signed;
         }
         let violation = self.violations.report_if_enough(ledger);
         if !violation.is_empty() {
             return violation;
-        }
-        let people = self.owners_voids.void_if_enough(ledger);
-        if !people.is_empty() {
-            return people;
         }
         match &mut self.due {
             Due::Resting { until_ms } if now_ms >= *until_ms => self.start_seating(now_ms, ledger),

@@ -5,7 +5,7 @@ use unsilo_ledger::{
     VoidReason,
 };
 
-use super::effect::Note;
+use super::{effect::Note, proposals::Signed};
 
 /// What the disk holds of a closed round that is not on the ledger.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -62,11 +62,8 @@ pub(crate) enum Event {
         entry: Vec<u8>,
         signature: EntrySignature,
     },
-    /// An owner's signature under an admission.
-    Approved {
-        entry: Vec<u8>,
-        signature: EntrySignature,
-    },
+    /// A participant signs an entry outside of the rounds.
+    Signed(Signed),
     /// A drawn participant offers its seat.
     SeatOffered { round: u64, seat: Seat },
     /// A contribution is stored, complete and checked against its root.
@@ -118,11 +115,6 @@ pub(crate) enum Event {
     },
     /// A participant signed two statements that exclude each other; the entry holds both.
     Contradicted(Box<Entry>),
-    /// An owner signs that a round is void.
-    OwnersVoidSigned {
-        entry: Vec<u8>,
-        signature: EntrySignature,
-    },
     /// A member answers with its share of the key of the sum.
     Opened {
         round: u64,

@@ -1,11 +1,12 @@
 //! The machine: where each event goes. Which step is due is in `advance`.
 
-use unsilo_ledger::{Draft, Entry, EntrySignature, FederationId, PublicKey, Seat, State};
+use unsilo_ledger::{
+    Draft, Entry, EntrySignature, FederationId, PublicKey, Seat, SignedEntry, State,
+};
 use unsilo_proto::{Code, Rejected};
 
 use super::{
     answering::Answering,
-    applicants::Applicants,
     closing::Closing,
     contributing,
     effect::{Effect, Note},
@@ -13,7 +14,7 @@ use super::{
     founding::Founding,
     judging::Judging,
     opening::Opening,
-    owners_void::OwnersVoids,
+    proposals::{Proposals, Signed},
     publishing::Publishing,
     rating::Rating,
     seating::Seating,
@@ -79,8 +80,7 @@ pub(crate) struct Machine {
     pub(super) due: Due,
     pub(super) draft: Draft,
     pub(super) federation: FederationId,
-    pub(super) applicants: Applicants,
-    pub(super) owners_voids: OwnersVoids,
+    pub(super) proposals: Proposals,
     pub(super) violations: Violations,
     pub(super) joined: Vec<(String, PublicKey)>,
     pub(super) payload: Payload,
@@ -96,8 +96,7 @@ impl Machine {
             due: Due::Founding(Founding::default()),
             federation: draft.federation_id(),
             draft,
-            applicants: Applicants::default(),
-            owners_voids: OwnersVoids::default(),
+            proposals: Proposals::default(),
             violations: Violations::default(),
             joined: Vec::new(),
             payload,
@@ -122,22 +121,16 @@ impl Machine {
         }
     }
 
-    /// Companies that wait for the owners' approval: name, entry, approvals so far.
-    pub(crate) fn applicants(&self) -> impl Iterator<Item = (&str, &Entry, usize)> {
-        self.applicants.waiting()
+    /// What participants are signing outside of the rounds, with the signatures so far; among it the admissions of
+    /// companies that wait, with none at first.
+    pub(crate) fn pending(&self) -> impl Iterator<Item = SignedEntry> {
+        self.proposals.pending()
     }
 
-    /// Voids that owners are signing: entry, signatures so far.
-    pub(crate) fn owners_voids(&self) -> impl Iterator<Item = (&Entry, usize)> {
-        self.owners_voids.standing()
-    }
-
-    /// Everything that people have signed and the ledger does not hold yet: entries and signatures. Kept over a
-    /// restart by whoever feeds the machine, for people sign once.
-    pub(crate) fn approvals(&self) -> impl Iterator<Item = (Vec<u8>, EntrySignature)> {
-        self.applicants
-            .approvals()
-            .chain(self.owners_voids.signatures())
+    /// Everything that people have signed and the ledger does not hold yet. Kept over a restart by whoever feeds the
+    /// machine, for people sign once.
+    pub(crate) fn signatures(&self) -> impl Iterator<Item = Signed> {
+        self.proposals.signatures()
     }
 
     /// Takes one event at `now_ms` (milliseconds since 1970); `ledger` is the state after everything
@@ -155,18 +148,14 @@ impl Machine {
         match event {
             Event::Advanced => Ok(self.advance(now_ms, ledger)),
             Event::Tick => Ok(self.tick(now_ms, ledger)),
-            Event::Joined(joined) => Ok(self.joined(joined, ledger)),
+            Event::Joined(joined) => Ok(self.joined(joined, now_ms, ledger)),
             Event::GenesisSigned { entry, signature } => match &mut self.due {
                 Due::Founding(founding) => founding.signed(&self.federation, &entry, signature),
                 _ => Ok(Vec::new()), // A repetition: the genesis is on the ledger.
             },
-            Event::Approved { entry, signature } => {
-                self.applicants
-                    .approved(&self.federation, &entry, signature, ledger)
-            }
-            Event::OwnersVoidSigned { entry, signature } => {
-                self.owners_voids
-                    .signed(&self.federation, &entry, signature, ledger)
+            Event::Signed(signed) => {
+                self.proposals.sign(&self.federation, signed, ledger)?;
+                Ok(self.enter_complete(now_ms, ledger))
             }
             Event::ViolationSigned { entry, signature } => {
                 self.violations
@@ -372,9 +361,22 @@ impl Machine {
         effects
     }
 
-    fn joined(&mut self, joined: Vec<(String, PublicKey)>, ledger: &State) -> Vec<Effect> {
+    /// What participants signed and is complete goes on the ledger, one entry at a time: each changes what the next is
+    /// checked against.
+    pub(super) fn enter_complete(&mut self, now_ms: u64, ledger: &State) -> Vec<Effect> {
+        let contributing = matches!(self.due, Due::Contributing);
+        let complete = self.proposals.complete(now_ms, contributing, ledger);
+        complete.map(Effect::Append).into_iter().collect()
+    }
+
+    fn joined(
+        &mut self,
+        joined: Vec<(String, PublicKey)>,
+        now_ms: u64,
+        ledger: &State,
+    ) -> Vec<Effect> {
         self.joined = joined;
-        self.applicants.refresh(&self.joined, ledger);
+        self.proposals.refresh(&self.joined, now_ms, ledger);
         match &mut self.due {
             Due::Founding(founding) if ledger.phase() == unsilo_ledger::Phase::Unfounded => {
                 founding.update(&self.draft, &self.joined)

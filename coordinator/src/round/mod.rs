@@ -9,12 +9,11 @@
 //! ([`Note`]): whose answers are judged, and that a closed round is to be void.
 //!
 //! One file a step: `founding` → `seating` → `contributing` → `closing` → `answering` → `judging` → `rating` →
-//! `opening` → `publishing`, and `voiding` beside them. Beside the rounds: `applicants`, `owners_void`,
-//! `violations`.
+//! `opening` → `publishing`, and `voiding` beside them. Beside the rounds: `proposals`, what participants sign
+//! whatever step is due, and `violations`.
 
 mod advance;
 mod answering;
-mod applicants;
 mod closing;
 mod contributing;
 mod effect;
@@ -24,7 +23,7 @@ mod grace;
 mod judging;
 mod machine;
 mod opening;
-mod owners_void;
+mod proposals;
 mod publishing;
 mod rating;
 mod seating;
@@ -36,3 +35,4 @@ mod voiding;
 pub(crate) use effect::{Announcement, Effect, Note};
 pub(crate) use event::{Answer, DecodeFailure, Decoded, Event, Recalled};
 pub(crate) use machine::{Machine, Timing};
+pub(crate) use proposals::Signed;

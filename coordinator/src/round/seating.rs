@@ -10,7 +10,7 @@ use unsilo_proto::{
 
 use super::{
     effect::Effect,
-    machine::{Handled, Timing, not_due, same_round},
+    machine::{Handled, Timing, same_round},
 };
 
 /// Offers for the seats of the next round.
@@ -44,9 +44,13 @@ impl Seating {
         self.draw.round
     }
 
-    /// An admission drew the committee anew. Offers made stay: their senders have been told that they were
-    /// taken and do not repeat them.
+    /// The members changed, and the committee may be drawn anew. Offers made stay, for their senders have been told that
+    /// they were taken and do not repeat them; but for those of participants that were evicted, belong to another owner
+    /// or have another key since: the ledger would refuse to open with them.
     pub(super) fn redraw(&mut self, ledger: &State) -> Vec<Effect> {
+        let round = self.draw.round;
+        self.offers
+            .retain(|owner, seat| stands(seat, *owner, round, ledger));
         let Some(draw) = ledger.draw() else {
             return Vec::new();
         };
@@ -91,25 +95,13 @@ impl Seating {
         if !seat.guard.continues(&last) {
             return Err(older_guards());
         }
-        let Some(model) = ledger.model() else {
-            return Err(not_due("seats"));
-        };
-        let federation = ledger.federation_id().ok_or_else(|| not_due("seats"))?;
         if unsilo_fhe::RoundPublicKey::from_bytes(&seat.round_key).is_err() {
             return Err(Rejected::new(
                 Code::Malformed,
                 "the round key is not a key: update the participant's software",
             ));
         }
-        let offer = unsilo_ledger::SeatOffer {
-            federation,
-            round,
-            model,
-            round_key: seat.round_key.clone(),
-            nonce_commitment: seat.nonce_commitment,
-            guard: seat.guard,
-        };
-        if !offer.verify(&participant.key, &seat.signature) {
+        if !stands(&seat, owner, round, ledger) {
             return Err(Rejected::new(
                 Code::SignatureInvalid,
                 "the seat offer's signature does not verify: is the node's identity the one that joined?",
@@ -214,6 +206,25 @@ impl Seating {
             asked,
         }))]
     }
+}
+
+/// Whether an offer is one that its owner's participant made, as the ledger knows it now.
+fn stands(seat: &Seat, owner: OwnerId, round: u64, ledger: &State) -> bool {
+    let (Some(federation), Some(model)) = (ledger.federation_id(), ledger.model()) else {
+        return false;
+    };
+    let offer = unsilo_ledger::SeatOffer {
+        federation,
+        round,
+        model,
+        round_key: seat.round_key.clone(),
+        nonce_commitment: seat.nonce_commitment,
+        guard: seat.guard,
+    };
+    ledger
+        .participant(seat.participant)
+        .filter(|participant| participant.is_present && participant.owner == owner)
+        .is_some_and(|participant| offer.verify(&participant.key, &seat.signature))
 }
 
 /// The refusal of a member that remembers less than the ledger knows of it.

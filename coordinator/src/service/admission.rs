@@ -1,12 +1,11 @@
-//! Joining, founding and approving.
+//! Joining and founding.
 
 use tonic::{Request, Response, Status, async_trait};
 use unsilo_ledger::{PublicKey, name::check_name};
 use unsilo_proto::{
     Code, Invite, JOIN_DOMAIN, Rejected, join_statement, limits,
     v1::{
-        Acknowledgement, Applicant, ApplicantsReply, ApplicantsRequest, ApproveRequest, JoinReply,
-        JoinRequest, SignGenesisRequest, admission_server::Admission,
+        Acknowledgement, JoinReply, JoinRequest, SignGenesisRequest, admission_server::Admission,
     },
 };
 
@@ -36,45 +35,6 @@ impl Admission for Services {
         let signature = signature_field(caller.identity, &signature)?;
         self.owner
             .event(Event::GenesisSigned { entry, signature })
-            .await?;
-        Ok(Response::new(Acknowledgement {}))
-    }
-
-    async fn applicants(
-        &self,
-        request: Request<ApplicantsRequest>,
-    ) -> Result<Response<ApplicantsReply>, Status> {
-        self.participant(&request)?;
-        let snapshot = self.owner.now();
-        let approvals_needed = u32::try_from(snapshot.state.majority()).unwrap_or(u32::MAX);
-        let applicants = snapshot
-            .applicants
-            .iter()
-            .filter_map(|(name, entry, approvals)| {
-                let unsilo_ledger::Entry::ParticipantAdmitted { key, .. } = entry else {
-                    return None;
-                };
-                Some(Applicant {
-                    name: name.clone(),
-                    identity: key.0.to_vec(),
-                    entry: entry.to_bytes(),
-                    approvals: u32::try_from(*approvals).unwrap_or(u32::MAX),
-                    approvals_needed,
-                })
-            })
-            .collect();
-        Ok(Response::new(ApplicantsReply { applicants }))
-    }
-
-    async fn approve(
-        &self,
-        request: Request<ApproveRequest>,
-    ) -> Result<Response<Acknowledgement>, Status> {
-        let participant = self.participant(&request)?;
-        let ApproveRequest { entry, signature } = request.into_inner();
-        let signature = signature_field(participant.key, &signature)?;
-        self.owner
-            .event(Event::Approved { entry, signature })
             .await?;
         Ok(Response::new(Acknowledgement {}))
     }

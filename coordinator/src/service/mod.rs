@@ -9,6 +9,7 @@ mod disputes;
 mod ledger_log;
 mod mailbox;
 mod model;
+mod proposals;
 mod round;
 mod status;
 
@@ -32,7 +33,8 @@ use unsilo_proto::{
     v1::{
         admission_server::AdmissionServer, committee_server::CommitteeServer,
         ledger_log_server::LedgerLogServer, models_server::ModelsServer,
-        rounds_server::RoundsServer, status_server::StatusServer,
+        proposals_server::ProposalsServer, rounds_server::RoundsServer,
+        status_server::StatusServer,
     },
 };
 
@@ -87,6 +89,10 @@ impl Services {
                     .max_decoding_message_size(limits::MESSAGE_BYTES),
             )
             .add_service(
+                ProposalsServer::from_arc(shared())
+                    .max_decoding_message_size(limits::ENTRY_BYTES + 1024),
+            )
+            .add_service(
                 RoundsServer::from_arc(shared()).max_decoding_message_size(limits::MESSAGE_BYTES),
             )
             .add_service(
@@ -132,13 +138,13 @@ impl Services {
             .participant_by_key(&caller.identity)
             .cloned()
             .ok_or_else(|| {
-                Rejected::new(
-                    Code::NotAParticipant,
-                    format!(
-                        "{:?} has joined but is not admitted yet: more than half of the owners must run `unsilo approve`",
-                        caller.name
-                    ),
-                )
+                let evicted = snapshot.state.participant_by_name(&caller.name).is_some();
+                let why = if evicted {
+                    "was evicted: it takes part again once more than half of the owners run `unsilo readmit`"
+                } else {
+                    "has joined but is not admitted yet: more than half of the owners must run `unsilo approve`"
+                };
+                Rejected::new(Code::NotAParticipant, format!("{:?} {why}", caller.name))
             })
     }
 }

@@ -14,19 +14,16 @@ use unsilo_proto::{
     Code, Rejected, limits,
     v1::{
         Acknowledgement, BlobPart, CiphertextRequest, CommitDirectionsRequest, ContributePart,
-        ContributionHeader, DirectionAnswersRequest, OwnersVoid, OwnersVoidsReply, RateRequest,
-        Receipt, SeatDirectionAnswer, SignOwnersVoidRequest, Step, StepsRequest, UploadStateReply,
-        UploadStateRequest, contribute_part, rounds_server::Rounds,
+        ContributionHeader, DirectionAnswersRequest, RateRequest, Receipt, SeatDirectionAnswer,
+        Step, StepsRequest, UploadStateReply, UploadStateRequest, contribute_part,
+        rounds_server::Rounds,
     },
 };
 
-use super::{
-    Parts, Services, admission::version_refused, at_most, blocking, hash_field, signature_field,
-};
+use super::{Parts, Services, admission::version_refused, blocking, hash_field};
 use crate::{
     contributions::{Header, UploadError},
     payload::Payload,
-    round::Event,
     server::until_true,
 };
 
@@ -182,34 +179,6 @@ impl Rounds for Services {
         let rater = self.participant(&request)?;
         self.take_rating(&rater, request.into_inner()).await?;
         Ok(Response::new(Acknowledgement {}))
-    }
-
-    async fn sign_owners_void(
-        &self,
-        request: Request<SignOwnersVoidRequest>,
-    ) -> Result<Response<OwnersVoidsReply>, Status> {
-        let owner = self.participant(&request)?;
-        let SignOwnersVoidRequest { entry, signature } = request.into_inner();
-        if !entry.is_empty() {
-            at_most("entry", &entry, limits::ENTRY_BYTES)?;
-            let signature = signature_field(owner.key, &signature)?;
-            self.owner
-                .event(Event::OwnersVoidSigned { entry, signature })
-                .await?;
-        }
-        let snapshot = self.owner.now();
-        let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
-        let voids = snapshot
-            .owners_voids
-            .iter()
-            .map(|(entry, signatures)| OwnersVoid {
-                entry: entry.clone(),
-                signatures: count(*signatures),
-                signatures_needed: count(snapshot.state.majority()),
-            });
-        Ok(Response::new(OwnersVoidsReply {
-            voids: voids.collect(),
-        }))
     }
 }
 

@@ -3,11 +3,12 @@
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use tonic::transport::Identity;
 use unsilo_coordinator::{invite, suspend};
+use unsilo_ledger::Entry;
 use unsilo_proto::{
-    Code, Invite,
+    Code, Invite, limits,
     v1::{
-        ApplicantsRequest, ApproveRequest, EntriesRequest, OfferSeatRequest, StatusRequest,
-        UploadStateRequest, admission_client::AdmissionClient, ledger_log_client::LedgerLogClient,
+        EntriesRequest, OfferSeatRequest, SignRequest, StatusRequest, UploadStateRequest,
+        admission_client::AdmissionClient, ledger_log_client::LedgerLogClient,
         status_client::StatusClient,
     },
 };
@@ -225,35 +226,17 @@ async fn a_later_company_is_in_when_more_than_half_of_the_owners_say_so() {
         })
         .await;
     assert_eq!(code(offer), Some(Code::NotAParticipant));
-    assert_eq!(
-        code(elder.admission().applicants(ApplicantsRequest {}).await),
-        Some(Code::NotAParticipant)
-    );
+    assert_eq!(code(elder.pending().await), Some(Code::NotAParticipant));
     for approvals in 0..3 {
         // People approve once: a restart in between forgets nobody's word.
         federation = federation.restart().await;
         elder.connect(&federation.home, &federation.server).await;
         let company = &federation.companies[approvals];
-        let applicants = company
-            .admission()
-            .applicants(ApplicantsRequest {})
-            .await
-            .expect("answered")
-            .into_inner()
-            .applicants;
-        assert_eq!(applicants.len(), 1);
-        let applicant = &applicants[0];
-        assert_eq!(
-            (applicant.approvals, applicant.approvals_needed),
-            (approvals as u32, 3)
-        );
-        let entry = unsilo_ledger::Entry::from_bytes(&applicant.entry).expect("an entry");
-        let signature = entry.sign(&federation.id, &company.identity).signature;
-        let request = ApproveRequest {
-            entry: applicant.entry.clone(),
-            signature: signature.to_vec(),
-        };
-        company.admission().approve(request).await.expect("taken");
+        let pending = company.pending().await.expect("answered");
+        assert_eq!(pending.len(), 1);
+        assert_eq!(pending[0].signatures.len(), approvals);
+        let signed = company.sign(&federation.id, &pending[0].entry).await;
+        signed.expect("taken");
     }
     assert!(elder.state().await.participant_by_name("Elder").is_some());
 
@@ -270,5 +253,116 @@ async fn a_later_company_is_in_when_more_than_half_of_the_owners_say_so() {
         .await
         .expect("the company itself still has its place");
     assert_eq!(FOUNDERS.len(), 4);
+    federation.server.stop().await.expect("stops");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_evicted_company_is_refused_and_one_that_lost_its_identity_gets_another() {
+    let mut federation = Federation::founded().await;
+    let state = federation.companies[0].state().await;
+    let daisy = state.participant_by_name("Daisy").expect("a founder");
+    let eviction = Entry::ParticipantEvicted {
+        participant: daisy.id,
+        change: daisy.changes,
+    };
+    let own = federation.companies[3]
+        .sign(&federation.id, &eviction)
+        .await;
+    assert_eq!(code(own), Some(Code::LedgerRefused));
+    let mut forged = SignRequest {
+        entry: eviction.to_bytes(),
+        signature: eviction
+            .sign(&federation.id, &federation.companies[1].identity)
+            .signature
+            .to_vec(),
+    };
+    let aster = &federation.companies[0];
+    assert_eq!(
+        code(aster.proposals().sign(forged.clone()).await),
+        Some(Code::SignatureInvalid),
+        "another company's signature under Aster's name"
+    );
+    forged.signature.pop();
+    assert_eq!(
+        code(aster.proposals().sign(forged.clone()).await),
+        Some(Code::Malformed)
+    );
+    forged.entry = vec![0; limits::ENTRY_BYTES + 1];
+    assert_eq!(
+        code(aster.proposals().sign(forged).await),
+        Some(Code::TooLarge)
+    );
+    for (company, evicted) in [(0, false), (0, false), (1, true)] {
+        let company = &federation.companies[company];
+        company
+            .sign(&federation.id, &eviction)
+            .await
+            .expect("taken");
+        let state = company.state().await;
+        let key = federation.companies[3].identity.public();
+        assert_eq!(state.participant_by_key(&key).is_none(), evicted);
+    }
+    let daisy = &federation.companies[3];
+    for refused in [
+        code(daisy.pending().await),
+        code(daisy.sign(&federation.id, &eviction).await),
+        code(
+            daisy
+                .rounds()
+                .upload_state(UploadStateRequest {
+                    round: 1,
+                    root: vec![0; 32],
+                })
+                .await,
+        ),
+    ] {
+        assert_eq!(refused, Some(Code::NotAParticipant));
+    }
+    daisy.steps().await.expect("it may follow what it left");
+
+    // A new machine: refused until more than half of the owners gave the company the identity that it made.
+    let text = invite(&federation.home.path(), "Daisy", 1).expect("made");
+    let invitation = Invite::from_text(&text).expect("an invitation");
+    let mut renewed = Company::new("Daisy");
+    let join = renewed
+        .join(&federation.home, &federation.server, &invitation)
+        .await;
+    let refused = join.expect_err("not yet");
+    assert!(
+        refused
+            .message()
+            .contains(&renewed.identity.public().to_hex()),
+        "{refused:?}"
+    );
+    let state = federation.companies[0].state().await;
+    let known = state.participant_by_name("Daisy").expect("known");
+    let readmission = Entry::ParticipantReadmitted {
+        participant: known.id,
+        change: known.changes,
+        key: renewed.identity.public(),
+    };
+    for company in &federation.companies[..2] {
+        company
+            .sign(&federation.id, &readmission)
+            .await
+            .expect("taken");
+    }
+    renewed
+        .join(&federation.home, &federation.server, &invitation)
+        .await
+        .expect("joins");
+    assert!(renewed.pending().await.expect("answered").is_empty());
+    let state = renewed.state().await;
+    let present = state.participant_by_key(&renewed.identity.public());
+    assert_eq!(present.expect("readmitted").name, "Daisy");
+    assert_eq!(
+        code(federation.companies[3].steps().await),
+        Some(Code::CertificateUnknown),
+        "the lost machine's certificate is none any more"
+    );
+    federation.companies[3] = renewed;
+    federation.offer_seats().await;
+    let state = federation.companies[3].state().await;
+    assert_eq!(state.participants().count(), 4);
     federation.server.stop().await.expect("stops");
 }

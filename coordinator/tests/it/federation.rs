@@ -22,10 +22,10 @@ use unsilo_proto::{
     Code, Invite, JOIN_DOMAIN, Rejected, join_statement, limits,
     v1::{
         ContributePart, ContributionHeader, EntriesReply, EntriesRequest, JoinReply, JoinRequest,
-        OfferSeatRequest, Receipt, SignGenesisRequest, Step, StepsRequest,
-        admission_client::AdmissionClient, committee_client::CommitteeClient, contribute_part,
-        ledger_log_client::LedgerLogClient, models_client::ModelsClient,
-        rounds_client::RoundsClient, step::Kind,
+        OfferSeatRequest, PendingRequest, Receipt, SignGenesisRequest, SignRequest, Step,
+        StepsRequest, admission_client::AdmissionClient, committee_client::CommitteeClient,
+        contribute_part, ledger_log_client::LedgerLogClient, models_client::ModelsClient,
+        proposals_client::ProposalsClient, rounds_client::RoundsClient, step::Kind,
     },
 };
 
@@ -72,6 +72,7 @@ impl Home {
             listen: "127.0.0.1:0".into(),
             address: "127.0.0.1:7443".into(),
             rounds: Some(2),
+            terms: None,
         };
         let home = directory.path().join("coordinator");
         let made = init(&home, &options).expect("created");
@@ -212,6 +213,37 @@ impl Company {
 
     pub(crate) fn admission(&self) -> AdmissionClient<Channel> {
         AdmissionClient::new(self.link())
+    }
+
+    pub(crate) fn proposals(&self) -> ProposalsClient<Channel> {
+        ProposalsClient::new(self.link())
+    }
+
+    /// What is being signed, as the coordinator says.
+    pub(crate) async fn pending(&self) -> Result<Vec<SignedEntry>, Status> {
+        let mut stream = self
+            .proposals()
+            .pending(PendingRequest {})
+            .await?
+            .into_inner();
+        let mut pending = Vec::new();
+        while let Some(proposal) = stream.message().await? {
+            pending.push(SignedEntry::decode(&proposal.entry).expect("an entry"));
+        }
+        Ok(pending)
+    }
+
+    /// Signs an entry.
+    pub(crate) async fn sign(
+        &self,
+        federation: &FederationId,
+        entry: &Entry,
+    ) -> Result<(), Status> {
+        let request = SignRequest {
+            entry: entry.to_bytes(),
+            signature: entry.sign(federation, &self.identity).signature.to_vec(),
+        };
+        self.proposals().sign(request).await.map(|_| ())
     }
 
     pub(crate) fn rounds(&self) -> RoundsClient<Channel> {

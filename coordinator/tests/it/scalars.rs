@@ -13,7 +13,7 @@ use unsilo_proto::{
     v1::{
         AnswerRequest, AnswersRequest, AppealRequest, AppealsRequest, CiphertextRequest,
         CosignRequest, EvidenceRequest, MailboxRequest, PostReceiptRequest, SealedDirectionAnswer,
-        SignOwnersVoidRequest, SignViolationRequest, SumProofRequest, step::Kind,
+        SignViolationRequest, SumProofRequest, step::Kind,
     },
 };
 
@@ -382,55 +382,24 @@ async fn owners_void_a_round_over_the_wire_and_see_how_many_have_signed() {
         reason: VoidReason::LostData,
         authority: VoidAuthority::Owners { passed_ms: 0 },
     };
-    let request = |company: usize| {
-        let identity = &federation.companies[company].identity;
-        SignOwnersVoidRequest {
-            entry: entry.to_bytes(),
-            signature: entry.sign(&federation.id, identity).signature.to_vec(),
-        }
-    };
-    let ask = SignOwnersVoidRequest::default;
     let aster = &federation.companies[0];
-    let voids = aster
-        .rounds()
-        .sign_owners_void(ask())
-        .await
-        .expect("answered");
-    assert!(voids.into_inner().voids.is_empty());
+    assert!(aster.pending().await.expect("answered").is_empty());
     for company in 0..2 {
-        let reply = federation.companies[company]
-            .rounds()
-            .sign_owners_void(request(company))
-            .await;
-        let voids = reply.expect("taken").into_inner().voids;
-        assert_eq!(voids.len(), 1);
-        assert_eq!(voids[0].entry, entry.to_bytes());
-        assert_eq!(
-            (voids[0].signatures, voids[0].signatures_needed),
-            (company as u32 + 1, 3)
-        );
+        let signing = &federation.companies[company];
+        signing.sign(&federation.id, &entry).await.expect("taken");
+        let pending = signing.pending().await.expect("answered");
+        assert_eq!(pending.len(), 1);
+        assert_eq!(pending[0].entry, entry);
+        assert_eq!(pending[0].signatures.len(), company + 1);
     }
     // What people signed is there after a restart.
     let federation = federation.restart().await;
     let aster = &federation.companies[0];
-    let voids = aster
-        .rounds()
-        .sign_owners_void(ask())
-        .await
-        .expect("answered");
-    assert_eq!(voids.into_inner().voids[0].signatures, 2);
-    let third = SignOwnersVoidRequest {
-        entry: entry.to_bytes(),
-        signature: entry
-            .sign(&federation.id, &federation.companies[2].identity)
-            .signature
-            .to_vec(),
-    };
-    let reply = federation.companies[2]
-        .rounds()
-        .sign_owners_void(third)
-        .await;
-    assert!(reply.expect("taken").into_inner().voids.is_empty());
+    let pending = aster.pending().await.expect("answered");
+    assert_eq!(pending[0].signatures.len(), 2);
+    let third = &federation.companies[2];
+    third.sign(&federation.id, &entry).await.expect("taken");
+    assert!(aster.pending().await.expect("answered").is_empty());
     let state = aster.state().await;
     assert_eq!((state.phase(), state.next_round()), (Phase::Idle, 2));
     federation.server.stop().await.expect("stops");

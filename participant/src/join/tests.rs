@@ -18,7 +18,7 @@ use unsilo_ledger::{
 use unsilo_proto::{
     Code,
     v1::{
-        Acknowledgement, ApplicantsReply, ApplicantsRequest, ApproveRequest, SignGenesisRequest,
+        Acknowledgement, SignGenesisRequest,
         admission_server::{Admission, AdmissionServer},
     },
 };
@@ -126,20 +126,6 @@ impl Admission for FakeAdmission {
     async fn sign_genesis(
         &self,
         _: Request<SignGenesisRequest>,
-    ) -> Result<Response<Acknowledgement>, Status> {
-        Err(Status::unimplemented(""))
-    }
-
-    async fn applicants(
-        &self,
-        _: Request<ApplicantsRequest>,
-    ) -> Result<Response<ApplicantsReply>, Status> {
-        Err(Status::unimplemented(""))
-    }
-
-    async fn approve(
-        &self,
-        _: Request<ApproveRequest>,
     ) -> Result<Response<Acknowledgement>, Status> {
         Err(Status::unimplemented(""))
     }

@@ -29,7 +29,8 @@ impl Session {
             return;
         }
         let Some((me, owner)) = facts.me else {
-            let reason = "this company is not on the ledger yet: more than half of the owners must approve it";
+            let reason = "this company has no say in the federation: more than half of the owners must approve it, or \
+                          readmit it if it was evicted";
             return self.wait(reason, out);
         };
         let me = Me { id: me, owner };

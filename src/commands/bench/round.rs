@@ -187,6 +187,7 @@ async fn federation(arguments: &Arguments, plan: Plan, kind: &mut Rounds) -> any
             listen: address.clone(),
             address,
             rounds: Some(plan.rounds),
+            terms: None,
         },
     )?;
     if !plan.encrypted {

@@ -119,6 +119,7 @@ async fn start_coordinator(
             listen: address.clone(),
             address,
             rounds: Some(arguments.rounds),
+            terms: None,
         },
     )?;
     let server = Server::start(&coordinator_dir, &ServeOptions::default()).await?;

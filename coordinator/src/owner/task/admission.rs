@@ -1,16 +1,11 @@
-//! Who joins, and what the owners say about it.
+//! Who joins.
 
-use std::fs;
-use std::io::ErrorKind;
-
-use unsilo_ledger::{Entry, EntrySignature, PublicKey};
+use unsilo_ledger::PublicKey;
 use unsilo_proto::{Code, Rejected};
 
 use super::{Task, internal, now_ms};
 use crate::{
     admission::{Member, authority},
-    durable::{self, Readers},
-    error::CoordinatorError,
     owner::JoinApplication,
     round::Event,
 };
@@ -56,8 +51,9 @@ impl Task {
             return Err(Rejected::new(
                 Code::InviteUsed,
                 format!(
-                    "the ledger knows {name:?} by another identity: go on in the directory of that time; a company \
-                     that lost its identity joins under a new name"
+                    "the ledger knows {name:?} by another identity: go on in the directory of that time. If that is lost, \
+                     more than half of the owners can give the company the identity made now, {identity} (`unsilo readmit \
+                     DIR NAME --identity KEY`); then join again"
                 ),
             ));
         }
@@ -87,33 +83,5 @@ impl Task {
                 .filter_map(|member| Some((member.name.clone(), member.identity()?)))
                 .collect(),
         )
-    }
-
-    /// People sign admissions and voids once, so a signature is on disk before it is acknowledged.
-    pub(super) fn approve(&mut self, event: Event) -> Result<(), Rejected> {
-        self.step(event)?;
-        let approvals: Vec<_> = self.machine.approvals().collect();
-        let bytes =
-            borsh::to_vec(&approvals).map_err(CoordinatorError::io("write", &self.approvals));
-        bytes
-            .and_then(|bytes| durable::write(&self.approvals, &bytes, Readers::Owner))
-            .map_err(internal)
-    }
-
-    pub(super) fn recover_approvals(&mut self) -> Result<(), CoordinatorError> {
-        let bytes = match fs::read(&self.approvals) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-            bytes => bytes.map_err(CoordinatorError::io("read", &self.approvals))?,
-        };
-        let approvals: Vec<(Vec<u8>, EntrySignature)> = borsh::from_slice(&bytes)
-            .map_err(|error| CoordinatorError::config(&self.approvals, error.to_string()))?;
-        for (entry, signature) in approvals {
-            // Refused is what has been admitted or ended in the meantime.
-            let _ = self.step(match Entry::from_bytes(&entry) {
-                Ok(Entry::RoundVoided { .. }) => Event::OwnersVoidSigned { entry, signature },
-                _ => Event::Approved { entry, signature },
-            });
-        }
-        Ok(())
     }
 }

@@ -13,7 +13,7 @@ use unsilo_ledger::{
 use unsilo_proto::{OPENING_DOMAIN, opening_hash, opening_statement, v1::step, weights_digest};
 
 use super::federation::{Federation, Stored};
-use crate::round::{Answer, Event};
+use crate::round::{Answer, Event, Signed};
 
 /// An event that can be made again, byte for byte.
 pub(super) type Message = Rc<dyn Fn() -> Event>;
@@ -74,7 +74,7 @@ impl Node {
 pub(super) fn task(event: &Event) -> String {
     match event {
         Event::GenesisSigned { entry, .. } => format!("found {entry:?}"),
-        Event::Approved { entry, .. } => format!("approve {entry:?}"),
+        Event::Signed(signed) => format!("sign {:?}", signed.entry),
         Event::SeatOffered { round, .. } => format!("seat {round}"),
         Event::Stored(signed) => format!("contribute {:?}", signed.hash()),
         Event::DirectionsStored(signed) => format!("direct {:?}", signed.hash()),
@@ -83,7 +83,6 @@ pub(super) fn task(event: &Event) -> String {
         Event::JudgementSigned { round, .. } => format!("judge {round}"),
         Event::Rated(signed) => format!("rate {:?}", signed.hash()),
         Event::RatingStepSigned { round, entry, .. } => format!("end {round} {entry:?}"),
-        Event::OwnersVoidSigned { entry, .. } => format!("owners void {entry:?}"),
         Event::Opened { round, .. } => format!("open {round}"),
         Event::PublishSigned { round, .. } => format!("publish {round}"),
         Event::VoidSigned { round, .. } => format!("void {round}"),
@@ -185,19 +184,29 @@ impl Federation {
 
     /// An approval by `node` of everybody who waits for one.
     pub(super) fn approvals(&self, node: usize) -> Vec<Message> {
-        let entries: Vec<_> = self
-            .machine
-            .applicants()
-            .map(|(_, entry, _)| entry.clone())
-            .collect();
-        let approval = |entry: Entry| -> Message {
-            let signature = entry.sign(&self.id, &self.nodes[node].identity);
-            Rc::new(move || Event::Approved {
-                entry: entry.to_bytes(),
-                signature: signature.clone(),
-            })
+        let pending = self.machine.pending().map(|signed| signed.entry);
+        pending
+            .filter(|entry| matches!(entry, Entry::ParticipantAdmitted { .. }))
+            .map(|entry| self.word(node, &entry))
+            .collect()
+    }
+
+    /// A signature by `node` under an entry, now.
+    pub(super) fn word(&self, node: usize, entry: &Entry) -> Message {
+        let signed = Signed {
+            entry: entry.to_bytes(),
+            signature: entry.sign(&self.id, &self.nodes[node].identity),
+            at_ms: self.now_ms,
         };
-        entries.into_iter().map(approval).collect()
+        Rc::new(move || Event::Signed(signed.clone()))
+    }
+
+    /// How many companies wait for admission.
+    pub(super) fn applicants(&self) -> usize {
+        let pending = self.machine.pending();
+        pending
+            .filter(|signed| matches!(signed.entry, Entry::ParticipantAdmitted { .. }))
+            .count()
     }
 
     pub(super) fn seat_number(&self, node: usize) -> Option<u16> {

@@ -7,6 +7,7 @@ mod federation;
 mod invariants;
 mod mathematics;
 mod owners;
+mod proposals;
 mod random;
 mod scalars;
 
@@ -338,7 +339,7 @@ fn an_admission_needs_more_than_half_of_the_owners_each_counted_once() {
     federation.appends_fail = false;
     federation.tick(250).expect("admitted at the next tick");
     assert!(federation.id_of(5).is_some());
-    assert_eq!(federation.machine.applicants().count(), 0);
+    assert_eq!(federation.applicants(), 0);
     assert_eq!(code(&mut federation, third()), Some(Code::NotFound));
 }
 
@@ -346,17 +347,20 @@ fn an_admission_needs_more_than_half_of_the_owners_each_counted_once() {
 fn who_joined_before_the_founding_without_founding_becomes_an_applicant() {
     let mut federation = Federation::new(1);
     federation.join(5);
-    assert_eq!(federation.machine.applicants().count(), 0);
+    assert_eq!(federation.applicants(), 0);
     for node in 0..5 {
         federation.join(node);
     }
     federation.everybody_acts();
-    let names: Vec<_> = federation
-        .machine
-        .applicants()
-        .map(|(name, _, _)| name.to_owned())
-        .collect();
-    assert_eq!(names, ["Fern"]);
+    let pending: Vec<_> = federation.machine.pending().collect();
+    let [waiting] = &pending[..] else {
+        panic!("one waits: {pending:?}");
+    };
+    assert!(
+        matches!(&waiting.entry, Entry::ParticipantAdmitted { name, .. } if name == "Fern"),
+        "{waiting:?}"
+    );
+    assert!(waiting.signatures.is_empty());
 }
 
 #[test]

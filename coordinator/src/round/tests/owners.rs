@@ -1,11 +1,9 @@
 //! The owners void a round.
 
-use std::rc::Rc;
-
 use unsilo_ledger::{Entry, VoidAuthority, VoidReason, entry::OWNERS_VOID_DELAY_MS};
 use unsilo_proto::Code;
 
-use super::{code, company::Message, federation::Federation, opening};
+use super::{code, federation::Federation, opening};
 use crate::round::Event;
 
 fn void(round: u64, reason: VoidReason, passed_ms: u64) -> Entry {
@@ -16,13 +14,12 @@ fn void(round: u64, reason: VoidReason, passed_ms: u64) -> Entry {
     }
 }
 
-fn signed(federation: &Federation, node: usize, entry: &Entry) -> Message {
-    let signature = entry.sign(&federation.id, &federation.nodes[node].identity);
-    let entry = entry.to_bytes();
-    Rc::new(move || Event::OwnersVoidSigned {
-        entry: entry.clone(),
-        signature: signature.clone(),
-    })
+/// What is being signed, and by how many owners.
+fn standing(federation: &Federation) -> Vec<(Entry, usize)> {
+    let pending = federation.machine.pending();
+    pending
+        .map(|signed| (signed.entry, signed.signatures.len()))
+        .collect()
 }
 
 #[test]
@@ -40,31 +37,28 @@ fn more_than_half_of_the_owners_void_a_stuck_round_a_day_after_its_last_deadline
         open_by_ms + OWNERS_VOID_DELAY_MS,
     );
     for node in [0, 0, 1] {
-        let message = signed(&federation, node, &entry);
+        let message = federation.word(node, &entry);
         assert_eq!(code(&mut federation, message()), None);
     }
-    let standing: Vec<_> = federation
-        .machine
-        .owners_voids()
-        .map(|(entry, signatures)| (entry.clone(), signatures))
-        .collect();
-    assert_eq!(standing, [(entry.clone(), 2)], "an owner counts once");
+    assert_eq!(
+        standing(&federation),
+        [(entry.clone(), 2)],
+        "an owner counts once"
+    );
     // People sign once: what they signed is handed to the next process.
-    let kept: Vec<_> = federation.machine.approvals().collect();
+    let kept: Vec<_> = federation.machine.signatures().collect();
     federation.restart();
-    for (entry, signature) in kept {
-        federation
-            .feed(Event::OwnersVoidSigned { entry, signature })
-            .expect("taken again");
+    for signed in kept {
+        federation.feed(Event::Signed(signed)).expect("taken again");
     }
-    let third = signed(&federation, 4, &entry);
+    let third = federation.word(4, &entry);
     federation.appends_fail = true;
     assert_eq!(code(&mut federation, third()), Some(Code::Internal));
     federation.appends_fail = false;
     federation.tick(250).expect("void at the next tick");
     assert_eq!(federation.machine.phase(), "seating");
     assert_eq!(federation.ledger.next_round(), 2);
-    assert_eq!(federation.machine.owners_voids().count(), 0);
+    assert_eq!(standing(&federation).len(), 0);
     assert_eq!(
         code(&mut federation, third()),
         Some(Code::WrongRound),
@@ -78,7 +72,7 @@ fn before_the_close_owners_void_at_any_time_also_a_draw() {
     let mut federation = Federation::founded(1);
     for node in 0..3 {
         let entry = void(1, VoidReason::Dispute, 0);
-        let message = signed(&federation, node, &entry);
+        let message = federation.word(node, &entry);
         assert_eq!(code(&mut federation, message()), None);
     }
     assert_eq!(federation.ledger.next_round(), 2);
@@ -87,7 +81,7 @@ fn before_the_close_owners_void_at_any_time_also_a_draw() {
     assert_eq!(federation.machine.phase(), "contributing");
     for node in 0..3 {
         let entry = void(2, VoidReason::LostData, 0);
-        let message = signed(&federation, node, &entry);
+        let message = federation.word(node, &entry);
         assert_eq!(code(&mut federation, message()), None);
     }
     assert_eq!(federation.ledger.next_round(), 3);
@@ -112,30 +106,26 @@ fn a_void_of_the_owners_has_one_form_and_owners_to_sign_it() {
     };
     let cases = [
         (
-            signed(&federation, 0, &void(1, VoidReason::TooFewMembers, 0)),
+            federation.word(0, &void(1, VoidReason::TooFewMembers, 0)),
             Code::WrongStep,
         ),
         (
-            signed(
-                &federation,
-                0,
-                &void(1, VoidReason::TooFewMembers, right + 1),
-            ),
+            federation.word(0, &void(1, VoidReason::TooFewMembers, right + 1)),
             Code::WrongStep,
         ),
         (
-            signed(&federation, 0, &void(2, VoidReason::TooFewMembers, 0)),
+            federation.word(0, &void(2, VoidReason::TooFewMembers, 0)),
             Code::WrongRound,
         ),
-        (signed(&federation, 0, &by_committee), Code::Malformed),
-        (signed(&federation, 5, &good), Code::NotAParticipant),
+        (federation.word(0, &by_committee), Code::Malformed),
+        (federation.word(5, &good), Code::NotAParticipant),
     ];
     for (message, expected) in cases {
         assert_eq!(code(&mut federation, message()), Some(expected));
     }
-    let mut forged = signed(&federation, 0, &good)();
-    if let Event::OwnersVoidSigned { signature, .. } = &mut forged {
-        signature.signature[0] ^= 1;
+    let mut forged = federation.word(0, &good)();
+    if let Event::Signed(signed) = &mut forged {
+        signed.signature.signature[0] ^= 1;
     }
     assert_eq!(code(&mut federation, forged), Some(Code::SignatureInvalid));
     // Signatures under different reasons do not add up.
@@ -147,10 +137,10 @@ fn a_void_of_the_owners_has_one_form_and_owners_to_sign_it() {
     .into_iter()
     .enumerate()
     {
-        let message = signed(&federation, node, &void(1, reason, right));
+        let message = federation.word(node, &void(1, reason, right));
         assert_eq!(code(&mut federation, message()), None);
     }
-    assert_eq!(federation.machine.owners_voids().count(), 3);
+    assert_eq!(standing(&federation).len(), 3);
     federation.calm_until_finished();
     assert_eq!(federation.published().len(), 1, "nobody had to be void");
 }
