@@ -119,7 +119,9 @@ pub(super) fn majority_of_other_owners(
     if owners.contains(&except) {
         return Err(MembershipRejected::OwnEviction { owner: except }.into());
     }
-    let need = majority_of(books.members.count_present_owners().saturating_sub(1));
+    // It may be gone already: then all that are there are others.
+    let present = books.members.present_owners();
+    let need = majority_of(present.filter(|owner| owner.id != except).count());
     if owners.len() < need {
         return Err(Rejected::TooFewSigners {
             have: owners.len(),

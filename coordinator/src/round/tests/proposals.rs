@@ -306,6 +306,7 @@ fn what_the_ledger_does_not_allow_is_not_collected() {
     };
     let batch = Entry::QueryBatch {
         root: [0; 32],
+        first: 0,
         count: 1,
         fees: u64::MAX,
     };
