@@ -1,7 +1,7 @@
 //! Directions, and the answers to a validator.
 
 use super::{
-    Outcome, Seed, canonical,
+    Outcome, Seed,
     fixture::{PARTICIPANTS, VALIDATOR, fixture},
     outsider, refusal, refused, valid, words,
 };
