@@ -9,7 +9,7 @@ use crate::member::{OwnerId, ParticipantId};
 use crate::name::{MAX_NAME_CHARS, check_name};
 use crate::rating::RatingStep;
 use crate::state::State;
-use crate::violation::Violation;
+use crate::violation::{Violation, contradiction};
 use data_encoding::HEXLOWER;
 use std::collections::BTreeMap;
 
@@ -218,27 +218,49 @@ impl State {
 
     fn describe_violation(&self, violation: &Violation) -> String {
         match violation {
-            Violation::Contradiction { participant, .. } => format!(
-                "{} signed two statements that exclude each other",
-                self.name(*participant)
-            ),
-            Violation::Equivocation { .. } => "a participant cosigned two histories".to_owned(),
+            Violation::Contradiction {
+                participant,
+                first,
+                second,
+            } => {
+                let federation = self.federation_id();
+                let found = federation.and_then(|id| contradiction(&id, first, second));
+                match found {
+                    Some((offence, round)) => format!(
+                        "violation: {} {}, in round {round}",
+                        self.name(*participant),
+                        offence.in_words()
+                    ),
+                    None => format!(
+                        "violation: {} is said to have signed two statements that exclude each other",
+                        self.name(*participant)
+                    ),
+                }
+            }
+            Violation::Equivocation { .. } => {
+                "violation: a participant cosigned two histories".to_owned()
+            }
             Violation::WrongAnswer {
                 participant, round, ..
             } => format!(
-                "{} answered wrongly in round {round}",
+                "violation: {} answered wrongly in round {round}",
                 self.name(*participant)
             ),
             Violation::WrongShare {
                 participant, round, ..
             } => format!(
-                "{} dealt a wrong share in round {round}",
+                "violation: {} dealt a wrong share in round {round}",
                 self.name(*participant)
             ),
         }
     }
 
     fn describe_signers(&self, signed: &SignedEntry) -> String {
+        list(self.signer_names(signed).into_iter())
+    }
+
+    /// The names of all who signed, in the order of their signatures.
+    pub fn signer_names(&self, signed: &SignedEntry) -> Vec<String> {
         // The genesis names its founders itself, so it can be described before it is applied.
         let founders: BTreeMap<PublicKey, String> = match &signed.entry {
             Entry::FederationCreated { draft, founders } => founders
@@ -259,7 +281,7 @@ impl State {
                     (None, None) => format!("unknown key {}", short(&key.0)),
                 },
             );
-        list(names)
+        names.collect()
     }
 
     fn owner_name(&self, id: OwnerId) -> &str {

@@ -28,6 +28,7 @@
 //! "Exactly": a signature too few, one too many, one twice or one that does not verify rejects the
 //! entry, so nobody can be made to look as if they had agreed.
 
+mod kind;
 pub(crate) mod signed;
 
 use crate::close::Cosignature;

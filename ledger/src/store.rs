@@ -41,7 +41,7 @@ use crate::tree::{Proof, ProofError};
 use cosignatures::CosignatureFile;
 pub use error::StoreError;
 use file::{Loaded, LogFile};
-pub use report::{Report, read, verify};
+pub use report::{CosignedSize, Report, Totals, read, verify};
 use std::path::Path;
 use std::sync::Arc;
 

@@ -47,6 +47,19 @@ pub struct Row<'a> {
     pub scores: &'a [i16],
 }
 
+/// Steps of the rule that are left out, to ask what each of them changed. By default none: that is the rule.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Omitted {
+    /// The cap at one and a half medians (step 4.5).
+    pub cap: bool,
+    /// The clip of long updates (step 1).
+    pub clip: bool,
+    /// The ceiling that keeps any one contribution from dominating the sum (step 4.8).
+    pub ceiling: bool,
+    /// The test of agreement: all rows that say anything keep their power (step 4.3).
+    pub agreement: bool,
+}
+
 /// How a row was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
@@ -95,19 +108,38 @@ pub struct Derivation {
 /// - Every weight is 0 or 16..=256.
 /// - The order of `rows` does not matter.
 pub fn derive(contributors: &[Contributor], rows: &[Row<'_>]) -> Derivation {
+    derive_without(contributors, rows, Omitted::default())
+}
+
+/// As [`derive`], with steps left out: what the weights would have been. Nobody sums by these.
+pub fn derive_without(
+    contributors: &[Contributor],
+    rows: &[Row<'_>],
+    omitted: Omitted,
+) -> Derivation {
     let median_exponent = lower_median(contributors.iter().map(|one| one.norm_exponent));
     let clips: Vec<u32> = contributors
         .iter()
-        .map(|one| clip_q16(one.norm_exponent, median_exponent))
+        .map(|one| {
+            if omitted.clip {
+                ONE_Q16
+            } else {
+                clip_q16(one.norm_exponent, median_exponent)
+            }
+        })
         .collect();
-    let opinion = consensus::of(contributors, rows);
-    let cap = three_medians(&opinion.consensus);
+    let opinion = consensus::of(contributors, rows, omitted.agreement);
+    let cap = if omitted.cap {
+        u64::MAX
+    } else {
+        three_medians(&opinion.consensus)
+    };
     let clipped: Vec<u64> = opinion
         .consensus
         .iter()
         .zip(&clips)
         .map(|(consensus, clip)| {
-            // At most 2^18 · 2^16.
+            // At most 2^18 · 2^16: a consensus is at most 1.
             let capped = u64::from(*consensus).saturating_mul(4).min(cap);
             capped.saturating_mul(u64::from(*clip)) >> 16
         })
@@ -116,7 +148,11 @@ pub fn derive(contributors: &[Contributor], rows: &[Row<'_>]) -> Derivation {
     let with_weight = uncapped.iter().filter(|weight| **weight > 0).count();
     let brake =
         with_weight.saturating_mul(10) < contributors.len().saturating_mul(3) || with_weight == 0;
-    let (ceiling, weights) = ceiling::lower(&uncapped);
+    let (ceiling, weights) = if omitted.ceiling {
+        (MAX_WEIGHT, uncapped.clone())
+    } else {
+        ceiling::lower(&uncapped)
+    };
     Derivation {
         contributors: contributors.to_vec(),
         median_exponent,
@@ -131,6 +167,12 @@ pub fn derive(contributors: &[Contributor], rows: &[Row<'_>]) -> Derivation {
         weights,
         brake,
     }
+}
+
+/// x_ij in Q16: what a row says about each contribution as a part of all that it says in favour of anybody;
+/// 0 for its own owner's. `None` if it says nothing in anybody's favour.
+pub fn opinion(contributors: &[Contributor], row: &Row<'_>) -> Option<Vec<i32>> {
+    consensus::opinion(row, contributors)
 }
 
 /// e_B. Of an even count, the lower of the two in the middle; 0 of none.

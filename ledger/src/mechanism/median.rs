@@ -22,7 +22,7 @@ pub use payment::Payment;
 
 use super::Mechanism;
 use super::epoch::{Epoch, EpochError};
-use super::power::capped_power;
+use super::power::{capped_power, uncapped_power};
 use super::q32::{self, ONE};
 
 /// How fast ratings move towards new ones, a = .2.
@@ -104,11 +104,31 @@ impl Mechanism for Median {
 /// # Errors
 /// [`EpochError`] if the rows do not fit each other, the limits or the memory.
 pub fn epoch(memory: &Memory, epoch: &Epoch<'_>) -> Result<(Memory, Outcome), EpochError> {
+    by_power(memory, epoch, capped_power)
+}
+
+/// As [`epoch`], with every share of the stake as large as it is: to ask what the cap changed. Nobody is paid
+/// by this.
+///
+/// # Errors
+/// As [`epoch`].
+pub fn epoch_without_cap(
+    memory: &Memory,
+    epoch: &Epoch<'_>,
+) -> Result<(Memory, Outcome), EpochError> {
+    by_power(memory, epoch, uncapped_power)
+}
+
+fn by_power(
+    memory: &Memory,
+    epoch: &Epoch<'_>,
+    power_of: impl FnOnce(&[u64]) -> Result<Vec<u64>, EpochError>,
+) -> Result<(Memory, Outcome), EpochError> {
     let count = epoch.check(memory.len())?;
     memory.check()?;
     let mut next = memory.rated(epoch, count)?;
     let stakes: Vec<u64> = epoch.rows.iter().map(|row| row.stake).collect();
-    let stake_share = capped_power(&stakes)?;
+    let stake_share = power_of(&stakes)?;
     let power = stake_share
         .iter()
         .zip(next.reputation().iter().zip(next.absences()))

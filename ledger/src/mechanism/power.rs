@@ -14,14 +14,22 @@ use super::q32;
 pub fn capped_power(stakes: &[u64]) -> Result<Vec<u64>, EpochError> {
     let theta = threshold(stakes)?;
     let capped: Vec<u64> = stakes.iter().map(|stake| *stake.min(&theta)).collect();
-    let total: u128 = capped
+    uncapped_power(&capped)
+}
+
+/// The share of each stake as it is, in Q32; their sum is at most 1, and 0 if there is no stake.
+///
+/// # Errors
+/// [`EpochError::Overflow`] if there are more stakes than a count of 32 bits.
+pub fn uncapped_power(stakes: &[u64]) -> Result<Vec<u64>, EpochError> {
+    let total: u128 = stakes
         .iter()
         .try_fold(0_u128, |sum, stake| sum.checked_add(u128::from(*stake)))
         .ok_or(EpochError::Overflow)?;
     if total == 0 {
-        return Ok(capped);
+        return Ok(vec![0; stakes.len()]);
     }
-    capped
+    stakes
         .iter()
         .map(|stake| {
             let share = (u128::from(*stake) << q32::BITS)

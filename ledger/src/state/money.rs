@@ -2,10 +2,14 @@
 
 use super::State;
 use super::economy::Economy;
+use super::settling::{epoch_case, pool_after_round};
+use super::weighing;
 use crate::account::{Account, Pool};
 use crate::case::Case;
+use crate::epoch_case::EpochCase;
 use crate::mechanism::median;
 use crate::member::{OwnerId, ParticipantId};
+use crate::weights::Row;
 
 impl State {
     fn economy(&self) -> Option<&Economy> {
@@ -70,6 +74,18 @@ impl State {
         row.get(row_of(&rows.owners, rated)?).copied()
     }
 
+    /// M_i: how owner `rater` rates every owner that takes part, averaged over epochs, in Q32; empty if it takes
+    /// no part yet. For many at once.
+    pub fn ratings_by(&self, rater: OwnerId) -> Vec<(OwnerId, u64)> {
+        let row = || {
+            let rows = &self.economy()?.rows;
+            let ratings = rows.memory.ratings(row_of(&rows.owners, rater)?)?;
+            let owners = rows.owners.iter().copied();
+            Some(owners.zip(ratings.iter().copied()).collect())
+        };
+        row().unwrap_or_default()
+    }
+
     /// T_ij = min(M_ij, C_j) / C_j: how far `rater` supports the consensus about `rated`, in Q32.
     pub fn trust(&self, rater: OwnerId, rated: OwnerId) -> Option<u64> {
         let (_, consensus) = *self.consensus().iter().find(|(owner, _)| *owner == rated)?;
@@ -93,6 +109,27 @@ impl State {
     pub fn epoch_ratings(&self, rater: OwnerId) -> Option<(u64, &[(OwnerId, u16)])> {
         let row = self.economy()?.epoch_rows.get(&rater)?;
         Some((row.round, &row.rewards))
+    }
+
+    /// What the epoch would be settled from if it ended now; if `publishing`, with the round in progress
+    /// published and counted.
+    pub(crate) fn epoch_case(&self, publishing: bool) -> Option<EpochCase> {
+        let books = self.books.as_ref()?;
+        let pool = if publishing {
+            pool_after_round(books).ok()?
+        } else {
+            books.economy.pool
+        };
+        Some(epoch_case(books, pool))
+    }
+
+    /// What raters revealed in the round in progress, of those that have a say by now.
+    pub(crate) fn rows_to_weigh(&self) -> Vec<Row<'_>> {
+        let rows = self.books.as_ref().and_then(|books| {
+            // Only more owners than there can be would have no powers.
+            weighing::rows(books, books.current.as_ref()?).ok()
+        });
+        rows.unwrap_or_default()
     }
 
     /// All violations on the books, in order of numbers.

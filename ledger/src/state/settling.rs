@@ -4,12 +4,11 @@ use super::books::Books;
 use super::economy::{EpochRow, Rows};
 use crate::account::Pool;
 use crate::case::CaseStanding;
+use crate::epoch_case::EpochCase;
 use crate::event::Event;
 use crate::fixed::Fixed;
 use crate::judgement::Judgement;
-use crate::mechanism::median;
 use crate::mechanism::q32::ONE;
-use crate::mechanism::{Epoch, Ratings, Row};
 use crate::member::OwnerId;
 use crate::rating;
 use crate::rejected::Rejected;
@@ -45,52 +44,13 @@ pub(super) fn settle(books: &Books, round: u64, pool: Pool) -> Result<Option<Set
     if !ends {
         return Ok(None);
     }
-    let mut rows = Rows::clone(&books.economy.rows);
-    add_newcomers(books, &mut rows);
-    let stakes: Vec<u64> = rows
-        .owners
-        .iter()
-        .map(|owner| books.stake(*owner))
-        .collect();
-    let given: Vec<Option<&EpochRow>> = rows
-        .owners
-        .iter()
-        .map(|owner| books.economy.epoch_rows.get(owner).map(|row| &**row))
-        .collect();
-    let ratings: Vec<Vec<u16>> = given
-        .iter()
-        .map(|row| row.map_or_else(Vec::new, |row| spread(row, &rows.owners)))
-        .collect();
-    let epoch_rows: Vec<Row<'_>> = rows
-        .owners
-        .iter()
-        .zip(&stakes)
-        .zip(given.iter().zip(&ratings))
-        .map(|((owner, stake), (given, weights))| Row {
-            owner: u64::from(owner.0),
-            stake: *stake,
-            joined: books
-                .members
-                .owner(*owner)
-                .map_or(u64::MAX, |owner| owner.admitted_round),
-            ratings: given.map(|given| Ratings {
-                weights,
-                given: given.round,
-            }),
-        })
-        .collect();
+    let (mut rows, case) = case(books, pool);
     let emission = pool
         .emission
         .checked_add(pool.fees)
         .ok_or(Rejected::Overflow)?;
-    let epoch = Epoch {
-        emission,
-        rows: &epoch_rows,
-        activity_cutoff: u32::from(books.draft.incentive.activity_epochs),
-    };
-    let (memory, outcome) = median::epoch(&rows.memory, &epoch).map_err(|_| Rejected::Overflow)?;
+    let (memory, outcome) = case.settle().map_err(|_| Rejected::Overflow)?;
     let fees_carried = share_of(outcome.withheld, pool.fees, emission);
-    let rated_in = given.iter().map(|row| row.map(|row| row.round)).collect();
     rows.memory = memory;
     rows.consensus = paired(&rows.owners, &outcome.consensus);
     rows.payouts = paired(&rows.owners, &outcome.payout);
@@ -116,9 +76,9 @@ pub(super) fn settle(books: &Books, round: u64, pool: Pool) -> Result<Option<Set
         round,
         rounds: pool.rounds,
         owners: rows.owners.clone(),
-        stakes,
-        rated_in,
-        ratings,
+        stakes: case.stakes,
+        rated_in: case.rated_in,
+        ratings: case.ratings,
         emission: pool.emission,
         fees: pool.fees,
         outcome,
@@ -131,6 +91,47 @@ pub(super) fn settle(books: &Books, round: u64, pool: Pool) -> Result<Option<Set
         rows: Fixed::new(rows),
         pool: next,
     }))
+}
+
+/// What an epoch with this pool is settled from, and the rows it changes, without their memory.
+fn case(books: &Books, pool: Pool) -> (Rows, EpochCase) {
+    let mut rows = Rows::clone(&books.economy.rows);
+    add_newcomers(books, &mut rows);
+    let given: Vec<Option<&EpochRow>> = rows
+        .owners
+        .iter()
+        .map(|owner| books.economy.epoch_rows.get(owner).map(|row| &**row))
+        .collect();
+    let joined = |owner: &OwnerId| {
+        let owner = books.members.owner(*owner);
+        owner.map_or(u64::MAX, |owner| owner.admitted_round)
+    };
+    let case = EpochCase {
+        epoch: pool.epoch,
+        rounds: pool.rounds,
+        emission: pool.emission,
+        fees: pool.fees,
+        stakes: rows
+            .owners
+            .iter()
+            .map(|owner| books.stake(*owner))
+            .collect(),
+        joined: rows.owners.iter().map(joined).collect(),
+        rated_in: given.iter().map(|row| row.map(|row| row.round)).collect(),
+        ratings: given
+            .iter()
+            .map(|row| row.map_or_else(Vec::new, |row| spread(row, &rows.owners)))
+            .collect(),
+        owners: rows.owners.clone(),
+        memory: std::mem::take(&mut rows.memory),
+        activity_cutoff: u32::from(books.draft.incentive.activity_epochs),
+    };
+    (rows, case)
+}
+
+/// What the epoch would be settled from with this pool.
+pub(super) fn epoch_case(books: &Books, pool: Pool) -> EpochCase {
+    case(books, pool).1
 }
 
 /// Owners that are there and have no row get one at the end; those that come back with their reputation.

@@ -7,6 +7,7 @@ use crate::event::Event;
 use crate::fixed::Fixed;
 use crate::judgement::Judgement;
 use crate::member::{OwnerId, ParticipantId};
+use crate::rating::RaterRecord;
 use crate::rejected::Rejected;
 use crate::round::{CurrentRound, Weighing};
 use crate::weights::{Contributor, Derivation, Row, derive};
@@ -36,21 +37,7 @@ pub(super) fn weigh(
             })
         })
         .collect();
-    let powers: BTreeMap<OwnerId, u64> = books.powers()?.into_iter().collect();
-    let rows: Vec<Row<'_>> = current
-        .ratings
-        .iter()
-        .filter_map(|(participant, record)| {
-            let owner = books.members.owner_of(*participant)?;
-            Some(Row {
-                participant: *participant,
-                owner,
-                // Evicted since, or without stake: it has no say.
-                power: powers.get(&owner).copied().filter(|power| *power > 0)?,
-                scores: &record.revealed.as_ref()?.scores,
-            })
-        })
-        .collect();
+    let rows = rows(books, current)?;
     let derivation = derive(&contributors, &rows);
     let of_accepted: BTreeMap<ParticipantId, u16> = contributors
         .iter()
@@ -84,6 +71,22 @@ pub(super) fn weigh(
         },
         derivation: Box::new(derivation),
     })
+}
+
+/// What raters revealed so far, of those that have a say.
+pub(super) fn rows<'a>(books: &Books, current: &'a CurrentRound) -> Result<Vec<Row<'a>>, Rejected> {
+    let powers: BTreeMap<OwnerId, u64> = books.powers()?.into_iter().collect();
+    let row = |(participant, record): (&ParticipantId, &'a Fixed<RaterRecord>)| {
+        let owner = books.members.owner_of(*participant)?;
+        Some(Row {
+            participant: *participant,
+            owner,
+            // Evicted since, or without stake: it has no say.
+            power: powers.get(&owner).copied().filter(|power| *power > 0)?,
+            scores: &record.revealed.as_ref()?.scores,
+        })
+    };
+    Ok(current.ratings.iter().filter_map(row).collect())
 }
 
 /// Whether these belong to as many owners as a sum needs.

@@ -2,13 +2,17 @@
 
 use super::file::{Loaded, LogFile};
 use super::{StoreError, cosignatures};
+use crate::case::CaseStanding;
 use crate::draft::FederationId;
 use crate::entry::Entry;
 use crate::entry::signed::SignedEntry;
 use crate::hash::Hash;
 use crate::identity::PublicKey;
+use crate::member::OwnerId;
 use crate::replica::Replica;
-use crate::round::Outcome;
+use crate::round::{Outcome, Phase};
+use crate::state::State;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// What a verified log holds. It exists only if everything in the log was found to be right.
@@ -28,6 +32,11 @@ pub struct Report {
     pub signatures: u64,
     /// Cosignatures of the newest checkpoints that verified.
     pub cosignatures: u64,
+    /// Checkpoints that somebody cosigned and that are kept beside the log, newest first.
+    pub cosigned: Vec<CosignedSize>,
+    /// How many owners are more than half of them now: with so many cosigners a checkpoint vouches for the books
+    /// to somebody who did not replay the log.
+    pub majority: u64,
     /// Participants.
     pub participants: u64,
     /// Owners.
@@ -36,12 +45,82 @@ pub struct Report {
     pub published: u64,
     /// Rounds that ended void.
     pub voided: u64,
+    /// The round in progress and how far it is.
+    pub in_progress: Option<(u64, Phase)>,
+    /// The epoch under way, from 1; 0 before the genesis.
+    pub epoch: u64,
+    /// What all owners have, and where it came from.
+    pub totals: Totals,
+    /// Violations: open, cancelled on appeal, executed.
+    pub cases: (u64, u64, u64),
     /// The Merkle root over the entries.
     pub root: Hash,
     /// The state root that follows from the entries; equal to the checkpoint's.
     pub state_root: Hash,
     /// The coordinator's signed note over all this; `None` for an empty log.
     pub checkpoint: Option<String>,
+}
+
+/// Who cosigned a checkpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CosignedSize {
+    /// Its number of entries.
+    pub size: u64,
+    /// Participants whose cosignatures verified.
+    pub participants: u64,
+    /// The owners of those, by the books at the end of the log.
+    pub owners: u64,
+}
+
+/// All money and stake of a federation, in its unit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Free balances of all owners.
+    pub balances: u64,
+    /// Own money that is staked: warming, staked, leaving or left.
+    pub staked: u64,
+    /// What is left of the grants. They are power and not money.
+    pub grants: u64,
+    /// Fees in the pool.
+    pub pool_fees: u64,
+    /// Taken from owners' own money for violations.
+    pub burned: u64,
+    /// Paid out of emission, ever.
+    pub minted: u64,
+    /// Fees entered, ever.
+    pub fees_entered: u64,
+}
+
+impl Totals {
+    fn of(state: &State) -> Self {
+        let pool = state.pool().copied().unwrap_or_default();
+        let mut totals = Self {
+            pool_fees: pool.fees,
+            burned: pool.burned,
+            minted: pool.minted,
+            fees_entered: pool.fees_entered,
+            ..Self::default()
+        };
+        for owner in state.all_owners() {
+            let account = state.account(owner.id).copied().unwrap_or_default();
+            let staked = account.own().saturating_sub(account.balance);
+            totals.balances = totals.balances.saturating_add(account.balance);
+            totals.staked = totals.staked.saturating_add(staked);
+            totals.grants = totals.grants.saturating_add(account.grant);
+        }
+        totals
+    }
+
+    /// Whether every unit that was minted or entered is on an account, in the pool, or burned.
+    pub fn are_conserved(&self) -> bool {
+        let sum = |parts: &[u64]| {
+            parts
+                .iter()
+                .fold(0_u128, |sum, part| sum.saturating_add(u128::from(*part)))
+        };
+        sum(&[self.balances, self.staked, self.pool_fees, self.burned])
+            == sum(&[self.minted, self.fees_entered])
+    }
 }
 
 /// Reads and verifies the log at `path` as [`verify`] does, showing each accepted entry with its position
@@ -74,6 +153,25 @@ pub fn verify(path: &Path) -> Result<Report, StoreError> {
         count(kept.cosigners().len()).saturating_add(sum)
     });
     let state = replica.state();
+    let cosigned = replica.checkpoints().map(|kept| {
+        let owners: BTreeSet<OwnerId> = kept
+            .cosigners()
+            .filter_map(|participant| Some(state.participant(participant)?.owner))
+            .collect();
+        CosignedSize {
+            size: kept.checkpoint().size,
+            participants: count(kept.cosigners().len()),
+            owners: count(owners.len()),
+        }
+    });
+    let cases = |standing| {
+        count(
+            state
+                .cases()
+                .filter(|case| case.standing == standing)
+                .count(),
+        )
+    };
     let published = state
         .history()
         .filter(|record| matches!(record.outcome, Outcome::Published { .. }))
@@ -89,10 +187,22 @@ pub fn verify(path: &Path) -> Result<Report, StoreError> {
         unfinished: file.unfinished(),
         signatures: signatures.saturating_add(u64::from(checkpoint.is_some())),
         cosignatures,
+        cosigned: cosigned.collect(),
+        majority: count(state.majority()),
         participants: count(state.participants().count()),
         owners: count(state.owners().count()),
         published: count(published),
         voided: count(state.history().len().saturating_sub(published)),
+        in_progress: state
+            .round()
+            .map(|round| (round.opening.round, round.phase())),
+        epoch: state.epoch(),
+        totals: Totals::of(state),
+        cases: (
+            cases(CaseStanding::Open),
+            cases(CaseStanding::Cancelled),
+            cases(CaseStanding::Executed),
+        ),
         root: replica.root(),
         state_root: state.root(),
         checkpoint,

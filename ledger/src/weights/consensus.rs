@@ -24,7 +24,8 @@ struct Opinionated {
     opinion: Vec<i32>,
 }
 
-pub(super) fn of(contributors: &[Contributor], rows: &[Row<'_>]) -> Opinion {
+/// With `all_agree`, without the test of agreement.
+pub(super) fn of(contributors: &[Contributor], rows: &[Row<'_>], all_agree: bool) -> Opinion {
     let present: Vec<Opinionated> = rows
         .iter()
         .enumerate()
@@ -53,7 +54,7 @@ pub(super) fn of(contributors: &[Contributor], rows: &[Row<'_>]) -> Opinion {
     let first = medians(contributors, &everyone);
     let agreeing: Vec<&Opinionated> = present
         .iter()
-        .filter(|row| agrees(row, contributors, &first))
+        .filter(|row| all_agree || agrees(row, contributors, &first))
         .collect();
     let kept = if agreeing.len() < MIN_AGREEING {
         everyone
@@ -77,8 +78,17 @@ pub(super) fn of(contributors: &[Contributor], rows: &[Row<'_>]) -> Opinion {
     }
 }
 
-/// x_ij = clamp(trunc(2^16 · a_ij / rs_i), ±2^16), rs_i the sum of what is positive; `None` if nothing is.
 fn normalise(position: usize, row: &Row<'_>, contributors: &[Contributor]) -> Option<Opinionated> {
+    Some(Opinionated {
+        position,
+        owner: row.owner,
+        power: row.power,
+        opinion: opinion(row, contributors)?,
+    })
+}
+
+/// x_ij = clamp(trunc(2^16 · a_ij / rs_i), ±2^16), rs_i the sum of what is positive; `None` if nothing is.
+pub(super) fn opinion(row: &Row<'_>, contributors: &[Contributor]) -> Option<Vec<i32>> {
     let scores = || {
         contributors
             .iter()
@@ -96,19 +106,12 @@ fn normalise(position: usize, row: &Row<'_>, contributors: &[Contributor]) -> Op
         return None;
     }
     let one = i64::from(ONE_Q16);
-    let opinion = scores()
-        .map(|score| {
-            // Integer division truncates towards zero.
-            let share = score.saturating_mul(one).checked_div(sum).unwrap_or(0);
-            i32::try_from(share.clamp(one.saturating_neg(), one)).unwrap_or(0)
-        })
-        .collect();
-    Some(Opinionated {
-        position,
-        owner: row.owner,
-        power: row.power,
-        opinion,
-    })
+    let shares = scores().map(|score| {
+        // Integer division truncates towards zero.
+        let share = score.saturating_mul(one).checked_div(sum).unwrap_or(0);
+        i32::try_from(share.clamp(one.saturating_neg(), one)).unwrap_or(0)
+    });
+    Some(shares.collect())
 }
 
 /// For each contribution, the largest value whose raters (of other owners) hold more than half of the

@@ -10,6 +10,7 @@ mod directions;
 mod draws;
 mod encoding;
 mod epochs;
+mod explain;
 mod feedback;
 mod fees;
 mod forks;

@@ -78,6 +78,15 @@ impl Memory {
         }
     }
 
+    /// The same with full reputation for everybody: to ask what reputation changed.
+    #[must_use]
+    pub fn with_full_reputation(&self) -> Self {
+        Self {
+            reputation: vec![ONE; self.len()],
+            ..self.clone()
+        }
+    }
+
     /// Adds a row at the end, without ratings given or received.
     pub fn add(&mut self, reputation: u64) {
         let count = self.len();
