@@ -41,6 +41,9 @@ pub(crate) enum CommandError {
     /// The other side said no.
     #[error("{0}")]
     Refused(String),
+    /// A rule of the federation is broken.
+    #[error("{0}")]
+    Alarm(String),
 }
 
 /// Prints an error with its chain and turns it into the exit code.
@@ -74,6 +77,7 @@ fn number(error: &anyhow::Error) -> u8 {
                 CommandError::Input(_) => CONFIG,
                 CommandError::Unreachable(_) => UNREACHABLE,
                 CommandError::Refused(_) => REFUSED,
+                CommandError::Alarm(_) => ALARM,
             };
         }
         if let Some(error) = cause.downcast_ref::<NodeError>() {

@@ -156,7 +156,7 @@ pub(crate) fn verify_all(directories: impl IntoIterator<Item = PathBuf>) -> Valu
         let report = run(unsilo(["ledger", "verify", "--json"]).arg(&dir))
             .ok()
             .json();
-        (dir, report)
+        (dir, without_kept(report))
     });
     let (_, first) = reports.next().expect("a directory");
     assert_eq!(first["verified"], true);
@@ -169,4 +169,11 @@ pub(crate) fn verify_all(directories: impl IntoIterator<Item = PathBuf>) -> Valu
 /// How often a description with these words stands on the ledger.
 pub(crate) fn count(entries: &[String], words: &str) -> usize {
     entries.iter().filter(|entry| entry.contains(words)).count()
+}
+
+/// A report of `ledger verify --json` without what lies beside the log, of which not everybody keeps the same:
+/// cosignatures, proofs of forks, the end of an append.
+pub(crate) fn without_kept(mut report: Value) -> Value {
+    report["kept"].take();
+    report
 }

@@ -180,10 +180,19 @@ fn a_coordinator_that_forgets_is_not_followed() {
             "{ended:#?}"
         );
     }
-    for (name, before) in THREE.iter().zip(kept) {
-        let now = run(unsilo(["ledger", "verify", "--json"]).arg(fed.company(name)))
+    for (name, mut before) in THREE.iter().zip(kept) {
+        let mut now = run(unsilo(["ledger", "verify", "--json"]).arg(fed.company(name)))
             .ok()
             .json();
+        assert_eq!(
+            before["kept"].take()["fork_proofs"][0],
+            serde_json::Value::Null
+        );
+        assert_ne!(
+            now["kept"].take()["fork_proofs"][0],
+            serde_json::Value::Null,
+            "{name}"
+        );
         assert_eq!(now, before, "{name} keeps what it had verified");
         assert!(
             std::fs::read_dir(fed.company(name).join("alarms"))

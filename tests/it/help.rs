@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf};
 
 use crate::support::{repository, run, unsilo};
 
-const COMMANDS: [&[&str]; 26] = [
+const COMMANDS: [&[&str]; 28] = [
     &[],
     &["demo"],
     &["coordinator"],
@@ -28,6 +28,8 @@ const COMMANDS: [&[&str]; 26] = [
     &["ledger"],
     &["ledger", "show"],
     &["ledger", "verify"],
+    &["ledger", "explain"],
+    &["ledger", "export"],
     &["ledger", "simulate"],
     &["simulate"],
     &["simulate", "rewards"],

@@ -9,6 +9,7 @@ mod guards;
 mod help;
 mod history;
 mod layers;
+mod ledger;
 mod liar;
 mod mechanisms;
 mod owners;

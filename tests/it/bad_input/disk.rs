@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    companies::Companies,
+    companies::{Companies, without_kept},
     support::{Running, run, unsilo, until},
 };
 
@@ -81,9 +81,8 @@ impl Disk {
     }
 
     fn verified(&self, dir: &Path) -> serde_json::Value {
-        run(&mut self.with(unsilo(["ledger", "verify", "--json"]).arg(dir)))
-            .ok()
-            .json()
+        let ran = run(&mut self.with(unsilo(["ledger", "verify", "--json"]).arg(dir)));
+        without_kept(ran.ok().json())
     }
 }
 
