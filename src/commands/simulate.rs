@@ -6,7 +6,7 @@ use super::Global;
 use crate::{
     exit::CommandError,
     output::{self, table},
-    simulate::rewards::{OfRule, RULES, Setting, Table},
+    simulate::rewards::{OfRule, RULES, Setting, Table, printed},
 };
 
 /// The most random numbers a run may hold, 8 bytes each.
@@ -78,21 +78,20 @@ fn text(measured: &Table) -> String {
             .map(str::to_owned)
             .collect::<Vec<_>>(),
     ];
-    let value = |rule: &OfRule| {
+    let value = |rule: &OfRule, bound| {
         let verdict = match rule.passes {
             Some(true) => "pass",
             Some(false) => "MISS",
             None => "    ",
         };
-        let digits = if rule.measured < 10.0 { 3 } else { 1 };
-        format!("{:.digits$} {verdict}", rule.measured)
+        format!("{} {verdict}", printed(rule.measured, bound))
     };
     for line in &measured.lines {
         let bound = line
             .bound
             .map_or_else(|| "-".to_owned(), |bound| bound.to_string());
         let mut row = vec![line.id.to_owned(), bound];
-        row.extend(line.rules.iter().map(value));
+        row.extend(line.rules.iter().map(|rule| value(rule, line.bound)));
         rows.push(row);
     }
     let mut text = format!(

@@ -13,4 +13,4 @@ mod speed;
 mod table;
 
 pub(crate) use scenario::Setting;
-pub(crate) use table::{OfRule, RULES, Table};
+pub(crate) use table::{OfRule, RULES, Table, printed};

@@ -41,7 +41,7 @@ pub(crate) struct OfRule {
     /// The highest seed of that case.
     pub(crate) highest: f64,
     pub(crate) case: String,
-    /// Whether the measured value, to three digits behind the point, is within the bound.
+    /// Whether the measured value, as it is and not as it is printed, is within the bound.
     pub(crate) passes: Option<bool>,
     /// What an adversary's search found, for each family of lies.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -110,7 +110,7 @@ impl Line {
                 measured: value,
                 highest,
                 case,
-                passes: scenario.bound().map(|bound| within(value, bound)),
+                passes: scenario.bound().map(|bound| value <= bound),
                 found,
             })
         }
@@ -134,9 +134,20 @@ impl Line {
     }
 }
 
-/// Whether a value is at most `bound` when it is rounded to three digits behind the point, as it is printed.
-fn within(value: f64, bound: f64) -> bool {
-    (value * 1e3).round() <= (bound * 1e3).round()
+/// A measured value for people: with one digit behind the point from 10 on, else three, and more where fewer would
+/// show it on the other side of its bound.
+pub(crate) fn printed(value: f64, bound: Option<f64>) -> String {
+    let least = if value < 10.0 { 3 } else { 1 };
+    let rounded = |digits: usize| format!("{value:.digits$}");
+    let same_side = |text: &String| match (bound, text.parse::<f64>()) {
+        (Some(bound), Ok(shown)) => (shown <= bound) == (value <= bound),
+        _ => true,
+    };
+    // A double is told from every other by 17 digits.
+    (least..=17)
+        .map(rounded)
+        .find(same_side)
+        .unwrap_or_else(|| rounded(17))
 }
 
 #[cfg(test)]
@@ -193,10 +204,22 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_compared_as_it_is_printed() {
-        assert!(within(1.0604, 1.06));
-        assert!(!within(1.0606, 1.06));
-        assert!(within(0.0, 0.005));
+    fn a_value_is_printed_on_its_side_of_the_bound() {
+        for (value, bound, text) in [
+            (0.00549, Some(0.005), "0.0055"),
+            (0.005_001, Some(0.005), "0.005001"),
+            (0.005, Some(0.005), "0.005"),
+            (0.004_99, Some(0.005), "0.005"),
+            (1.0604, Some(1.06), "1.0604"),
+            (1.0606, Some(1.06), "1.061"),
+            (1.0596, Some(1.06), "1.060"),
+            (1.0604, None, "1.060"),
+            (0.0, Some(0.005), "0.000"),
+            (123.44, Some(100.0), "123.4"),
+            (100.04, Some(100.0), "100.04"),
+        ] {
+            assert_eq!(printed(value, bound), text, "{value} under {bound:?}");
+        }
     }
 
     #[test]
