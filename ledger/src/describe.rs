@@ -109,12 +109,14 @@ impl State {
                 self.name(*participant),
                 scores.len()
             ),
-            Entry::RatingStepEnded { round, step } => {
-                let over = match step {
-                    RatingStep::Commit => "commit to ratings",
-                    RatingStep::Reveal => "reveal ratings",
+            Entry::RatingStepEnded {
+                round, step, rows, ..
+            } => {
+                let (over, done) = match step {
+                    RatingStep::Commit => ("commit to ratings", "committed"),
+                    RatingStep::Reveal => ("reveal ratings", "revealed"),
                 };
-                format!("round {round}: the time to {over} is over")
+                format!("round {round}: the time to {over} is over, {rows} {done}")
             }
             Entry::RoundClosed {
                 round,

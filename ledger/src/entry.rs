@@ -171,13 +171,23 @@ pub enum Entry {
         /// What it salted its commitment with.
         salt: Hash,
     },
-    /// No more ratings are committed to, or revealed: the members agree that the time is over. After the
-    /// reveals the ledger weighs the round.
+    /// No more ratings are committed to, or revealed: the members agree that the time is over, and on whose
+    /// ratings count. After the reveals the ledger weighs the round.
+    ///
+    /// # Signing
+    /// Every signing member compares the entry with [`crate::State::rating_step_end`] of its own replica, and
+    /// signs no set that leaves out what it sent itself or what a rater posted for the committee to see. The
+    /// ledger accepts it only with exactly this set, so nobody adds or withholds a row between the
+    /// signatures and the entry.
     RatingStepEnded {
         /// The round.
         round: u64,
         /// Which of the two ends.
         step: RatingStep,
+        /// How many raters committed, or revealed.
+        rows: u32,
+        /// [`crate::ratings_hash`] of those.
+        set: Hash,
     },
     /// A new model. Every signing member recomputed it from the opened sum with [`Entry::sign`].
     ModelPublished {

@@ -40,6 +40,9 @@
 //! # What the ledger cannot see
 //! - Whether a drawn owner was asked. The coordinator may leave seats empty down to the threshold and let
 //!   reserves move up; [`committee::candidates_for`] bounds that choice.
+//! - Which ratings the coordinator left out. Members sign exactly which rows a step of rating ends with, and none
+//!   without their own ([`Entry::RatingStepEnded`]); a row of somebody else that never reaches the log cannot be
+//!   told from one that was not sent, and the coordinator has read it by then.
 //! - Which cosignatures the coordinator left out. Each cosignature reveals a nonce that nobody else knew, but
 //!   a coordinator that holds more than `threshold` of them may choose which to use, and so among a few
 //!   challenges (of 7 seats with threshold 5: 29; of 21 with 15: 82,160). What rests on a challenge must
@@ -141,7 +144,7 @@ pub use judgement::{Judgement, RejectionReason};
 pub use kept::{KEPT_CHECKPOINTS, KEPT_COSIGNED};
 pub use member::{Member, Owner, OwnerId, Participant, ParticipantId};
 pub use model::{Activation, ModelError, ModelHasher, ModelKind, ModelSpec, model_hash};
-pub use rating::{RaterRecord, RatingStep, Ratings, commit_rating};
+pub use rating::{RaterRecord, RatingStep, Ratings, commit_rating, ratings_hash};
 pub use receipt::{Receipt, SignedReceipt};
 pub use rejected::{
     FeedbackRejected, FeesRejected, JudgementRejected, MembershipRejected, RatingRejected,

@@ -6,6 +6,7 @@ use crate::member::ParticipantId;
 use borsh::{BorshDeserialize, BorshSerialize};
 
 const RATING: Domain = Domain::new("rating commitment");
+const ENDED: Domain = Domain::new("ended ratings");
 
 /// The two steps in which ratings are given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, BorshSerialize, BorshDeserialize)]
@@ -49,4 +50,29 @@ pub fn commit_rating(
     // Writing to a Vec cannot fail.
     let _ = (federation, round, participant, ratings, salt).serialize(&mut bytes);
     DomainHasher::new(RATING).with(&bytes).finish()
+}
+
+/// The hash of the rows that a step of rating ends with, in ascending order of raters: each is given by its
+/// commitment, which binds the ratings and their salt, so the hash is over what was revealed too.
+pub fn ratings_hash(
+    federation: &FederationId,
+    round: u64,
+    step: RatingStep,
+    rows: impl ExactSizeIterator<Item = (ParticipantId, Hash)>,
+) -> Hash {
+    let step = match step {
+        RatingStep::Commit => 0,
+        RatingStep::Reveal => 1,
+    };
+    let count = u64::try_from(rows.len()).unwrap_or(u64::MAX);
+    let mut hasher = DomainHasher::new(ENDED)
+        .with(&federation.0)
+        .with(&round.to_le_bytes())
+        .with(&[step])
+        .with(&count.to_le_bytes());
+    for (rater, commitment) in rows {
+        hasher.update(&rater.0.to_le_bytes());
+        hasher.update(&commitment);
+    }
+    hasher.finish()
 }

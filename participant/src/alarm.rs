@@ -118,6 +118,14 @@ pub enum Alarm {
         /// The round.
         round: u64,
     },
+    /// A step of rating ended without this node's row, which the coordinator had taken.
+    #[error(
+        "round {round}: the coordinator took this company's ratings and let the rating end without them"
+    )]
+    RowLeftOut {
+        /// The round.
+        round: u64,
+    },
     /// A second checkpoint was to be cosigned for one step.
     #[error(
         "round {round}: asked to cosign a second, different checkpoint for the same step: refused"
@@ -259,6 +267,7 @@ impl Alarm {
             Self::CloseDiffers { .. } => "close-differs",
             Self::OthersContributionMissing { .. } => "others-contribution-missing",
             Self::MailboxCensored { .. } => "mailbox-censored",
+            Self::RowLeftOut { .. } => "row-left-out",
             Self::CheckpointDiffers { .. } => "checkpoint-differs",
             Self::TooFewCosigners { .. } => "too-few-cosigners",
             Self::TooManyDirections { .. } => "too-many-directions",

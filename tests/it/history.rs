@@ -11,7 +11,7 @@ use std::{
 use data_encoding::HEXLOWER;
 use unsilo_ledger::{
     CloseStatement, Draft, Entry, FederationId, GuardHead, Hash, LedgerStore, Member,
-    ParticipantId, PublicKey, RatingStep, Ratings, RejectionReason, SeatOffer, SignedEntry,
+    ParticipantId, PublicKey, Ratings, RejectionReason, SeatOffer, SignedEntry,
     SigningIdentity, State, commit_nonce, commit_rating,
 };
 
@@ -258,8 +258,8 @@ impl History {
             };
             self.enter(entry, &[*key]);
         }
-        let step = RatingStep::Commit;
-        self.enter(Entry::RatingStepEnded { round, step }, members);
+        let end = self.state.rating_step_end().expect("under way");
+        self.enter(end, members);
         for ((participant, key), ratings) in raters.iter().zip(rows) {
             let entry = Entry::RatingsRevealed {
                 round,
@@ -270,7 +270,7 @@ impl History {
             };
             self.enter(entry, &[*key]);
         }
-        let step = RatingStep::Reveal;
-        self.enter(Entry::RatingStepEnded { round, step }, members);
+        let end = self.state.rating_step_end().expect("under way");
+        self.enter(end, members);
     }
 }

@@ -23,8 +23,8 @@ pub(super) struct Rating {
     round: u64,
     half: RatingStep,
     started_ms: u64,
-    /// Members are asked to sign that it is over.
-    ending: bool,
+    /// What members are asked to sign: that it is over, over the rows on the ledger.
+    ending: Option<Entry>,
     signatures: BTreeMap<PublicKey, EntrySignature>,
 }
 
@@ -34,7 +34,7 @@ impl Rating {
             round: ledger.round().map_or(0, |round| round.opening.round),
             half,
             started_ms: now_ms,
-            ending: false,
+            ending: None,
             signatures: BTreeMap::new(),
         };
         let effects = vec![
@@ -46,23 +46,12 @@ impl Rating {
         (rating, effects)
     }
 
-    fn entry(&self) -> Entry {
-        Entry::RatingStepEnded {
-            round: self.round,
-            step: self.half,
-        }
-    }
-
     fn announce(&self) -> Effect {
-        let entry = if self.ending {
-            self.entry().to_bytes()
-        } else {
-            Vec::new()
-        };
+        let entry = self.ending.as_ref().map(Entry::to_bytes);
         Effect::announce(step::Kind::Rating(v1::Rating {
             round: self.round,
             revealing: self.half == RatingStep::Reveal,
-            entry,
+            entry: entry.unwrap_or_default(),
         }))
     }
 
@@ -121,13 +110,18 @@ impl Rating {
         planned.max(self.started_ms.saturating_add(timing.answer_ms / 3))
     }
 
-    /// Asks members to end this half, once.
+    /// Asks members to end this half; again if a late row came in meanwhile, for they sign which rows count.
     fn end_if_over(&mut self, now_ms: u64, timing: Timing, ledger: &State) -> Vec<Effect> {
         let over = self.all_in(ledger) || now_ms > self.deadline_ms(timing, ledger);
-        if self.ending || !over {
+        if self.ending.is_none() && !over {
             return Vec::new();
         }
-        self.ending = true;
+        let due = ledger.rating_step_end();
+        if due == self.ending {
+            return Vec::new();
+        }
+        self.ending = due;
+        self.signatures.clear();
         vec![self.announce()]
     }
 
@@ -140,17 +134,17 @@ impl Rating {
         ledger: &State,
     ) -> Handled {
         same_round(round, self.round)?;
-        if !self.ending {
+        let Some(ending) = &self.ending else {
             return Err(not_due("signatures under the end of this step"));
-        }
-        if self.entry().to_bytes() != entry {
+        };
+        if ending.to_bytes() != entry {
             return Err(Rejected::new(
                 Code::WrongStep,
                 "the signature is under another entry than the one announced",
             ));
         }
         seated(&signature.signer, ledger)?;
-        verify_signature(federation, &self.entry(), &signature)?;
+        verify_signature(federation, ending, &signature)?;
         self.signatures.insert(signature.signer, signature);
         Ok(self.append_if_enough(ledger))
     }
@@ -159,11 +153,13 @@ impl Rating {
         let enough = ledger
             .round()
             .is_some_and(|round| self.signatures.len() >= usize::from(round.opening.threshold));
-        if !enough {
-            return Vec::new();
+        match &self.ending {
+            Some(ending) if enough => {
+                let signatures = self.signatures.values().cloned().collect();
+                vec![Effect::Append(SignedEntry::new(ending.clone(), signatures))]
+            }
+            _ => Vec::new(),
         }
-        let signatures = self.signatures.values().cloned().collect();
-        vec![Effect::Append(SignedEntry::new(self.entry(), signatures))]
     }
 
     /// Time has passed: this half is over, or too few members say so.
@@ -177,16 +173,12 @@ impl Rating {
             .deadline_ms(timing, ledger)
             .saturating_add(timing.answer_ms)
             .max(open_by_ms);
-        if self.ending && now_ms > patience {
+        if self.ending.is_some() && now_ms > patience {
             return vec![Effect::Note {
                 round: self.round,
                 note: Note::Void(VoidReason::TooFewMembers),
             }];
         }
-        if self.ending {
-            self.append_if_enough(ledger)
-        } else {
-            Vec::new()
-        }
+        self.append_if_enough(ledger)
     }
 }

@@ -73,6 +73,16 @@ pub enum RatingRejected {
         /// Who.
         participant: ParticipantId,
     },
+    /// The end of a step over other rows than the ledger holds.
+    #[error("the step {step:?} is ended over {rows} rows that are not the {on_log} on the ledger")]
+    OtherRows {
+        /// The step.
+        step: RatingStep,
+        /// In the entry.
+        rows: u32,
+        /// On the ledger.
+        on_log: u32,
+    },
     /// Ratings of more or fewer contributions than were accepted.
     #[error("{scores} scores and {rewards} rewards for {accepted} accepted contributions")]
     Length {
@@ -114,6 +124,7 @@ impl RatingRejected {
             Self::NotCommitted { .. } => "rating-not-committed",
             Self::Mismatch { .. } => "rating-mismatch",
             Self::RevealedAlready { .. } => "rating-revealed-already",
+            Self::OtherRows { .. } => "rating-other-rows",
             Self::Length { .. } => "rating-length",
             Self::Itself { .. } => "rates-itself",
             Self::Affiliate { .. } => "rates-affiliate",

@@ -118,9 +118,13 @@ impl Books {
                 rating::check_reveal(self, *round, *participant, ratings, salt, signed)
                     .map(Transition::Rate)
             }
-            Entry::RatingStepEnded { round, step } => {
-                rating::check_step_ended(self, *round, *step, signed).map(Transition::EndRatingStep)
-            }
+            Entry::RatingStepEnded {
+                round,
+                step,
+                rows,
+                set,
+            } => rating::check_step_ended(self, *round, *step, (*rows, *set), signed)
+                .map(Transition::EndRatingStep),
             Entry::ModelPublished {
                 round,
                 sum,

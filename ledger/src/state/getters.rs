@@ -2,9 +2,10 @@
 
 use super::State;
 use super::books::Books;
+use super::rating;
 use crate::committee_draw::CommitteeDraw;
 use crate::draft::{Draft, FederationId};
-use crate::entry::VoidReason;
+use crate::entry::{Entry, VoidReason};
 use crate::guard_head::GuardHead;
 use crate::hash::Hash;
 use crate::identity::PublicKey;
@@ -156,6 +157,21 @@ impl State {
     pub fn ratings(&self) -> impl Iterator<Item = (ParticipantId, &Ratings)> {
         let records = self.round().into_iter().flat_map(|round| &round.ratings);
         records.filter_map(|(rater, record)| Some((*rater, record.revealed.as_ref()?)))
+    }
+
+    /// The entry that ends the step of rating under way, over exactly the rows that are on the log by now;
+    /// `None` if none is under way. What members sign is compared with it.
+    pub fn rating_step_end(&self) -> Option<Entry> {
+        let books = self.books.as_ref()?;
+        let current = books.current.as_ref()?;
+        let step = current.rating_step?;
+        let (rows, set) = rating::ended_rows(&books.federation, current, step);
+        Some(Entry::RatingStepEnded {
+            round: current.opening.round,
+            step,
+            rows,
+            set,
+        })
     }
 
     /// The weight of every closed contribution of the round in progress, in ascending order of

@@ -4,13 +4,14 @@ use super::books::Books;
 use super::settling::keep_ratings;
 use super::signers;
 use super::weighing::{self, Weighed};
+use crate::draft::FederationId;
 use crate::entry::signed::SignedEntry;
 use crate::event::Event;
 use crate::fixed::Fixed;
 use crate::hash::Hash;
 use crate::judgement::Judgement;
 use crate::member::{Participant, ParticipantId};
-use crate::rating::{RaterRecord, RatingStep, Ratings, commit_rating};
+use crate::rating::{RaterRecord, RatingStep, Ratings, commit_rating, ratings_hash};
 use crate::rejected::{RatingRejected, Rejected};
 use crate::round::CurrentRound;
 
@@ -130,9 +131,14 @@ pub(super) fn check_step_ended(
     books: &Books,
     round: u64,
     step: RatingStep,
+    (rows, set): (u32, Hash),
     signed: &SignedEntry,
 ) -> Result<StepEnded, Rejected> {
     let current = during(books, round, step)?;
+    let (on_log, expected) = ended_rows(&books.federation, current, step);
+    if (rows, set) != (on_log, expected) {
+        return Err(RatingRejected::OtherRows { step, rows, on_log }.into());
+    }
     signers::committee(books, current, signed, None)?;
     // If nobody committed, nobody can reveal.
     let reveals = step == RatingStep::Commit && !current.ratings.is_empty();
@@ -145,6 +151,24 @@ pub(super) fn check_step_ended(
         step,
         weighed,
     })
+}
+
+/// How many raters committed (or revealed) so far, and the hash over them, that the end of this step must name.
+pub(super) fn ended_rows(
+    federation: &FederationId,
+    current: &CurrentRound,
+    step: RatingStep,
+) -> (u32, Hash) {
+    let in_step = |record: &RaterRecord| step == RatingStep::Commit || record.revealed.is_some();
+    let rows: Vec<(ParticipantId, Hash)> = current
+        .ratings
+        .iter()
+        .filter(|(_, record)| in_step(record))
+        .map(|(rater, record)| (*rater, record.commitment))
+        .collect();
+    let count = u32::try_from(rows.len()).unwrap_or(u32::MAX);
+    let set = ratings_hash(federation, current.opening.round, step, rows.into_iter());
+    (count, set)
 }
 
 /// The round in progress, if it is in this step of rating.

@@ -278,14 +278,8 @@ fn wishes(world: &World) -> Vec<Entry> {
     let mut wishes = vec![
         world.admission(90, None),
         world.admission(91, Some(OwnerId(0))),
-        Entry::RatingStepEnded {
-            round,
-            step: unsilo_ledger::RatingStep::Commit,
-        },
-        Entry::RatingStepEnded {
-            round,
-            step: unsilo_ledger::RatingStep::Reveal,
-        },
+        world.step_ended(unsilo_ledger::RatingStep::Commit),
+        world.step_ended(unsilo_ledger::RatingStep::Reveal),
         Entry::ContributionsJudged {
             round,
             answers: vec![(1, [0; 32]), (2, [0; 32]), (3, [0; 32]), (4, [0; 32])],

@@ -139,13 +139,7 @@ fn where_not_all_fit_only_those_drawn_rate() {
     world.contribute(0..20);
     world.close();
     world.judge();
-    let members: Vec<u32> = world.seated();
-    let entry = Entry::RatingStepEnded {
-        round: 1,
-        step: unsilo_ledger::RatingStep::Commit,
-    };
-    let entry = world.sign(entry, &members);
-    world.accept(entry);
+    world.end_step(unsilo_ledger::RatingStep::Commit);
     world.publish();
     world.open();
     assert_ne!(world.state.raters(), raters, "the challenge draws anew");

@@ -172,10 +172,7 @@ fn next(world: &World) -> Option<SignedEntry> {
             }
         }
         Phase::Closed => world.sign(world.judged(), &members(world)),
-        Phase::Rating(step) => {
-            let round = world.round();
-            world.sign(Entry::RatingStepEnded { round, step }, &members(world))
-        }
+        Phase::Rating(step) => world.sign(world.step_ended(step), &members(world)),
         Phase::Weighed => match world.state.void_due() {
             Some(reason) => {
                 let entry = Entry::RoundVoided {
@@ -265,7 +262,7 @@ impl Entered {
                 } else {
                     RatingStep::Commit
                 };
-                (Entry::RatingStepEnded { round, step }, by)
+                (world.step_ended(step), by)
             }
             Self::Void { by, reason, owners } => {
                 let reasons = [

@@ -3,7 +3,7 @@
 use crate::world::{COORDINATOR, SALT, World, identity};
 use unsilo_ledger::{
     Entry, Event, OwnerId, ParticipantId, Phase, RatingRejected, RatingStep, Ratings, Rejected,
-    VoidAuthority, VoidReason,
+    VoidAuthority, VoidReason, commit_rating, ratings_hash,
 };
 
 /// A round of five in which all rate, judged.
@@ -267,21 +267,20 @@ fn each_step_has_its_time() {
 #[test]
 fn steps_are_ended_by_the_threshold_of_members_in_their_order() {
     let mut world = judged();
-    let end = |step| Entry::RatingStepEnded { round: 1, step };
     let seated = world.seated();
-    let skipped = refused(&mut world, end(RatingStep::Reveal), &seated);
+    let skipped = refused_end(&mut world, RatingStep::Reveal, &seated);
     assert_eq!(
         skipped,
         RatingRejected::NotNow {
             step: RatingStep::Reveal
         }
     );
-    let entry = world.sign(end(RatingStep::Commit), &seated[..3]);
+    let entry = world.sign(world.step_ended(RatingStep::Commit), &seated[..3]);
     assert_eq!(
         world.refuse(entry),
         Rejected::TooFewSigners { have: 3, need: 4 }
     );
-    let entry = world.sign(end(RatingStep::Commit), &[COORDINATOR]);
+    let entry = world.sign(world.step_ended(RatingStep::Commit), &[COORDINATOR]);
     assert!(matches!(
         world.refuse(entry),
         Rejected::SurplusSignature { .. }
@@ -290,13 +289,91 @@ fn steps_are_ended_by_the_threshold_of_members_in_their_order() {
     world.commit_ratings(0, &ratings);
     world.end_step(RatingStep::Commit);
     assert_eq!(world.state.phase(), Phase::Rating(RatingStep::Reveal));
-    let again = refused(&mut world, end(RatingStep::Commit), &seated);
+    let again = refused_end(&mut world, RatingStep::Commit, &seated);
     assert_eq!(
         again,
         RatingRejected::NotNow {
             step: RatingStep::Commit
         }
     );
+}
+
+/// The rejection of the end of a step.
+fn refused_end(world: &mut World, step: RatingStep, by: &[u32]) -> RatingRejected {
+    let end = world.step_ended(step);
+    refused(world, end, by)
+}
+
+/// The end of the step under way over these rows.
+fn ended_over(world: &World, step: RatingStep, raters: &[u32]) -> Entry {
+    let record = |rater: &u32| {
+        let records = &world.state.round().expect("in progress").ratings;
+        let commitment = records.get(&ParticipantId(*rater)).map(|it| it.commitment);
+        let planned = || {
+            let ratings = world.ratings(*rater, 1);
+            commit_rating(
+                &world.federation(),
+                1,
+                ParticipantId(*rater),
+                &ratings,
+                &SALT,
+            )
+        };
+        (ParticipantId(*rater), commitment.unwrap_or_else(planned))
+    };
+    let rows: Vec<_> = raters.iter().map(record).collect();
+    Entry::RatingStepEnded {
+        round: 1,
+        step,
+        rows: rows.len() as u32,
+        set: ratings_hash(&world.federation(), 1, step, rows.into_iter()),
+    }
+}
+
+#[test]
+fn a_step_ends_over_exactly_the_rows_that_the_members_signed() {
+    let mut world = judged();
+    let seated = world.seated();
+    for (step, on_log) in [(RatingStep::Commit, 4_u32), (RatingStep::Reveal, 3)] {
+        for rater in 0..on_log {
+            let ratings = world.ratings(rater, 1);
+            match step {
+                RatingStep::Commit => world.commit_ratings(rater, &ratings),
+                RatingStep::Reveal => world.reveal_ratings(rater, &ratings),
+            }
+        }
+        // One dropped, one exchanged, one more, none, and all of the other step.
+        for raters in [&[0, 1][..], &[0, 1, 4], &[0, 1, 2, 3, 4], &[]] {
+            let entry = ended_over(&world, step, raters);
+            let rows = raters.len() as u32;
+            assert_eq!(
+                refused(&mut world, entry, &seated),
+                RatingRejected::OtherRows { step, rows, on_log }
+            );
+        }
+        let all: Vec<u32> = (0..on_log).collect();
+        let right = ended_over(&world, step, &all);
+        assert_eq!(Some(&right), world.state.rating_step_end().as_ref());
+        // Members signed three rows; a fourth that comes before their signatures do is not counted with them.
+        let late = world.ratings(on_log, 1);
+        let mut later = world.clone();
+        match step {
+            RatingStep::Commit => later.commit_ratings(on_log, &late),
+            RatingStep::Reveal => later.reveal_ratings(on_log, &late),
+        }
+        assert_eq!(
+            refused(&mut later, right.clone(), &seated),
+            RatingRejected::OtherRows {
+                step,
+                rows: on_log,
+                on_log: on_log + 1
+            }
+        );
+        let entry = world.sign(right, &seated);
+        world.accept(entry);
+    }
+    assert_eq!(world.state.phase(), Phase::Weighed);
+    assert_eq!(world.state.rating_step_end(), None);
 }
 
 #[test]

@@ -11,8 +11,8 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use unsilo_ledger::close::{challenge_seed, contributions_hash, seed_after_void};
 use unsilo_ledger::{
-    DirectionCommitment, Domain, FederationId, Hash, ParticipantId, SignedEntry, State, Xof,
-    commit_nonce, draw, initial_weights_q24, model_hash, q24_to_f32_bits,
+    DirectionCommitment, Domain, FederationId, Hash, ParticipantId, RatingStep, SignedEntry, State,
+    Xof, commit_nonce, draw, initial_weights_q24, model_hash, q24_to_f32_bits, ratings_hash,
 };
 
 fn path(file: &str) -> PathBuf {
@@ -32,6 +32,7 @@ fn log() -> World {
     world.void();
     let entry = world.sign(world.admission(3, None), &[0, 1]);
     world.accept(entry);
+    world.rated_round(|rater, rated| (rater + rated.0) as i16);
     world
 }
 
@@ -112,6 +113,15 @@ fn derived_values_are_those_of_the_independent_script() {
     check(
         "challenge",
         hex(challenge_seed(&closed, [seed, [0x22; 32]].into_iter())),
+    );
+    check(
+        "ended ratings",
+        hex(ratings_hash(
+            &federation,
+            7,
+            RatingStep::Reveal,
+            roots.into_iter(),
+        )),
     );
     check("seed after void", hex(seed_after_void(&seed, 7)));
     let candidates: Vec<(u32, u64)> = (0..12).map(|id| (id, u64::from(id) + 1)).collect();

@@ -5,6 +5,7 @@ use unsilo_ledger::{
     GuardHead, Hash, Incentive, Member, ModelKind, ModelSpec, Optimiser, OwnerId, ParticipantId,
     Phase, RatingStep, Ratings, Rejected, Schema, Seat, SeatOffer, Settlement, SignedEntry,
     SigningIdentity, State, TrainingPlan, VoidAuthority, VoidReason, commit_nonce, commit_rating,
+    ratings_hash,
 };
 
 pub(crate) const COORDINATOR: u32 = 1_000_000;
@@ -389,9 +390,25 @@ impl World {
 
     pub(crate) fn end_step(&mut self, step: RatingStep) -> Vec<Event> {
         let members: Vec<u32> = self.seated().into_iter().take(self.threshold()).collect();
-        let round = self.round();
-        let entry = self.sign(Entry::RatingStepEnded { round, step }, &members);
+        let entry = self.sign(self.step_ended(step), &members);
         self.accept(entry)
+    }
+
+    /// The end of this step over the rows on the log; over none if another step, or none, is under way.
+    pub(crate) fn step_ended(&self, step: RatingStep) -> Entry {
+        let due = self.state.rating_step_end();
+        let fits = |entry: &Entry| matches!(entry, Entry::RatingStepEnded { step: under_way, .. } if *under_way == step);
+        due.filter(fits).unwrap_or_else(|| {
+            let current = self.state.round().map(|round| round.opening.round);
+            let round = current.unwrap_or_else(|| self.state.next_round());
+            let set = ratings_hash(&self.federation(), round, step, [].into_iter());
+            Entry::RatingStepEnded {
+                round,
+                step,
+                rows: 0,
+                set,
+            }
+        })
     }
 
     /// Commits, reveals and ends both steps.

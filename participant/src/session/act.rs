@@ -39,6 +39,7 @@ impl Session {
         }
         if let Some(round) = &facts.round {
             self.note_confirmation(facts, round, out);
+            self.notice_missing_row(round, me, out);
         }
         self.appeal(facts, me, out);
         match kind {
@@ -60,7 +61,7 @@ impl Session {
                 entry,
             } => {
                 self.receive_answers(facts, me, round, out);
-                self.rate(facts, me, (round, revealing), out);
+                self.rate(facts, me, round, out);
                 self.end_rating(facts, me, (round, revealing, &entry), now_ms, out);
             }
             StepKind::Opening { round } => self.open(facts, me, round, now_ms, out),

@@ -174,6 +174,7 @@ pub enum Call {
     SignRatingStep {
         round: u64,
         revealing: bool,
+        set: Hash,
         entry: Vec<u8>,
         signature: Signature,
     },
@@ -236,7 +237,7 @@ pub enum Task {
     SendAnswers(u64),
     Judge(u64),
     SignJudgement(u64),
-    SignRatingStep(u64, bool),
+    SignRatingStep(u64, bool, Hash),
     Appeal(u64),
     CheckAppeals(u64),
     SignViolation(u64, u32),
@@ -278,9 +279,13 @@ impl Call {
             Self::Rate {
                 round, revealing, ..
             } => Task::Rate(round, revealing),
+            // More rows make another set, which is signed too.
             Self::SignRatingStep {
-                round, revealing, ..
-            } => Task::SignRatingStep(round, revealing),
+                round,
+                revealing,
+                set,
+                ..
+            } => Task::SignRatingStep(round, revealing, set),
             Self::SignViolation { round, dealer, .. } => Task::SignViolation(round, dealer),
             Self::Open { round, .. } => Task::Open(round),
             Self::SignPublish { round, .. } => Task::SignPublish(round),

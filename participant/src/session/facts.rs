@@ -4,8 +4,8 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use unsilo_ledger::{
-    GuardHead, Hash, OwnerId, ParticipantId, PublicKey, RejectionReason, SignedCheckpoint,
-    VoidReason,
+    Entry, GuardHead, Hash, OwnerId, ParticipantId, PublicKey, RatingStep, RejectionReason,
+    SignedCheckpoint, VoidReason,
 };
 
 use super::job::Sitting;
@@ -96,6 +96,8 @@ pub struct RoundFacts {
     pub challenge: Option<Hash>,
     /// The members' judgement; `None` before it is signed.
     pub judged: Option<JudgedFacts>,
+    /// The entry that ends the step of rating under way over exactly the rows on the ledger; `None` if none is.
+    pub rating_end: Option<Entry>,
     /// Weights of all contributions, ascending by participant; empty before they are known.
     pub weights: Vec<(ParticipantId, u16)>,
     /// Why the ledger's rules want the round to be void, once that follows from the judgement.
@@ -210,6 +212,24 @@ pub struct SumFacts {
 }
 
 impl RoundFacts {
+    /// The step of rating that is under way.
+    #[must_use]
+    pub fn rating_step(&self) -> Option<RatingStep> {
+        match self.rating_end {
+            Some(Entry::RatingStepEnded { step, .. }) => Some(step),
+            _ => None,
+        }
+    }
+
+    /// How far `participant`'s row is, if it committed to directions.
+    #[must_use]
+    pub fn row_of(&self, participant: ParticipantId) -> Option<RowState> {
+        let mut raters = self.directions.iter();
+        raters
+            .find(|rater| rater.participant == participant)
+            .map(|rater| rater.row)
+    }
+
     /// The seat number of `participant`, from 1.
     #[must_use]
     pub fn seat_of(&self, participant: ParticipantId) -> Option<u16> {

@@ -30,6 +30,7 @@ mod models;
 mod opening;
 mod publishing;
 mod rating;
+mod rating_end;
 mod seating;
 #[cfg(test)]
 mod tests;
@@ -101,6 +102,8 @@ pub struct Session {
     acknowledged: Option<u64>,
     /// The round whose scalar answers the coordinator took note of on this connection.
     answers_acknowledged: Option<u64>,
+    /// The round and step (whether revealing) whose row the coordinator took last. Its word: it had the row on the log.
+    row_taken: Option<(u64, bool)>,
     /// The set of contributions that the mailbox was compared with, by round.
     mailbox_read: Option<(u64, Hash)>,
     /// The round whose mailbox was asked for after this node's receipt was posted.
@@ -142,6 +145,7 @@ impl Session {
             raised: BTreeSet::new(),
             acknowledged: None,
             answers_acknowledged: None,
+            row_taken: None,
             mailbox_read: None,
             mailbox_asked_after_post: None,
             decided: BTreeSet::new(),

@@ -1,11 +1,11 @@
 //! Raters learn one number for each of their directions and each contribution of others. From these follows the row that
-//! they commit to, and reveal when everybody has; members end each half of the step.
+//! they commit to, and reveal when everybody has.
 
 use unsilo_ledger::{Entry, Hash, ParticipantId, RatingStep, Ratings, SignedEntry, commit_rating};
 
 use super::{
-    Call, Effect, Facts, Me, Phase, ReceiveJob, RoundFacts, RowJob, RowState, Session, Task,
-    closing::is_past, contributing::under_way,
+    Call, Effect, Facts, Me, Phase, ReceiveJob, RowJob, RowState, Session, Task,
+    contributing::under_way,
 };
 use crate::{
     guard::{RatingRecord, Record},
@@ -147,27 +147,20 @@ impl Session {
         self.record(Record::Rated(RatingRecord { round, row, salt }), out);
     }
 
-    /// Commits to the recorded row, and reveals it.
-    pub(super) fn rate(
-        &mut self,
-        facts: &Facts,
-        me: Me,
-        (round, revealing): (u64, bool),
-        out: &mut Vec<Effect>,
-    ) {
+    /// Commits to the recorded row, and reveals it: when this node's own ledger says that commitments are over, and not
+    /// when the coordinator does, who could read the row while others may still commit to theirs.
+    pub(super) fn rate(&mut self, facts: &Facts, me: Me, round: u64, out: &mut Vec<Effect>) {
         let Some(judged) = under_way(facts, round, Phase::Rating) else {
             return;
         };
-        let mine = judged
-            .directions
-            .iter()
-            .find(|rater| rater.participant == me.id);
-        let (Some(mine), Some(kept)) = (mine, self.guards.ratings.get(&round)) else {
+        let (step, mine) = (judged.rating_step(), judged.row_of(me.id));
+        let (Some(step), Some(mine), Some(kept)) = (step, mine, self.guards.ratings.get(&round))
+        else {
             return;
         };
         let participant = me.id;
-        let entry = match (revealing, mine.row) {
-            (false, RowState::Missing) => Entry::RatingsCommitted {
+        let entry = match (step, mine) {
+            (RatingStep::Commit, RowState::Missing) => Entry::RatingsCommitted {
                 round,
                 participant,
                 commitment: commit_rating(
@@ -178,7 +171,7 @@ impl Session {
                     &kept.salt,
                 ),
             },
-            (true, RowState::Committed) => Entry::RatingsRevealed {
+            (RatingStep::Reveal, RowState::Committed) => Entry::RatingsRevealed {
                 round,
                 participant,
                 scores: kept.row.scores.clone(),
@@ -190,69 +183,9 @@ impl Session {
         let signed = SignedEntry::signed_by(entry, &self.federation, &[&*self.member.identity]);
         let call = Call::Rate {
             round,
-            revealing,
+            revealing: step == RatingStep::Reveal,
             entry: signed.encode(),
         };
         self.start(Effect::Call(call), out);
     }
-
-    /// Members sign that a half of the rating step is over: when every rater has done its part, or its time is over.
-    pub(super) fn end_rating(
-        &mut self,
-        facts: &Facts,
-        me: Me,
-        (round, revealing, bytes): (u64, bool, &[u8]),
-        now_ms: u64,
-        out: &mut Vec<Effect>,
-    ) {
-        let Some(judged) = under_way(facts, round, Phase::Rating) else {
-            return;
-        };
-        let Some(seat) = self.may_act(judged, me, out) else {
-            return;
-        };
-        self.dispute(judged, seat, out);
-        if bytes.is_empty() {
-            return;
-        }
-        let step = if revealing {
-            RatingStep::Reveal
-        } else {
-            RatingStep::Commit
-        };
-        let entry = Entry::RatingStepEnded { round, step };
-        if entry.to_bytes() != bytes || !is_over(judged, revealing, now_ms) {
-            return self.wait(
-                "the coordinator asks to end the rating before its time, without every rater: not signed",
-                out,
-            );
-        }
-        let signature = entry
-            .sign(&self.federation, &self.member.identity)
-            .signature;
-        self.start(
-            Effect::Call(Call::SignRatingStep {
-                round,
-                revealing,
-                entry: bytes.to_vec(),
-                signature,
-            }),
-            out,
-        );
-    }
-}
-
-/// Whether a half of the rating step is over: each has a third of the time between the close and the opening.
-fn is_over(round: &RoundFacts, revealing: bool, now_ms: u64) -> bool {
-    let third = round.open_by_ms.saturating_sub(round.close_by_ms) / 3;
-    let (due, thirds) = if revealing {
-        (RowState::Revealed, 2)
-    } else {
-        (RowState::Committed, 1)
-    };
-    let complete = round.directions.iter().all(|rater| {
-        // Who committed to nothing has nothing to reveal.
-        rater.row >= due || revealing && rater.row == RowState::Missing
-    });
-    complete || is_past(round.close_by_ms.saturating_add(thirds * third), now_ms)
 }

@@ -31,6 +31,10 @@ impl Session {
                 Progress::Seated { round }
             }
             Task::CosignClose(round) => Progress::Cosigned { round },
+            Task::Rate(round, revealing) => {
+                self.row_taken = Some((round, revealing));
+                return;
+            }
             Task::SendAnswers(round) => {
                 self.answers_acknowledged = Some(round);
                 Progress::Answered { round }

@@ -101,6 +101,14 @@ impl Federation {
                     RatingStep::Commit
                 };
                 assert_eq!((phase, current), (Phase::Rating(half), Some(step.round)));
+                if !step.entry.is_empty() {
+                    let due = self.ledger.rating_step_end();
+                    assert_eq!(
+                        Some(step.entry.clone()),
+                        due.map(|entry| entry.to_bytes()),
+                        "over other rows than those on the ledger"
+                    );
+                }
             }
             step::Kind::Opening(step) => {
                 assert_eq!((phase, current), (Phase::Weighed, Some(step.round)));

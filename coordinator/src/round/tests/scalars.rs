@@ -396,6 +396,72 @@ fn a_rater_that_falls_silent_costs_its_time_and_no_more() {
 }
 
 #[test]
+fn a_row_that_comes_late_makes_another_end_that_members_sign_anew() {
+    let mut federation = Federation::founded(1);
+    for node in &mut federation.nodes {
+        node.rates = true;
+    }
+    until(&mut federation, "rating");
+    let late = federation.ledger.drawn_raters()[0];
+    let late = federation.node_of(late);
+    let others: Vec<usize> = (0..FOUNDERS.len()).filter(|node| *node != late).collect();
+    for node in &others {
+        federation.act(*node);
+    }
+    federation
+        .tick(TIMING.contribute_ms + 2 * TIMING.answer_ms)
+        .expect("ticks");
+    let announced = |federation: &Federation| match &federation.step {
+        Some(step::Kind::Rating(rating)) => {
+            let entry = Entry::from_bytes(&rating.entry).expect("an end is announced");
+            let Entry::RatingStepEnded { rows, .. } = entry else {
+                panic!("another entry: {entry:?}");
+            };
+            (rows, rating.clone())
+        }
+        other => panic!("another step: {other:?}"),
+    };
+    let (rows, first) = announced(&federation);
+    assert_eq!(rows, 3);
+    // All but one of those who must sign have signed.
+    let threshold = federation
+        .ledger
+        .round()
+        .map_or(0, |round| usize::from(round.opening.threshold));
+    for node in &others[..threshold - 1] {
+        federation.act(*node);
+    }
+    let mut asked = first.clone();
+    asked.entry.clear();
+    let row = federation.rating(late, &asked).expect("it may still");
+    assert_eq!(code(&mut federation, row()), None);
+    let (rows, second) = announced(&federation);
+    assert_eq!(rows, 4);
+    // The signature that would have made enough is under what is not asked any more.
+    let stale = federation.rating(others[threshold - 1], &first);
+    let stale = stale.expect("a member");
+    assert_eq!(code(&mut federation, stale()), Some(Code::WrongStep));
+    let one = federation.rating(others[threshold - 1], &second);
+    assert_eq!(code(&mut federation, one.expect("a member")()), None);
+    assert!(
+        matches!(
+            federation.ledger.phase(),
+            Phase::Rating(unsilo_ledger::RatingStep::Commit)
+        ),
+        "one signature is not enough: those before were under another end"
+    );
+    federation.calm_until_finished();
+    let ended = federation
+        .entries
+        .iter()
+        .find_map(|signed| match signed.entry {
+            Entry::RatingStepEnded { rows, .. } => Some(rows),
+            _ => None,
+        });
+    assert_eq!((ended, federation.published().len()), (Some(4), 1));
+}
+
+#[test]
 fn directions_are_taken_while_contributions_are() {
     let mut federation = closing();
     federation.nodes[0].rates = true;

@@ -102,6 +102,7 @@ fn current(state: &State, round: &CurrentRound) -> RoundFacts {
         contributions_hash: state.contributions_hash().unwrap_or_default(),
         challenge: round.closing.as_ref().map(|closing| closing.challenge),
         judged: round.judgement.as_deref().map(judged),
+        rating_end: state.rating_step_end(),
         weights: state.weights().unwrap_or_default().to_vec(),
         void_due: state.void_due(),
         cohort: state.required_cohort(),

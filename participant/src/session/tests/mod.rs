@@ -12,6 +12,7 @@ mod openings;
 mod publication;
 mod random;
 mod rating;
+mod rating_end;
 mod refusals;
 mod scene;
 mod voids;

@@ -1,8 +1,11 @@
-//! Directions: committed once by those who may ask; and the end of the rating step.
+//! Directions: committed once by those who may ask; and the row that follows from what the committee answers.
 
-use unsilo_ledger::{RatingStep, Ratings, SignedEntry, commit_rating};
+use unsilo_ledger::{Ratings, SignedEntry, commit_rating};
 
-use super::*;
+use super::{
+    rating_end::{on_log, rating},
+    *,
+};
 use crate::{guard::DirectionsRecord, rater::Opinion};
 
 fn directions(round: u64, count: usize) -> Event {
@@ -98,80 +101,13 @@ fn directions_of_those_who_may_not_ask_or_too_many_or_too_late_are_refused() {
     refused(late, directions(1, 1));
 }
 
-/// Round 1 while raters give their rows, as they have given them.
-fn rating(world: &mut World, rows: [RowState; 2]) -> Facts {
-    let mut facts = weighed(world.contributed(), [0; 4]);
-    let round = facts.round.as_mut().unwrap();
-    round.phase = Phase::Rating;
-    round.weights.clear();
-    round.directions = vec![rater(0, &[[1; 32]]), rater(3, &[[3; 32]])];
-    for (rater, row) in round.directions.iter_mut().zip(rows) {
-        rater.row = row;
-    }
-    (round.close_by_ms, round.open_by_ms) = (120_000, 420_000);
-    facts
-}
-
-fn ending(revealing: bool) -> StepKind {
-    let step = if revealing {
-        RatingStep::Reveal
-    } else {
-        RatingStep::Commit
-    };
-    StepKind::Rating {
-        round: 1,
-        revealing,
-        entry: Entry::RatingStepEnded { round: 1, step }.to_bytes(),
-    }
-}
-
-#[test]
-fn the_end_of_a_rating_step_is_signed_when_all_rows_are_in_or_its_time_is_over() {
-    use RowState::{Committed, Missing, Revealed};
-    for (rows, revealing, now_ms, signs) in [
-        ([Committed, Missing], false, 1_000, false),
-        ([Committed, Committed], false, 1_000, true),
-        ([Missing, Missing], false, 189_000, false),
-        ([Missing, Missing], false, 190_000, true),
-        ([Revealed, Committed], true, 1_000, false),
-        ([Revealed, Missing], true, 1_000, true),
-        ([Revealed, Committed], true, 289_000, false),
-        ([Revealed, Committed], true, 290_000, true),
-    ] {
-        let mut world = World::new();
-        let facts = rating(&mut world, rows);
-        world.now_ms = now_ms;
-        world.ledger(facts);
-        let done = world.step(ending(revealing));
-        let signed = calls(&done, Task::SignRatingStep(1, revealing)).len();
-        assert_eq!(signed == 1, signs, "{rows:?} at {now_ms}");
-    }
-}
-
-#[test]
-fn an_end_of_another_step_or_round_is_not_signed() {
-    let mut world = World::new();
-    let facts = rating(&mut world, [RowState::Committed; 2]);
-    world.ledger(facts);
-    let StepKind::Rating { entry, .. } = ending(true) else {
-        unreachable!("a rating step");
-    };
-    let done = world.step(StepKind::Rating {
-        round: 1,
-        revealing: false,
-        entry,
-    });
-    assert!(calls(&done, Task::SignRatingStep(1, false)).is_empty());
-    assert!(calls(&world.step(ending(true)), Task::SignRatingStep(1, true)).is_empty());
-}
-
 #[test]
 fn a_rater_fetches_what_the_committee_answered_about_contributions_of_others() {
     let mut world = World::new();
     world.ledger(asked_in(1));
     world.feed(directions(1, 2));
     world.feed(made(1));
-    let mut facts = rating(&mut world, [RowState::Missing; 2]);
+    let mut facts = rating(&mut world, false, [RowState::Missing; 2]);
     let round = facts.round.as_mut().unwrap();
     round.directions.insert(1, rater(ME, &[[1; 32], [2; 32]]));
     round.judged.as_mut().unwrap().erased = vec![3];
@@ -260,12 +196,13 @@ fn a_node_that_rates_nobody_or_was_not_drawn_asks_nothing() {
 }
 
 /// The facts of a round that this node rates, with its row as the ledger has it.
-fn rated_by_me(world: &mut World, row: RowState) -> Facts {
-    let mut facts = rating(world, [RowState::Missing; 2]);
+pub(super) fn rated_by_me(world: &mut World, revealing: bool, row: RowState) -> Facts {
+    let mut facts = rating(world, revealing, [RowState::Missing; 2]);
     let round = facts.round.as_mut().unwrap();
     let mut mine = rater(ME, &[[1; 32], [2; 32]]);
     mine.row = row;
     round.directions.insert(1, mine);
+    on_log(&mut facts, revealing);
     facts
 }
 
@@ -275,7 +212,7 @@ fn a_row_is_recorded_before_it_is_committed_to_and_revealed_as_it_was() {
     world.ledger(asked_in(1));
     world.feed(directions(1, 2));
     world.feed(made(1));
-    let facts = rated_by_me(&mut world, RowState::Missing);
+    let facts = rated_by_me(&mut world, false, RowState::Missing);
     world.ledger(facts.clone());
     let step = |revealing| StepKind::Rating {
         round: 1,
@@ -317,14 +254,18 @@ fn a_row_is_recorded_before_it_is_committed_to_and_revealed_as_it_was() {
     world.restart();
     world.ledger(facts);
     assert_eq!(entry(&world.step(step(false)), false), committed);
-    let facts = grown(rated_by_me(&mut World::new(), RowState::Committed));
-    world.ledger(facts);
+    // A coordinator that says so does not make it time to reveal: its own ledger says when commitments are over.
+    let early = grown(rated_by_me(&mut World::new(), false, RowState::Committed));
+    world.ledger(early);
+    assert!(calls(&world.step(step(true)), Task::Rate(1, true)).is_empty());
+    let facts = grown(rated_by_me(&mut World::new(), true, RowState::Committed));
+    let done = world.ledger(facts);
     let Entry::RatingsRevealed {
         scores,
         rewards,
         salt,
         ..
-    } = entry(&world.step(step(true)), true)
+    } = entry(&done, true)
     else {
         panic!("another entry");
     };
@@ -346,7 +287,7 @@ fn a_row_of_the_wrong_length_is_not_given() {
     world.ledger(asked_in(1));
     world.feed(directions(1, 2));
     world.feed(made(1));
-    let facts = rated_by_me(&mut world, RowState::Missing);
+    let facts = rated_by_me(&mut world, false, RowState::Missing);
     world.ledger(facts);
     let done = world.feed(Event::Row {
         round: 1,

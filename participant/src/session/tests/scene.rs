@@ -118,6 +118,7 @@ pub(super) fn open(round: u64) -> Facts {
             contributions_hash: [0; 32],
             challenge: None,
             judged: None,
+            rating_end: None,
             weights: Vec::new(),
             void_due: None,
             cohort: 3,

@@ -1,0 +1,122 @@
+//! Members sign that a half of the rating is over, and whose rows count; a rater notices if its own was left out.
+
+use unsilo_ledger::{Entry, RatingStep};
+
+use super::{
+    Call, Effect, Facts, Me, Phase, RoundFacts, RowState, Session, closing::is_past,
+    contributing::under_way,
+};
+use crate::alarm::Alarm;
+
+impl Session {
+    /// Members sign that a half of the rating step is over: when every rater has done its part, or its time is over; over
+    /// exactly the rows on this node's ledger, its own among them.
+    pub(super) fn end_rating(
+        &mut self,
+        facts: &Facts,
+        me: Me,
+        (round, revealing, bytes): (u64, bool, &[u8]),
+        now_ms: u64,
+        out: &mut Vec<Effect>,
+    ) {
+        let Some(judged) = under_way(facts, round, Phase::Rating) else {
+            return;
+        };
+        let Some(seat) = self.may_act(judged, me, out) else {
+            return;
+        };
+        self.dispute(judged, seat, out);
+        if bytes.is_empty() {
+            return;
+        }
+        // The ledger takes the entry only over these rows, so what this node signs is what is weighed.
+        let due = judged.rating_end.as_ref();
+        let Some(entry) = due.filter(|entry| entry.to_bytes() == bytes) else {
+            return self.wait(
+                "the coordinator asks to end the rating over other rows than this node's ledger holds: not signed",
+                out,
+            );
+        };
+        if !is_over(judged, revealing, now_ms) {
+            return self.wait(
+                "the coordinator asks to end the rating before its time, without every rater: not signed",
+                out,
+            );
+        }
+        if self.row_is_missing(judged, me) {
+            return self.wait(
+                "the coordinator asks to end the rating without the row of this company: not signed",
+                out,
+            );
+        }
+        let Entry::RatingStepEnded { set, .. } = *entry else {
+            return;
+        };
+        let signature = entry
+            .sign(&self.federation, &self.member.identity)
+            .signature;
+        self.start(
+            Effect::Call(Call::SignRatingStep {
+                round,
+                revealing,
+                set,
+                entry: bytes.to_vec(),
+                signature,
+            }),
+            out,
+        );
+    }
+
+    /// Whether the step under way lacks what this node has for it. Whose commitment is not on the ledger has nothing
+    /// to reveal.
+    fn row_is_missing(&self, judged: &RoundFacts, me: Me) -> bool {
+        let lacks = match judged.rating_step() {
+            Some(RatingStep::Commit) => RowState::Missing,
+            Some(RatingStep::Reveal) => RowState::Committed,
+            None => return false,
+        };
+        self.guards.ratings.contains_key(&judged.round) && judged.row_of(me.id) == Some(lacks)
+    }
+
+    /// Raises the alarm if a step ended without what the coordinator had taken from this node, which need not be a
+    /// member for that.
+    pub(super) fn notice_missing_row(
+        &mut self,
+        judged: &RoundFacts,
+        me: Me,
+        out: &mut Vec<Effect>,
+    ) {
+        let round = judged.round;
+        let Some((_, revealing)) = self.row_taken.filter(|(of, _)| *of == round) else {
+            return;
+        };
+        let over = match judged.rating_step() {
+            Some(RatingStep::Commit) => false,
+            Some(RatingStep::Reveal) => !revealing,
+            None => judged.phase == Phase::Weighed,
+        };
+        let least = if revealing {
+            RowState::Revealed
+        } else {
+            RowState::Committed
+        };
+        if over && judged.row_of(me.id).is_some_and(|row| row < least) {
+            self.raise(Alarm::RowLeftOut { round }, out);
+        }
+    }
+}
+
+/// Whether a half of the rating step is over: each has a third of the time between the close and the opening.
+fn is_over(round: &RoundFacts, revealing: bool, now_ms: u64) -> bool {
+    let third = round.open_by_ms.saturating_sub(round.close_by_ms) / 3;
+    let (due, thirds) = if revealing {
+        (RowState::Revealed, 2)
+    } else {
+        (RowState::Committed, 1)
+    };
+    let complete = round.directions.iter().all(|rater| {
+        // Who committed to nothing has nothing to reveal.
+        rater.row >= due || revealing && rater.row == RowState::Missing
+    });
+    complete || is_past(round.close_by_ms.saturating_add(thirds * third), now_ms)
+}
