@@ -259,13 +259,13 @@ fn a_row_is_recorded_before_it_is_committed_to_and_revealed_as_it_was() {
     world.ledger(early);
     assert!(calls(&world.step(step(true)), Task::Rate(1, true)).is_empty());
     let facts = grown(rated_by_me(&mut World::new(), true, RowState::Committed));
-    world.ledger(facts);
+    let done = world.ledger(facts);
     let Entry::RatingsRevealed {
         scores,
         rewards,
         salt,
         ..
-    } = entry(&world.step(step(true)), true)
+    } = entry(&done, true)
     else {
         panic!("another entry");
     };
