@@ -91,9 +91,9 @@ pub enum Entry {
         seats: Vec<Seat>,
         /// When contributions end, in milliseconds since 1970.
         contribute_by_ms: u64,
-        /// When members stop cosigning the close; after `contribute_by_ms`.
+        /// When members stop cosigning the close; at least [`crate::LEAST_ANSWER_MS`] after `contribute_by_ms`.
         close_by_ms: u64,
-        /// When the sum should have been opened; after `close_by_ms`.
+        /// When the sum should have been opened; at least [`crate::LEAST_ANSWER_MS`] after `close_by_ms`.
         open_by_ms: u64,
     },
     /// A participant stands by the encrypted contribution with this root. Signed by it alone.
@@ -301,7 +301,8 @@ pub enum AppealAuthority {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 #[borsh(use_discriminant = false)]
 pub enum VoidAuthority {
-    /// At least `threshold` seated members of the round; any time between its open and its publication.
+    /// At least `threshold` seated members of the round; any time between its open and its publication, but
+    /// on their word alone no more than [`crate::MOST_VOIDS`] rounds in a row.
     Committee,
     /// More than half of the owners. Before the close, any time (also to skip a draw whose owners do
     /// not answer); after it, only a day past the round's last deadline, because until then a member
@@ -333,6 +334,13 @@ pub enum VoidReason {
     TooFewAccepted,
     /// The ledger found that fewer than three tenths of the accepted contributions have weight.
     Brake,
+}
+
+impl VoidReason {
+    /// Whether it follows from the entries of the log for everybody alike, and is nobody's word.
+    pub fn is_derived(self) -> bool {
+        matches!(self, Self::TooFewAccepted | Self::Brake)
+    }
 }
 
 /// How long after the last deadline owners wait before they void a closed round: 24 hours.

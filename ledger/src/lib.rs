@@ -44,6 +44,9 @@
 //!   a coordinator that holds more than `threshold` of them may choose which to use, and so among a few
 //!   challenges (of 7 seats with threshold 5: 29; of 21 with 15: 82,160). What rests on a challenge must
 //!   allow for that many attempts.
+//! - What time it is. Deadlines are the coordinator's; the ledger checks how far they are apart, and members wait
+//!   by their own clocks ([`LEAST_CONTRIBUTE_MS`], [`LEAST_ANSWER_MS`]). A committee can be brought to void a
+//!   round by ignoring its members, which draws another: [`MOST_VOIDS`] times in a row.
 //! - The last founder to sign. Ed25519 signatures are not unique, so it may try several until it likes the
 //!   founders' seed (first weights and first committee).
 //! - Whether a whole file was put back from a backup. The file is sound by itself; whoever kept a later
@@ -111,6 +114,7 @@ pub mod training;
 mod tree;
 pub mod unit;
 pub mod violation;
+mod waits;
 pub mod weights;
 
 pub use account::{Account, Pool};
@@ -161,4 +165,5 @@ pub use store::{LedgerStore, StoreError, verify};
 pub use training::{Optimiser, TrainingPlan};
 pub use tree::{Proof, ProofError, leaf_hash, verify_consistency, verify_inclusion};
 pub use violation::{Statement, Testimony, Violation};
+pub use waits::{LEAST_ANSWER_MS, LEAST_CONTRIBUTE_MS, MOST_VOIDS};
 pub use weights::Derivation;

@@ -186,6 +186,14 @@ pub enum Rejected {
     /// Deadlines not in order.
     #[error("the deadlines must ascend: contribute, close, open")]
     DeadlineOrder,
+    /// A step of the committee that is over before anybody can have taken it.
+    #[error("{found_ms} ms are between two deadlines: at least {need_ms} must be")]
+    DeadlinesTooClose {
+        /// At least.
+        need_ms: u64,
+        /// In the entry.
+        found_ms: u64,
+    },
     /// Fewer seats than the threshold or more than the committee has.
     #[error("{seats} seats are filled: between {threshold} and {size} must be")]
     SeatCount {
@@ -334,6 +342,14 @@ pub enum Rejected {
         /// What is stated.
         found_ms: u64,
     },
+    /// A committee voids one round too many in a row.
+    #[error(
+        "{voids} rounds in a row ended without a model: now only more than half of the owners can void another one"
+    )]
+    VoidsSpent {
+        /// How many.
+        voids: usize,
+    },
     /// A committee voids a round that has none yet.
     #[error("round {round} has no committee yet: only owners can skip it")]
     NoCommittee {
@@ -377,6 +393,7 @@ impl Rejected {
             Self::WrongModel => "wrong-model",
             Self::WrongUnit { .. } => "wrong-unit",
             Self::DeadlineOrder => "deadline-order",
+            Self::DeadlinesTooClose { .. } => "deadlines-too-close",
             Self::SeatCount { .. } => "seat-count",
             Self::NotDrawn { .. } => "not-drawn",
             Self::RoundKey { .. } => "round-key",
@@ -402,6 +419,7 @@ impl Rejected {
             Self::WrongTotalWeight { .. } => "wrong-total-weight",
             Self::ModelRepeated => "model-repeated",
             Self::VoidTime { .. } => "void-time",
+            Self::VoidsSpent { .. } => "voids-spent",
             Self::NoCommittee { .. } => "no-committee",
             Self::Overflow => "overflow",
         }

@@ -187,6 +187,16 @@ pub enum Outcome {
     },
 }
 
+impl Outcome {
+    /// Why it ended without a model, if it did.
+    pub fn void(&self) -> Option<VoidReason> {
+        match self {
+            Self::Published { .. } => None,
+            Self::Voided { reason } => Some(*reason),
+        }
+    }
+}
+
 /// A round that is over.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct RoundRecord {

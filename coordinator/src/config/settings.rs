@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+use unsilo_ledger::LEAST_ANSWER_MS;
 
 use crate::error::CoordinatorError;
 
@@ -19,9 +20,11 @@ pub struct Settings {
     pub listen: String,
     /// `host:port` that goes into invitations: how participants reach this machine.
     pub address: String,
-    /// Longest time for training and uploading in a round; it closes earlier once everybody contributed.
+    /// Longest time for training and uploading in a round; it closes earlier once everybody contributed, and without
+    /// everybody no member closes it before it has seen it for [`unsilo_ledger::LEAST_CONTRIBUTE_MS`].
     pub contribute_seconds: u64,
-    /// Longest time for each step of the committee; a step ends earlier once everybody answered.
+    /// Longest time for each step of the committee, at least [`LEAST_ANSWER_MS`]; a step ends earlier once everybody
+    /// answered.
     pub answer_seconds: u64,
     /// Pause between rounds.
     pub pause_seconds: u64,
@@ -67,7 +70,11 @@ impl Settings {
         }
         for (field, value, least) in [
             ("contribute_seconds", self.contribute_seconds, 1),
-            ("answer_seconds", self.answer_seconds, 1),
+            (
+                "answer_seconds",
+                self.answer_seconds,
+                LEAST_ANSWER_MS / 1000,
+            ),
             ("pause_seconds", self.pause_seconds, 0),
         ] {
             if value < least || value > MAX_SECONDS {

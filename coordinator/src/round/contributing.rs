@@ -37,7 +37,9 @@ pub(super) fn stored(entry: SignedEntry, taking: bool, now_ms: u64, ledger: &Sta
     };
     let open = ledger.round().ok_or_else(|| not_due("contributions"))?;
     same_round(round, open.opening.round)?;
-    if !taking || now_ms > open.opening.contribute_by_ms {
+    // A round that its committee cannot void is taken further for as long as it lasts.
+    let late = now_ms > open.opening.contribute_by_ms && ledger.committee_may_void();
+    if !taking || late {
         return Err(Rejected::new(
             Code::DeadlinePassed,
             format!(
@@ -48,7 +50,8 @@ pub(super) fn stored(entry: SignedEntry, taking: bool, now_ms: u64, ledger: &Sta
     Ok(vec![Effect::Append(entry)])
 }
 
-/// Closes when everybody contributed or the time is over; voids when too few did.
+/// Closes when everybody contributed or the time is over; voids when too few did, unless enough rounds in a row ended so:
+/// then it waits for more.
 pub(super) fn due(now_ms: u64, ledger: &State, due: &mut Due) -> Vec<Effect> {
     let Some(open) = ledger.round() else {
         return Vec::new();
@@ -62,6 +65,8 @@ pub(super) fn due(now_ms: u64, ledger: &State, due: &mut Due) -> Vec<Effect> {
         let effects = closing.announce();
         *due = Due::Closing(closing);
         effects
+    } else if !ledger.committee_may_void() {
+        Vec::new()
     } else {
         void(open.opening.round, VoidReason::TooFewContributions, due)
     }

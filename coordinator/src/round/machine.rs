@@ -141,6 +141,12 @@ impl Machine {
     pub(crate) fn handle(&mut self, event: Event, now_ms: u64, ledger: &State) -> Handled {
         let mut effects = self.take(event, now_ms, ledger)?;
         effects.extend(self.judge_if_ready(now_ms));
+        if !ledger.committee_may_void() {
+            // Nobody could carry it out: the round stays where it is, until who is missing comes or the owners end it.
+            effects.retain(
+                |effect| !matches!(effect, Effect::Note { note: Note::Void(reason), .. } if !reason.is_derived()),
+            );
+        }
         Ok(effects)
     }
 

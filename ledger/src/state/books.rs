@@ -154,6 +154,16 @@ impl Books {
         }
     }
 
+    /// How many rounds ended on somebody's word since a model was published.
+    pub(super) fn voids_in_a_row(&self) -> usize {
+        let since = self
+            .history
+            .iter()
+            .rev()
+            .map_while(|ended| ended.outcome.void());
+        since.filter(|reason| !reason.is_derived()).count()
+    }
+
     /// Whether all rounds of the training plan have been published.
     pub(super) fn training_ended(&self) -> bool {
         let rounds = self.draft.training.rounds;

@@ -170,6 +170,14 @@ impl State {
         self.round()?.weighing.as_ref()?.void_due
     }
 
+    /// Whether a committee's word is enough to void a round ([`crate::MOST_VOIDS`]); if not, the round in progress
+    /// stays until it is complete or the owners void it.
+    pub fn committee_may_void(&self) -> bool {
+        self.books
+            .as_ref()
+            .is_none_or(|books| books.voids_in_a_row() < crate::MOST_VOIDS)
+    }
+
     /// How far a participant's guard records reached when it last took a seat or cosigned a close.
     pub fn guard_head(&self, participant: ParticipantId) -> Option<GuardHead> {
         self.books.as_ref()?.conduct(participant)?.guard

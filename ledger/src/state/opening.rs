@@ -12,6 +12,7 @@ use crate::raters::raters;
 use crate::rejected::Rejected;
 use crate::round::{CurrentRound, Opening, SeatedMember};
 use crate::seat::{MAX_ROUND_KEY_BYTES, Seat, SeatOffer};
+use crate::waits::LEAST_ANSWER_MS;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The fields of [`crate::Entry::RoundOpened`].
@@ -64,6 +65,16 @@ pub(super) fn check(
     let [contribute_by_ms, close_by_ms, open_by_ms] = proposal.deadlines_ms;
     if contribute_by_ms >= close_by_ms || close_by_ms >= open_by_ms {
         return Err(Rejected::DeadlineOrder);
+    }
+    let steps = [
+        close_by_ms.saturating_sub(contribute_by_ms),
+        open_by_ms.saturating_sub(close_by_ms),
+    ];
+    if let Some(found_ms) = steps.into_iter().find(|step| *step < LEAST_ANSWER_MS) {
+        return Err(Rejected::DeadlinesTooClose {
+            need_ms: LEAST_ANSWER_MS,
+            found_ms,
+        });
     }
     let (seats, threshold) = check_seats(books, proposal, trust)?;
     let opening = Opening {

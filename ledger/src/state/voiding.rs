@@ -9,6 +9,7 @@ use crate::entry::signed::SignedEntry;
 use crate::entry::{OWNERS_VOID_DELAY_MS, VoidAuthority, VoidReason};
 use crate::rejected::Rejected;
 use crate::round::{Outcome, Phase};
+use crate::waits::MOST_VOIDS;
 
 pub(super) fn check(
     books: &Books,
@@ -45,6 +46,10 @@ pub(super) fn check(
                 .as_ref()
                 .ok_or(Rejected::NoCommittee { round })?;
             signers::committee(books, current, signed, None)?;
+            let voids = books.voids_in_a_row();
+            if voids >= MOST_VOIDS && !reason.is_derived() {
+                return Err(Rejected::VoidsSpent { voids });
+            }
         }
         VoidAuthority::Owners { passed_ms } => {
             let stated_well = if closed {

@@ -102,6 +102,42 @@ fn round_model_unit_and_deadlines_are_given_by_the_state() {
 }
 
 #[test]
+fn the_committee_has_time_for_each_of_its_steps() {
+    let mut world = World::new(4);
+    let with = |world: &World, deadlines: [u64; 3]| {
+        let mut entry = world.round_opened(world.seats());
+        if let Entry::RoundOpened {
+            contribute_by_ms,
+            close_by_ms,
+            open_by_ms,
+            ..
+        } = &mut entry
+        {
+            [*contribute_by_ms, *close_by_ms, *open_by_ms] = deadlines;
+        }
+        world.sign(entry, &[COORDINATOR])
+    };
+    for (deadlines, found_ms) in [
+        ([1, 2, 3], 1),
+        ([0, 9_999, 60_000], 9_999),
+        ([0, 60_000, 69_999], 9_999),
+        ([u64::MAX - 2, u64::MAX - 1, u64::MAX], 1),
+    ] {
+        let entry = with(&world, deadlines);
+        assert_eq!(
+            world.refuse(entry),
+            Rejected::DeadlinesTooClose {
+                need_ms: 10_000,
+                found_ms
+            },
+            "{deadlines:?}"
+        );
+    }
+    let entry = with(&world, [0, 10_000, 20_000]);
+    world.accept(entry);
+}
+
+#[test]
 fn rounds_do_not_overlap() {
     let mut world = World::new(4);
     let first = world.sign(world.round_opened(world.seats()), &[COORDINATOR]);

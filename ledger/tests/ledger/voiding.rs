@@ -6,7 +6,7 @@ use unsilo_ledger::{Event, Outcome, Phase, Rejected, VoidAuthority, VoidReason};
 
 const OWNERS: VoidAuthority = VoidAuthority::Owners { passed_ms: 0 };
 /// `open_by_ms` of the test's rounds and a day.
-const DAY_AFTER: u64 = 3_000 + 86_400_000;
+const DAY_AFTER: u64 = 80_000 + 86_400_000;
 
 fn opened(founders: usize) -> World {
     let mut world = World::new(founders);
@@ -68,6 +68,50 @@ fn the_threshold_of_seated_members_voids() {
     }
 }
 
+/// A void by the whole committee of the round under way.
+fn by_committee(world: &World) -> unsilo_ledger::SignedEntry {
+    let void = world.voided(world.round(), VoidAuthority::Committee);
+    world.sign(void, &world.seated())
+}
+
+#[test]
+fn after_three_voids_in_a_row_only_the_owners_void_another_round_until_a_model_is_published() {
+    let mut world = World::new(5);
+    for round in 0..3 {
+        assert!(world.state.committee_may_void());
+        world.open();
+        // A close between them draws by its challenge: another draw all the same.
+        if round == 1 {
+            world.contribute(0..5);
+            world.close();
+        }
+        world.void();
+    }
+    assert!(!world.state.committee_may_void());
+    let spent = |voids| Rejected::VoidsSpent { voids };
+    world.open();
+    let fourth = by_committee(&world);
+    assert_eq!(world.refuse(fourth), spent(3));
+    let owners = world.sign(world.voided(4, OWNERS), &[0, 1, 2]);
+    world.accept(owners);
+    world.open();
+    let sixth = by_committee(&world);
+    assert_eq!(
+        world.refuse(sixth),
+        spent(4),
+        "they said nothing about the next one"
+    );
+    world.contribute(0..5);
+    world.close();
+    let closed = by_committee(&world);
+    assert_eq!(world.refuse(closed), spent(4));
+    world.publish();
+    assert!(world.state.committee_may_void());
+    world.open();
+    let again = by_committee(&world);
+    world.accept(again);
+}
+
 #[test]
 fn the_coordinator_never_voids() {
     let mut world = opened(5);
@@ -113,7 +157,7 @@ fn more_than_half_of_the_owners_void_an_open_round() {
 #[test]
 fn owners_void_a_closed_round_only_a_day_after_its_last_deadline() {
     let mut world = closed();
-    for passed_ms in [0, 3_000, DAY_AFTER - 1] {
+    for passed_ms in [0, 80_000, DAY_AFTER - 1] {
         let early = world.sign(
             world.voided(1, VoidAuthority::Owners { passed_ms }),
             &[0, 1, 2],

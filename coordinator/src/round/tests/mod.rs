@@ -10,6 +10,7 @@ mod owners;
 mod proposals;
 mod random;
 mod scalars;
+mod voids;
 
 use std::rc::Rc;
 
