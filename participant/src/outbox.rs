@@ -114,11 +114,14 @@ impl Outbox {
         keystore::erase(&self.path(round, SEAL_SEEDS))
     }
 
-    /// The appeal that was made.
+    /// The appeal that was made. Should the process have died before the seeds were erased, they are now.
     pub(crate) fn appeal(&self, round: u64) -> Result<Option<Vec<u8>>, NodeError> {
         let path = self.path(round, APPEAL);
         match fs::read(&path) {
-            Ok(appeal) => Ok(Some(appeal)),
+            Ok(appeal) => {
+                keystore::erase(&self.path(round, SEAL_SEEDS))?;
+                Ok(Some(appeal))
+            }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(NodeError::io("read", &path)(error)),
         }
@@ -187,15 +190,35 @@ impl Outbox {
 
     /// Erases all that is kept for a round that is over.
     pub(crate) fn forget(&self, round: u64) -> Result<(), NodeError> {
-        for secret in [SEAL_SEEDS, APPEAL, ANSWERS, DIRECTIONS] {
+        for secret in [APPEAL, ANSWERS, DIRECTIONS] {
             keystore::erase(&self.path(round, secret))?;
         }
+        self.discard(round)
+    }
+
+    /// Erases a contribution that is never sent, and nothing else of its round.
+    pub(crate) fn discard(&self, round: u64) -> Result<(), NodeError> {
+        keystore::erase(&self.path(round, SEAL_SEEDS))?;
         for path in [self.path(round, CIPHERTEXT), self.path(round, BESIDE)] {
             match fs::remove_file(&path) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                     return Err(NodeError::io("remove", &path)(error));
                 }
                 _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Erases all that is kept for any round before this one, also what was cut off while it was written.
+    pub(crate) fn sweep(&self, before: u64) -> Result<(), NodeError> {
+        let read = || NodeError::io("read", &self.0);
+        for entry in fs::read_dir(&self.0).map_err(read())? {
+            let path = entry.map_err(read())?.path();
+            let name = path.file_name().and_then(|name| name.to_str());
+            let round = name.and_then(|name| name.split_once('-')?.0.parse::<u64>().ok());
+            if round.is_some_and(|round| round < before) {
+                keystore::erase(&path)?;
             }
         }
         Ok(())
@@ -248,6 +271,59 @@ mod tests {
         outbox.forget(3).unwrap();
         assert!(outbox.ciphertext(3, 0).is_err() && outbox.seal_seeds(3).is_err());
         assert_eq!(fs::read_dir(dir.path().join("outbox")).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn an_unsent_contribution_goes_alone_and_a_sweep_takes_whatever_older_rounds_left() {
+        let dir = tempfile::tempdir().unwrap();
+        let outbox = Outbox::open(dir.path().join("outbox")).unwrap();
+        let beside = Beside {
+            sealed_shares: Vec::new(),
+            linear_hash: Vec::new(),
+        };
+        let directions = || KeptDirections {
+            key: vec![1],
+            directions: Vec::new(),
+        };
+        for round in [8, 9, 10] {
+            outbox.keep(round, &[1; 10], &beside, &[2; 64]).unwrap();
+            outbox.keep_directions(round, &directions()).unwrap();
+        }
+        let left = || {
+            let mut names: Vec<String> = fs::read_dir(dir.path().join("outbox"))
+                .unwrap()
+                .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+                .collect();
+            names.sort();
+            names
+        };
+        outbox.discard(9).unwrap();
+        assert!(outbox.directions(9).is_ok(), "they are a rater's");
+        assert!(outbox.seal_seeds(9).is_err() && outbox.ciphertext(9, 0).is_err());
+        // The process died while it wrote.
+        fs::write(dir.path().join("outbox/8-seeds.new"), [2; 64]).unwrap();
+        outbox.sweep(10).unwrap();
+        assert_eq!(left().len(), 4);
+        assert!(left().iter().all(|name| name.starts_with("10-")));
+        outbox.sweep(10).unwrap();
+        assert_eq!(outbox.seal_seeds(10).unwrap()[..], [2; 64]);
+    }
+
+    #[test]
+    fn the_seeds_of_an_appeal_are_gone_also_if_the_process_died_between_the_two() {
+        let dir = tempfile::tempdir().unwrap();
+        let outbox = Outbox::open(dir.path().join("outbox")).unwrap();
+        let beside = Beside {
+            sealed_shares: Vec::new(),
+            linear_hash: Vec::new(),
+        };
+        outbox.keep(3, &[1; 10], &beside, &[7; 64]).unwrap();
+        assert_eq!(outbox.appeal(3).unwrap(), None);
+        assert!(outbox.seal_seeds(3).is_ok(), "nothing is shown yet");
+        // What `keep_appeal` does before it erases the seeds.
+        keystore::write(&outbox.path(3, APPEAL), &[5; 8]).unwrap();
+        assert_eq!(outbox.appeal(3).unwrap(), Some(vec![5; 8]));
+        assert!(outbox.seal_seeds(3).is_err());
     }
 
     #[test]

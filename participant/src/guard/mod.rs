@@ -1,8 +1,9 @@
 //! Guard records: what this identity has done that may be done once. Written before anyone else can see the act.
 //!
 //! [`Guards`] is the pure rule book: it says which record may follow which. [`GuardStore`] makes a record durable
-//! and applies the same rules again, so that a mistake elsewhere cannot answer twice. The records are chained, and the
-//! chain's head is shown on the ledger, so that a directory that was put back from a backup is noticed.
+//! and applies the same rules again, so that a mistake elsewhere cannot answer twice, or contribute twice to one model. What
+//! only the ledger knows (that an earlier round is void) a record states, and that is not checked a second time. The records
+//! are chained, and the chain's head is shown on the ledger, so that a directory that was put back from a backup is noticed.
 
 mod head;
 mod records;

@@ -146,6 +146,9 @@ pub struct ContributionRecord {
     pub root: Hash,
     /// Bytes of the ciphertext.
     pub bytes: u64,
+    /// Earlier rounds in which this identity contributed to the same model, ascending: the ledger held them as void when
+    /// this was made, or it would not have been.
+    pub voided: Vec<u64>,
 }
 
 /// What a checkpoint is cosigned for: one cosignature for each of them in a round.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use unsilo_fhe::{PROJECTIONS, direction::MAX_OPENED};
 
-use super::{AnswerRecord, GuardConflict, Guards, OpeningRecord, Record};
+use super::{AnswerRecord, ContributionRecord, GuardConflict, Guards, OpeningRecord, Record};
 
 impl Guards {
     /// Whether `record` may follow those before it: `true` if it is new, `false` if it is one of them.
@@ -21,12 +21,7 @@ impl Guards {
                 self.not_over(seat.round, GuardConflict::Seat)?;
                 once(&self.seats, &seat.round, seat, GuardConflict::Seat)
             }
-            Record::Contribution(made) => once(
-                &self.contributions,
-                &made.round,
-                made,
-                GuardConflict::Contribution,
-            ),
+            Record::Contribution(made) => self.check_contribution(made),
             Record::Receipt { round, receipt } => {
                 if !self.contributions.contains_key(round) {
                     return Err(GuardConflict::Unfounded(*round));
@@ -177,6 +172,22 @@ impl Guards {
         self.ratings.remove(&round);
         self.receipts.remove(&round);
         self.finished.insert(round);
+    }
+
+    /// One contribution to a model, unless the record itself names every earlier round as void. Whether they are is on the
+    /// ledger, which is not looked at here; but nothing gets past this by not having looked.
+    fn check_contribution(&self, made: &ContributionRecord) -> Result<bool, GuardConflict> {
+        let conflict = GuardConflict::Contribution;
+        let new = once(&self.contributions, &made.round, made, conflict)?;
+        let counts = |earlier: &&ContributionRecord| {
+            earlier.model == made.model
+                && earlier.round != made.round
+                && !made.voided.contains(&earlier.round)
+        };
+        match self.contributions.values().find(counts) {
+            Some(_) if new => Err(conflict(made.round)),
+            _ => Ok(new),
+        }
     }
 
     fn check_answer(&self, answer: &AnswerRecord) -> Result<bool, GuardConflict> {

@@ -170,10 +170,36 @@ fn one_share_of_a_contribution_is_shown_at_most() {
         model: [1; 32],
         root: [2; 32],
         bytes: 3,
+        voided: Vec::new(),
     });
     guards.admit(&made).unwrap();
     guards.admit(&appeal(2)).unwrap();
     refused(&mut guards, &appeal(3), GuardConflict::Appealed(1));
+}
+
+#[test]
+fn a_model_is_contributed_to_once_unless_the_record_names_every_earlier_round_as_void() {
+    let made = |round, model: u8, voided: &[u64]| {
+        Record::Contribution(ContributionRecord {
+            round,
+            model: [model; 32],
+            root: [round as u8; 32],
+            bytes: 3,
+            voided: voided.to_vec(),
+        })
+    };
+    let mut guards = Guards::default();
+    guards.admit(&made(1, 1, &[])).unwrap();
+    assert_eq!(guards.admit(&made(1, 1, &[])), Ok(false), "the same again");
+    let conflict = GuardConflict::Contribution;
+    refused(&mut guards, &made(2, 1, &[]), conflict(2));
+    // Over the end of the round too: what was sent for it stays sent.
+    guards.admit(&Record::Finished { round: 1 }).unwrap();
+    refused(&mut guards, &made(2, 1, &[]), conflict(2));
+    guards.admit(&made(2, 1, &[1])).unwrap();
+    refused(&mut guards, &made(3, 1, &[2]), conflict(3));
+    guards.admit(&made(3, 1, &[1, 2])).unwrap();
+    guards.admit(&made(4, 2, &[])).unwrap();
 }
 
 #[test]

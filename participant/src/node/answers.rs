@@ -1,6 +1,10 @@
 //! A member's scalar answers: computed from its shares, sealed, kept, and sent as often as asked for.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use rayon::prelude::*;
 use tonic::transport::Channel;
@@ -31,6 +35,30 @@ use crate::{
     session::{AnswerJob, Event, RaterFacts, Sitting, Task},
 };
 
+/// The answers that this process made last. After a lost connection a round is answered again while the thread of the first
+/// attempt still computes: it would replace what was recorded meanwhile, and the member could send nothing any more.
+#[derive(Default)]
+pub(super) struct Answering(Mutex<Option<(AnswerJob, AnswerRecord)>>);
+
+impl Answering {
+    /// What `make` gives, or gave before: one at a time, and once for a job.
+    fn once<E>(
+        &self,
+        job: &AnswerJob,
+        make: impl FnOnce() -> Result<AnswerRecord, E>,
+    ) -> Result<AnswerRecord, E> {
+        let mut made = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((of, record)) = &*made
+            && of == job
+        {
+            return Ok(record.clone());
+        }
+        let record = make()?;
+        *made = Some((job.clone(), record.clone()));
+        Ok(record)
+    }
+}
+
 /// Fetches shares and directions, answers everything, keeps the sealed answers.
 pub(super) async fn answer(
     channel: Channel,
@@ -39,8 +67,13 @@ pub(super) async fn answer(
     wait: Duration,
 ) -> Result<Event, Failure> {
     if !shared.payload.is_encrypted() {
-        return blocking(move || keep(&shared, &job, plain(job.at.seat)).map_err(Failure::from))
-            .await?;
+        return blocking(move || {
+            let made = shared
+                .answering
+                .once(&job, || keep(&shared, &job, plain(job.at.seat)));
+            made.map(Event::Answered).map_err(Failure::from)
+        })
+        .await?;
     }
     let round = job.at.round;
     let wanted = job.set.iter().map(|(id, _, _)| id.0).collect();
@@ -50,7 +83,10 @@ pub(super) async fn answer(
         false => fetch_directions(channel, round, wait).await?,
     };
     blocking(move || {
-        compute(&shared, &job, &served, &keys)
+        shared
+            .answering
+            .once(&job, || compute(&shared, &job, &served, &keys))
+            .map(Event::Answered)
             .or_else(|failure| failure.into_event(round, Task::Answer(round)))
     })
     .await?
@@ -90,7 +126,7 @@ fn compute(
     job: &AnswerJob,
     served: &Served,
     keys: &BTreeMap<u32, Vec<Vec<u8>>>,
-) -> Result<Event, ShareFailure> {
+) -> Result<AnswerRecord, ShareFailure> {
     let seat = Seat::open(shared, &job.at)?;
     let asked = read_directions(&seat.context, &job.raters, keys)?;
     let set: Vec<_> = job.set.iter().map(|(id, _, root)| (*id, *root)).collect();
@@ -113,9 +149,9 @@ fn compute(
         directions,
         entropy: *entropy,
     };
-    let event = keep(shared, job, kept).map_err(ShareFailure::Broken)?;
+    let record = keep(shared, job, kept).map_err(ShareFailure::Broken)?;
     shared.judging.keep_own_sheet(sheet);
-    Ok(event)
+    Ok(record)
 }
 
 /// The directions that were committed, each held against its hash on the ledger.
@@ -219,9 +255,9 @@ fn plain(seat: u16) -> KeptAnswers {
     }
 }
 
-fn keep(shared: &Shared, job: &AnswerJob, kept: KeptAnswers) -> Result<Event, NodeError> {
+fn keep(shared: &Shared, job: &AnswerJob, kept: KeptAnswers) -> Result<AnswerRecord, NodeError> {
     let round = job.at.round;
-    Ok(Event::Answered(AnswerRecord {
+    Ok(AnswerRecord {
         round,
         seat: job.at.seat,
         contributions: job.contributions_hash,
@@ -230,7 +266,7 @@ fn keep(shared: &Shared, job: &AnswerJob, kept: KeptAnswers) -> Result<Event, No
         directions: Vec::new(),
         sheet_root: kept.sheet_root,
         sent: shared.outbox.keep_answers(round, &kept)?,
-    }))
+    })
 }
 
 /// Sends the kept answers.
@@ -294,5 +330,68 @@ fn request(shared: &Shared, round: u64, kept: &KeptAnswers) -> AnswerRequest {
             })
             .collect(),
         signature: statement.sign(&shared.identity).to_vec(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU8, Ordering};
+
+    use super::*;
+
+    fn job(round: u64) -> AnswerJob {
+        AnswerJob {
+            at: Sitting {
+                round,
+                model: [1; 32],
+                seat: 2,
+                round_keys: Vec::new(),
+                threshold: 3,
+            },
+            contributions_hash: [2; 32],
+            challenge: [3; 32],
+            set: Vec::new(),
+            raters: Vec::new(),
+        }
+    }
+
+    /// Different every time, as it is with fresh randomness.
+    fn record(round: u64, fresh: u8) -> AnswerRecord {
+        AnswerRecord {
+            round,
+            seat: 2,
+            contributions: [2; 32],
+            challenge: [3; 32],
+            limit: 0,
+            directions: Vec::new(),
+            sheet_root: [fresh; 32],
+            sent: [fresh; 32],
+        }
+    }
+
+    #[test]
+    fn two_attempts_at_one_round_give_the_answers_that_were_made_first_and_make_no_others() {
+        let answering = Answering::default();
+        let made = AtomicU8::new(0);
+        let attempt = || {
+            answering.once(&job(1), || {
+                std::thread::sleep(Duration::from_millis(20));
+                Ok::<_, NodeError>(record(1, made.fetch_add(1, Ordering::Relaxed)))
+            })
+        };
+        let records: Vec<_> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(attempt)).collect();
+            threads
+                .into_iter()
+                .map(|thread| thread.join().unwrap().unwrap())
+                .collect()
+        });
+        assert_eq!(made.load(Ordering::Relaxed), 1);
+        assert!(records.iter().all(|other| *other == record(1, 0)));
+        // Another round is answered anew, and what failed is tried again.
+        let failed = answering.once(&job(2), || Err(NodeError::Computation("no".into())));
+        assert!(failed.is_err());
+        let next = answering.once(&job(2), || Ok::<_, NodeError>(record(2, 7)));
+        assert_eq!(next.unwrap(), record(2, 7));
     }
 }

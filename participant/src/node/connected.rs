@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::{
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
     task::JoinSet,
+    time::MissedTickBehavior,
 };
 use tonic::transport::{Channel, Identity};
 use unsilo_proto::{
@@ -24,6 +25,9 @@ use crate::{
     session::{Effect, Event},
     tls,
 };
+
+/// How often the session is told that time has passed: a member that was asked too early acts so much later at most.
+const CLOCK: Duration = Duration::from_secs(2);
 
 /// Requests of one connection: dropped with it, so that nothing of it is heard later.
 pub(super) struct Connection {
@@ -57,13 +61,15 @@ pub(super) async fn work(
     let network = runtime.shared.config.network;
     let channel = tls::connect(&address, authority, Some(identity), &network).await?;
     let unusable = |status: tonic::Status| Failure::from(status).into_error(&address);
-    let mut steps = RoundsClient::new(channel.clone())
-        .max_decoding_message_size(limits::MESSAGE_BYTES)
-        .steps(StepsRequest {
-            protocol_version: limits::PROTOCOL_VERSION,
-        })
+    let wait = Duration::from_secs(network.answer_seconds.into());
+    let mut rounds =
+        RoundsClient::new(channel.clone()).max_decoding_message_size(limits::MESSAGE_BYTES);
+    let request = StepsRequest {
+        protocol_version: limits::PROTOCOL_VERSION,
+    };
+    let mut steps = requests::within(wait, rounds.steps(request))
         .await
-        .map_err(unusable)?
+        .map_err(|failure| failure.into_error(&address))?
         .into_inner();
     *connected = true;
     runtime.tell(Progress::Connected {
@@ -73,11 +79,13 @@ pub(super) async fn work(
     let mut connection = Connection {
         channel,
         address: address.clone(),
-        wait: Duration::from_secs(network.answer_seconds.into()),
+        wait,
         events,
         tasks: JoinSet::new(),
     };
     synchronise(runtime, ledger, &mut connection, None).await?;
+    let mut clock = tokio::time::interval(CLOCK);
+    clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             step = steps.message() => {
@@ -96,6 +104,7 @@ pub(super) async fn work(
             Some(outcome) = outcomes.recv() => {
                 runtime.take(outcome, &address, Some(&mut connection)).await?;
             }
+            _ = clock.tick() => runtime.feed(Event::Clock, Some(&mut connection)).await?,
             Some(outcome) = finished.recv() => {
                 runtime.take(outcome, &address, Some(&mut connection)).await?;
             }
@@ -117,7 +126,10 @@ async fn synchronise(
     entries: Option<u64>,
 ) -> Result<(), NodeError> {
     let first = runtime.session.facts().is_none();
-    let grown = match ledger.sync(&connection.channel, entries).await {
+    let grown = match ledger
+        .sync(&connection.channel, entries, connection.wait)
+        .await
+    {
         Ok(grown) => grown,
         Err(SyncError::Request(failure)) => return Err(failure.into_error(&connection.address)),
         Err(SyncError::Node(error)) => return Err(error),
@@ -164,6 +176,8 @@ impl Runtime<'_> {
                 }
                 Effect::Finish => self.summary.finished = true,
                 Effect::Forget { round } => jobs::forget(&self.shared, round)?,
+                Effect::Discard { round } => self.shared.outbox.discard(round)?,
+                Effect::Sweep { before } => self.shared.outbox.sweep(before)?,
                 Effect::MakeSeat { .. }
                 | Effect::FirstModel { .. }
                 | Effect::Contribute(_)

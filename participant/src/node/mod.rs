@@ -103,6 +103,7 @@ struct Shared {
     outbox: Outbox,
     identity: Arc<SigningIdentity>,
     judging: judging::Judging,
+    answering: answers::Answering,
     learner: Learner,
     rater: Option<Arc<dyn Rater>>,
     /// Set when the node ends: work under way on other threads gives up.
@@ -172,6 +173,7 @@ impl Node {
                 outbox,
                 identity: signer,
                 judging: judging::Judging::default(),
+                answering: answers::Answering::default(),
                 learner: learner.0,
                 rater: options.rater,
                 cancelled: AtomicBool::new(false),

@@ -268,6 +268,7 @@ pub(super) fn apply(
     let model = shared.models.save(&weights)?;
     Ok(Event::Recomputed {
         round: published.round,
+        claim: published.claim(),
         model,
     })
 }

@@ -2,7 +2,7 @@
 
 mod facts;
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use tonic::transport::Channel;
 use unsilo_ledger::{
@@ -13,12 +13,16 @@ use unsilo_proto::{
     v1::{EntriesReply, EntriesRequest, ledger_log_client::LedgerLogClient},
 };
 
-use super::{on_disk, requests::Failure};
+use super::{
+    on_disk,
+    requests::{Failure, within},
+};
 use crate::{alarm::Alarm, error::NodeError, session::Facts};
 
-/// Most bytes of entries fetched at a time before a checkpoint confirms them. The coordinator has checkpoints of its
-/// newest size only, so a new replica holds the whole log once; a usual federation's is megabytes a year.
-const MAX_SYNC_BYTES: usize = 4 << 30;
+/// Most bytes of entries held in memory before a checkpoint confirms them. The coordinator has checkpoints of its newest
+/// size only, so nothing can be verified, and nothing kept, page by page: a new replica holds the whole log once. A node
+/// that stays connected holds a page.
+const MAX_SYNC_BYTES: usize = 1 << 30;
 
 /// The replica of one participant.
 pub(super) struct LedgerReplica {
@@ -50,11 +54,13 @@ impl LedgerReplica {
     }
 
     /// Fetches and verifies until the replica has at least `entries`; with `None` it asks in any case, and so holds
-    /// the coordinator's newest checkpoint against its own. Says whether the replica grew.
+    /// the coordinator's newest checkpoint against its own. Says whether the replica grew. The node does nothing else
+    /// meanwhile, so each page is waited for no longer than `wait`.
     pub(super) async fn sync(
         &mut self,
         channel: &Channel,
         entries: Option<u64>,
+        wait: Duration,
     ) -> Result<bool, SyncError> {
         let mut client =
             LedgerLogClient::new(channel.clone()).max_decoding_message_size(limits::MESSAGE_BYTES);
@@ -70,11 +76,7 @@ impl LedgerReplica {
                 break;
             }
             let from = self.store.len() + pages.len() as u64;
-            let reply = client
-                .entries(EntriesRequest { from })
-                .await
-                .map_err(|status| SyncError::Request(Failure::from(status)))?
-                .into_inner();
+            let reply = page(&mut client, from, wait).await?;
             asked = true;
             if reply.size == 0 && self.store.is_empty() {
                 break;
@@ -89,7 +91,8 @@ impl LedgerReplica {
             let stuck = more.is_empty();
             pages.extend(more);
             if self.store.len() + pages.len() as u64 >= reply.size {
-                self.append(&mut client, &pages, &reply.checkpoint).await?;
+                self.append(&mut client, &pages, &reply.checkpoint, wait)
+                    .await?;
                 pages.clear();
             }
             if stuck {
@@ -107,6 +110,7 @@ impl LedgerReplica {
         client: &mut LedgerLogClient<Channel>,
         entries: &[SignedEntry],
         checkpoint: &str,
+        wait: Duration,
     ) -> Result<(), SyncError> {
         let appended = if entries.is_empty() {
             match self.store.compare(checkpoint) {
@@ -126,7 +130,7 @@ impl LedgerReplica {
         else {
             return Err(SyncError::Alarm(self.alarm(&error, checkpoint)));
         };
-        let whole = whole_log(client).await?;
+        let whole = whole_log(client, wait).await?;
         match self.store.prove_fork(checkpoint, &whole) {
             Ok(Some(proof)) => {
                 let proven = Diverged::Fork(Box::new(proof)).into();
@@ -184,17 +188,28 @@ impl LedgerReplica {
     }
 }
 
+/// The entries from `from` on, as many as the coordinator gives at a time.
+async fn page(
+    client: &mut LedgerLogClient<Channel>,
+    from: u64,
+    wait: Duration,
+) -> Result<EntriesReply, SyncError> {
+    let reply = within(wait, client.entries(EntriesRequest { from })).await;
+    reply
+        .map(tonic::Response::into_inner)
+        .map_err(SyncError::Request)
+}
+
 /// The coordinator's whole log, for a proof.
-async fn whole_log(client: &mut LedgerLogClient<Channel>) -> Result<Vec<Vec<u8>>, SyncError> {
+async fn whole_log(
+    client: &mut LedgerLogClient<Channel>,
+    wait: Duration,
+) -> Result<Vec<Vec<u8>>, SyncError> {
     let mut entries: Vec<Vec<u8>> = Vec::new();
     let mut bytes = 0;
     loop {
         let from = entries.len() as u64;
-        let reply = client
-            .entries(EntriesRequest { from })
-            .await
-            .map_err(|status| SyncError::Request(Failure::from(status)))?
-            .into_inner();
+        let reply = page(client, from, wait).await?;
         bytes += reply.entries.iter().map(Vec::len).sum::<usize>();
         let ended = reply.entries.is_empty();
         entries.extend(reply.entries);

@@ -59,7 +59,7 @@ pub(super) async fn recompute(
             Ok(()) => proof::apply(&shared, &published, &key_sum, &sum),
             Err(proof::Fault::Differs(reason)) => Ok(differs(&published, reason)),
             Err(proof::Fault::Unable(reason)) => Ok(Event::Failed {
-                task: Task::Recompute(published.round, published.model),
+                task: Task::Recompute(published.round, published.claim()),
                 reason: format!(
                     "round {}: the new model cannot be checked here: {reason}",
                     published.round
@@ -74,7 +74,7 @@ pub(super) async fn recompute(
 pub(super) fn differs(published: &PublishedFacts, reason: String) -> Event {
     Event::SumDiffers {
         round: published.round,
-        model: published.model,
+        claim: published.claim(),
         reason,
     }
 }

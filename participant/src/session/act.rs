@@ -10,6 +10,7 @@ impl Session {
             Some(facts) => facts,
             None => return,
         };
+        self.watch(&facts, now_ms);
         self.follow(&facts, out);
         let step = self
             .step

@@ -1,16 +1,11 @@
 //! Members cosign the set of contributions and reveal their nonces.
 
 use unsilo_ledger::CloseStatement;
-use unsilo_proto::limits;
 
-use super::{Call, Effect, Facts, Me, Phase, RoundFacts, Session, contributing::under_way};
+use super::{
+    Call, Effect, Facts, Me, Phase, RoundFacts, Session, contributing::under_way, patience::Wait,
+};
 use crate::{alarm::Alarm, guard::Record};
-
-/// Whether a deadline is over by this machine's clock, which may be behind the coordinator's by as much as is
-/// tolerated without a warning.
-pub(super) fn is_past(deadline_ms: u64, now_ms: u64) -> bool {
-    now_ms.saturating_add(limits::CLOCK_SKEW_MS) >= deadline_ms
-}
 
 impl Session {
     pub(super) fn cosign(
@@ -28,21 +23,26 @@ impl Session {
         let Some(seat) = self.may_act(open, me, out) else {
             return;
         };
+        let record = Record::Cosigned {
+            round,
+            contributions: open.contributions_hash,
+        };
+        // What is wrong with the set is said at once, also if it is too early to close at all.
+        if let Err(conflict) = self.guards.check(&record) {
+            return self.conflicted(conflict, out);
+        }
+        if !self.guards.cosigned.contains_key(&round) && !self.mailbox_fits(open, out) {
+            return;
+        }
         // A coordinator that closes before the time, without everybody, chooses whose updates are summed.
-        if open.contributions.len() < facts.participants && !is_past(open.contribute_by_ms, now_ms)
+        if open.contributions.len() < facts.participants
+            && !self.is_over(open, Wait::Contributions, now_ms)
         {
             return self.wait(
                 "the coordinator asks to close the round before its time, without everybody: not cosigned",
                 out,
             );
         }
-        if !self.guards.cosigned.contains_key(&round) && !self.mailbox_fits(open, out) {
-            return;
-        }
-        let record = Record::Cosigned {
-            round,
-            contributions: open.contributions_hash,
-        };
         if !self.record(record, out) {
             return;
         }

@@ -35,6 +35,7 @@ impl Session {
         }
         if !self.is_known(Task::Contribute(round))
             && self.coordinator_time(now_ms) > open.contribute_by_ms
+            && !open.owners_void
         {
             return self.wait(
                 "too late for this round, nothing is lost: the next one takes a new contribution",
@@ -71,6 +72,15 @@ impl Session {
                 facts.void.contains_key(&earlier)
             })
             .map(|earlier| Alarm::SecondContribution { round, earlier })
+    }
+
+    /// The void rounds in which this node contributed to `model`: only because they are void is it done again.
+    fn rounds_void(&self, facts: &Facts, round: u64, model: &Hash) -> Vec<u64> {
+        let made = self.guards.contributions.values();
+        made.filter(|made| made.model == *model && made.round != round)
+            .map(|made| made.round)
+            .filter(|earlier| facts.void.contains_key(earlier))
+            .collect()
     }
 
     /// Whether the ledger holds acts of this identity that the guard records do not know.
@@ -113,6 +123,7 @@ impl Session {
             }
             _ => false,
         };
+        let voided = self.rounds_void(&facts, round, &model);
         self.facts = Some(facts);
         if wanted {
             // Nothing has left this machine yet; sending follows in `advance`.
@@ -121,9 +132,14 @@ impl Session {
                 model,
                 root,
                 bytes,
+                voided,
             };
             self.record(Record::Contribution(made), out);
         } else {
+            // Its one-time key and its ciphertext serve nobody any more.
+            if !self.guards.contributions.contains_key(&round) {
+                out.push(Effect::Discard { round });
+            }
             out.push(Effect::Tell(Progress::Warning {
                 message: format!(
                     "round {round} ended before this node had trained; nothing was sent"

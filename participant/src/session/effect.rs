@@ -130,6 +130,16 @@ pub enum Effect {
         /// The round.
         round: u64,
     },
+    /// Erase a contribution that was made and is never sent; what else is kept for its round stays.
+    Discard {
+        /// The round.
+        round: u64,
+    },
+    /// Erase whatever is in the outbox of rounds that are over: work that ended after them left it there.
+    Sweep {
+        /// All rounds before this one.
+        before: u64,
+    },
 }
 
 /// A small request; making it twice does what making it once does.
@@ -211,7 +221,7 @@ pub enum Call {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[expect(
     missing_docs,
-    reason = "one for each effect that takes time, with its round or model"
+    reason = "one for each effect that takes time, with its round, model or claim"
 )]
 pub enum Task {
     SignGenesis,
@@ -298,7 +308,9 @@ impl Effect {
             Self::MakeSeat { round, .. } => Task::MakeSeat(*round),
             Self::FirstModel { model, .. } => Task::FirstModel(*model),
             Self::FetchModel { model } => Task::FetchModel(*model),
-            Self::Recompute { published, .. } => Task::Recompute(published.round, published.model),
+            Self::Recompute { published, .. } => {
+                Task::Recompute(published.round, published.claim())
+            }
             Self::Contribute(job) => Task::Contribute(job.round),
             Self::Upload { round, .. } => Task::Upload(*round),
             Self::AskRater { round, .. } => Task::AskRater(*round),
@@ -319,7 +331,9 @@ impl Effect {
             | Self::Alarm(_)
             | Self::Halt
             | Self::Finish
-            | Self::Forget { .. } => return None,
+            | Self::Forget { .. }
+            | Self::Discard { .. }
+            | Self::Sweep { .. } => return None,
         })
     }
 }

@@ -16,6 +16,8 @@ use crate::{
 pub enum Event {
     /// The connection is gone: acts over it may or may not have arrived and are made again at the next step.
     Disconnected,
+    /// Time has passed: what was too early may be due now.
+    Clock,
     /// The replica grew.
     Ledger(Box<Facts>),
     /// The coordinator pushed a step.
@@ -135,6 +137,8 @@ pub enum Event {
     Recomputed {
         /// The round.
         round: u64,
+        /// [`super::PublishedFacts::claim`] of what was verified.
+        claim: Hash,
         /// The model.
         model: Hash,
     },
@@ -142,8 +146,8 @@ pub enum Event {
     SumDiffers {
         /// The round.
         round: u64,
-        /// The model that was expected.
-        model: Hash,
+        /// [`super::PublishedFacts::claim`] of what is not true.
+        claim: Hash,
         /// What differs.
         reason: String,
     },

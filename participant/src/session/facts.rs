@@ -4,11 +4,13 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use unsilo_ledger::{
-    GuardHead, Hash, OwnerId, ParticipantId, PublicKey, RejectionReason, SignedCheckpoint,
-    VoidReason,
+    Domain, DomainHasher, GuardHead, Hash, OwnerId, ParticipantId, PublicKey, RejectionReason,
+    SignedCheckpoint, VoidReason,
 };
 
 use super::job::Sitting;
+
+const CLAIM: Domain = Domain::new("claimed publication");
 
 /// The ledger at one size, seen from one participant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,6 +102,9 @@ pub struct RoundFacts {
     pub weights: Vec<(ParticipantId, u16)>,
     /// Why the ledger's rules want the round to be void, once that follows from the judgement.
     pub void_due: Option<VoidReason>,
+    /// Whether so many rounds in a row were void that its committee's word does not end it: it lasts until it is complete,
+    /// or more than half of the owners end it.
+    pub owners_void: bool,
     /// Fewest owners that a sum may be of: max(minimum cohort, half of the active owners).
     pub cohort: usize,
 }
@@ -192,6 +197,23 @@ pub struct PublishedFacts {
     pub own: Option<ParticipantId>,
     /// What the sum is verified with.
     pub proof: Arc<SumFacts>,
+}
+
+impl PublishedFacts {
+    /// What is claimed, all of it: which sum, which key and which model, from which model on. What was recomputed for one
+    /// claim says nothing about another, even of the same model.
+    #[must_use]
+    pub fn claim(&self) -> Hash {
+        DomainHasher::new(CLAIM)
+            .with(&self.round.to_le_bytes())
+            .with(&self.base)
+            .with(&self.unit_log2.to_le_bytes())
+            .with(&self.sum)
+            .with(&self.key_sum)
+            .with(&self.model)
+            .with(&self.total_weight.to_le_bytes())
+            .finish()
+    }
 }
 
 /// What a weighted sum is verified with.

@@ -28,6 +28,7 @@ mod judging;
 mod mailbox;
 mod models;
 mod opening;
+mod patience;
 mod publishing;
 mod rating;
 mod seating;
@@ -111,8 +112,12 @@ pub struct Session {
     judgement: Option<judging::Made>,
     /// Rounds before this one are over on a ledger that at least `t` members are known to hold.
     confirmed_before: u64,
-    /// The last checkpoint whose cosignatures were verified, and how many of them are of seated members.
-    cosigned: Option<(String, usize)>,
+    /// Rounds before this one have nothing in the outbox any more.
+    swept_before: u64,
+    /// Since when the round under way is seen.
+    seen: Option<patience::Seen>,
+    /// The last checkpoint whose cosignatures were verified.
+    cosigned: Option<witness::Verified>,
     /// The round that ended last, as it was when it did.
     last_round: Option<RoundFacts>,
     /// The last reason to wait that was told.
@@ -147,6 +152,9 @@ impl Session {
             decided: BTreeSet::new(),
             judgement: None,
             confirmed_before: 0,
+            // The first round is 1.
+            swept_before: 1,
+            seen: None,
             cosigned: None,
             last_round: None,
             waiting: String::new(),
@@ -184,6 +192,7 @@ impl Session {
     fn take(&mut self, event: Event, now_ms: u64, out: &mut Vec<Effect>) {
         match event {
             Event::Disconnected => self.forget_requests(),
+            Event::Clock => {}
             Event::Ledger(facts) => self.learn(*facts, out),
             Event::Step(step) => self.take_step(step, now_ms, out),
             Event::Alarmed(alarm) => self.raise(alarm, out),
@@ -240,16 +249,20 @@ impl Session {
                 participant,
                 reason,
             } => self.share_unusable(round, participant, &reason, out),
-            Event::Recomputed { round, model } => {
-                self.done(Task::Recompute(round, model));
+            Event::Recomputed {
+                round,
+                claim,
+                model,
+            } => {
+                self.done(Task::Recompute(round, claim));
                 self.held.insert(model);
             }
             Event::SumDiffers {
                 round,
-                model,
+                claim,
                 reason,
             } => {
-                self.finish(Task::Recompute(round, model), Progressing::Refused);
+                self.finish(Task::Recompute(round, claim), Progressing::Refused);
                 self.raise(Alarm::ModelDiffers { round, reason }, out);
             }
             Event::Evaluated {

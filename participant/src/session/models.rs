@@ -105,9 +105,12 @@ impl Session {
     /// Erases what only rounds before `current` needed: secret seat keys, the bytes of answers, the outbox. Rounds end on
     /// this node's ledger first; what opens their sums is kept until `t` members are known to hold that ledger too.
     pub(super) fn forget_finished(&mut self, current: u64, out: &mut Vec<Effect>) {
-        let seats = self.guards.seats.keys();
-        let over: std::collections::BTreeSet<u64> = seats
-            .chain(self.guards.contributions.keys())
+        let guards = &self.guards;
+        let over: std::collections::BTreeSet<u64> = guards
+            .seats
+            .keys()
+            .chain(guards.contributions.keys())
+            .chain(guards.directions.keys())
             .copied()
             .filter(|round| *round < current && !self.guards.finished.contains(round))
             .collect();
@@ -115,6 +118,11 @@ impl Session {
             // Erasing twice is fine; a record before the erasure would leave a secret behind if the process died between.
             out.push(Effect::Forget { round });
             self.record(Record::Finished { round }, out);
+        }
+        // What was left there without a record; on every start too.
+        if self.swept_before < current {
+            self.swept_before = current;
+            out.push(Effect::Sweep { before: current });
         }
     }
 }

@@ -6,8 +6,8 @@ use unsilo_ledger::{Hash, entry::OWNERS_VOID_DELAY_MS};
 use unsilo_proto::{OPENING_DOMAIN, opening_hash, opening_statement, weights_digest};
 
 use super::{
-    Call, Effect, Facts, Me, OpeningJob, Phase, RoundFacts, Session, Task, closing::is_past,
-    contributing::under_way,
+    Call, Effect, Facts, Me, OpeningJob, Phase, RoundFacts, Session, Task, contributing::under_way,
+    patience::is_past,
 };
 use crate::{
     alarm::Alarm,

@@ -67,22 +67,23 @@ impl Session {
         if !self.hold(facts, closed.model, out) {
             return;
         }
-        // Signed only after this node itself decrypted the sum that the entry names to the model it names.
-        if !self.is_done(Task::Recompute(round, model)) {
-            let Some(proof) = closed.sum_facts() else {
-                return;
-            };
-            let published = PublishedFacts {
-                round,
-                base: closed.model,
-                unit_log2: closed.unit_log2,
-                sum,
-                key_sum,
-                model,
-                total_weight,
-                own: closed.root_of(me.id).map(|_| me.id),
-                proof: Arc::new(proof),
-            };
+        // Signed only after this node itself decrypted the sum that the entry names, with the key that it names, to the model
+        // that it names.
+        let Some(proof) = closed.sum_facts() else {
+            return;
+        };
+        let published = PublishedFacts {
+            round,
+            base: closed.model,
+            unit_log2: closed.unit_log2,
+            sum,
+            key_sum,
+            model,
+            total_weight,
+            own: closed.root_of(me.id).map(|_| me.id),
+            proof: Arc::new(proof),
+        };
+        if !self.is_done(Task::Recompute(round, published.claim())) {
             let judged = closed
                 .judged
                 .iter()

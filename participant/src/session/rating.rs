@@ -5,7 +5,7 @@ use unsilo_ledger::{Entry, Hash, ParticipantId, RatingStep, Ratings, SignedEntry
 
 use super::{
     Call, Effect, Facts, Me, Phase, ReceiveJob, RoundFacts, RowJob, RowState, Session, Task,
-    closing::is_past, contributing::under_way,
+    contributing::under_way, patience::Wait,
 };
 use crate::{
     guard::{RatingRecord, Record},
@@ -221,7 +221,7 @@ impl Session {
             RatingStep::Commit
         };
         let entry = Entry::RatingStepEnded { round, step };
-        if entry.to_bytes() != bytes || !is_over(judged, revealing, now_ms) {
+        if entry.to_bytes() != bytes || !self.rows_are_in(judged, revealing, now_ms) {
             return self.wait(
                 "the coordinator asks to end the rating before its time, without every rater: not signed",
                 out,
@@ -240,19 +240,18 @@ impl Session {
             out,
         );
     }
-}
 
-/// Whether a half of the rating step is over: each has a third of the time between the close and the opening.
-fn is_over(round: &RoundFacts, revealing: bool, now_ms: u64) -> bool {
-    let third = round.open_by_ms.saturating_sub(round.close_by_ms) / 3;
-    let (due, thirds) = if revealing {
-        (RowState::Revealed, 2)
-    } else {
-        (RowState::Committed, 1)
-    };
-    let complete = round.directions.iter().all(|rater| {
-        // Who committed to nothing has nothing to reveal.
-        rater.row >= due || revealing && rater.row == RowState::Missing
-    });
-    complete || is_past(round.close_by_ms.saturating_add(thirds * third), now_ms)
+    /// Whether a half of the rating step is over.
+    fn rows_are_in(&self, round: &RoundFacts, revealing: bool, now_ms: u64) -> bool {
+        let (due, wait) = if revealing {
+            (RowState::Revealed, Wait::Reveals)
+        } else {
+            (RowState::Committed, Wait::Rows)
+        };
+        let complete = round.directions.iter().all(|rater| {
+            // Who committed to nothing has nothing to reveal.
+            rater.row >= due || revealing && rater.row == RowState::Missing
+        });
+        complete || self.is_over(round, wait, now_ms)
+    }
 }

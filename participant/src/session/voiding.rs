@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use unsilo_ledger::{Entry, VoidAuthority, VoidReason};
 
-use super::{Call, Effect, Facts, Me, Phase, RoundFacts, Session, closing::is_past};
+use super::{Call, Effect, Facts, Me, Phase, RoundFacts, Session, patience::Wait};
 use crate::guard::Record;
 
 impl Session {
@@ -42,7 +42,13 @@ impl Session {
                 out,
             );
         };
-        if named != round || !is_due(current, stated, now_ms) {
+        if current.owners_void && !stated.is_derived() {
+            return self.wait(
+                "too many rounds in a row were void: only more than half of the owners end this one (`unsilo void`)",
+                out,
+            );
+        }
+        if named != round || !self.is_due(current, stated, now_ms) {
             return self.wait(
                 "the coordinator asks to void the round for a reason that this node does not see: not signed",
                 out,
@@ -68,24 +74,24 @@ impl Session {
             );
         }
     }
-}
 
-/// Whether this member sees the reason itself. A void before the close is followed by another draw of the
-/// committee: signed on the coordinator's word alone, it would let the coordinator draw until it likes the result.
-fn is_due(round: &RoundFacts, reason: VoidReason, now_ms: u64) -> bool {
-    match (reason, round.phase) {
-        (VoidReason::TooFewContributions, Phase::Open) => {
-            let owners: BTreeSet<_> = round.contributions.iter().map(|made| made.owner).collect();
-            owners.len() < round.cohort && is_past(round.contribute_by_ms, now_ms)
+    /// Whether this member sees the reason itself. A void is followed by another draw of the committee: signed on the
+    /// coordinator's word alone, it would let the coordinator draw until it likes the result.
+    fn is_due(&self, round: &RoundFacts, reason: VoidReason, now_ms: u64) -> bool {
+        let over = |wait| self.is_over(round, wait, now_ms);
+        match (reason, round.phase) {
+            (VoidReason::TooFewContributions, Phase::Open) => {
+                let owners: BTreeSet<_> =
+                    round.contributions.iter().map(|made| made.owner).collect();
+                owners.len() < round.cohort && over(Wait::Contributions)
+            }
+            (VoidReason::TooFewMembers, Phase::Open) => over(Wait::Cosignatures),
+            (VoidReason::TooFewMembers | VoidReason::NoVerdict, Phase::Closed)
+            | (VoidReason::TooFewMembers, Phase::Rating | Phase::Weighed) => over(Wait::Opening),
+            // These follow from the judgement, for everybody alike.
+            (VoidReason::TooFewAccepted | VoidReason::Brake, _) => round.void_due == Some(reason),
+            _ => false,
         }
-        (VoidReason::TooFewMembers, Phase::Open) => is_past(round.close_by_ms, now_ms),
-        (VoidReason::TooFewMembers | VoidReason::NoVerdict, Phase::Closed)
-        | (VoidReason::TooFewMembers, Phase::Rating | Phase::Weighed) => {
-            is_past(round.open_by_ms, now_ms)
-        }
-        // These follow from the judgement, for everybody alike.
-        (VoidReason::TooFewAccepted | VoidReason::Brake, _) => round.void_due == Some(reason),
-        _ => false,
     }
 }
 

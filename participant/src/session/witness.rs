@@ -9,6 +9,17 @@ use crate::{
     guard::{Duty, Record, WitnessRecord},
 };
 
+/// A checkpoint whose cosignatures were verified: against this node's own checkpoint, and for the seats of this round. For
+/// another one of either they say nothing.
+#[derive(Debug)]
+pub(super) struct Verified {
+    note: String,
+    own: String,
+    round: u64,
+    /// How many cosignatures are of seated members.
+    members: usize,
+}
+
 impl Session {
     /// Whether the checkpoint of this step is cosigned by at least `t` seated members and is this node's own. If it is
     /// not cosigned yet, gives this node's cosignature.
@@ -131,10 +142,12 @@ impl Session {
         round: &RoundFacts,
         out: &mut Vec<Effect>,
     ) -> Option<usize> {
-        if let Some((note, members)) = &self.cosigned
-            && *note == step.checkpoint
+        if let Some(verified) = &self.cosigned
+            && verified.note == step.checkpoint
+            && verified.own == own.note()
+            && verified.round == round.round
         {
-            return Some(*members);
+            return Some(verified.members);
         }
         let key = |id: ParticipantId| {
             let seat = round.seats.iter().find(|seat| seat.participant == id)?;
@@ -178,7 +191,12 @@ impl Session {
         }
         // Only keys of seated members were given, so nobody else is among them.
         let members = cosigned.cosigners().len();
-        self.cosigned = Some((step.checkpoint.clone(), members));
+        self.cosigned = Some(Verified {
+            note: step.checkpoint.clone(),
+            own: own.note().to_owned(),
+            round: round.round,
+            members,
+        });
         Some(members)
     }
 }

@@ -104,6 +104,7 @@ fn current(state: &State, round: &CurrentRound) -> RoundFacts {
         judged: round.judgement.as_deref().map(judged),
         weights: state.weights().unwrap_or_default().to_vec(),
         void_due: state.void_due(),
+        owners_void: !state.committee_may_void(),
         cohort: state.required_cohort(),
     }
 }

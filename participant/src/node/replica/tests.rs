@@ -146,6 +146,9 @@ impl LedgerLog for FakeLog {
     }
 }
 
+/// Long enough for a loaded machine: no test waits for it to pass.
+const WAIT: Duration = Duration::from_secs(60);
+
 /// A replica, its coordinator, and a connection between them.
 struct Scene {
     dir: tempfile::TempDir,
@@ -183,7 +186,7 @@ impl Scene {
     }
 
     async fn sync(&mut self, entries: Option<u64>) -> Result<bool, Alarm> {
-        match self.replica.sync(&self.channel, entries).await {
+        match self.replica.sync(&self.channel, entries, WAIT).await {
             Ok(grown) => Ok(grown),
             Err(SyncError::Alarm(alarm)) => Err(alarm),
             Err(SyncError::Request(_) | SyncError::Node(_)) => panic!("no other failure here"),
@@ -219,6 +222,30 @@ async fn a_replica_follows_page_by_page_and_survives_a_restart() {
     scene.replica =
         LedgerReplica::open(&path.join("other.tlog"), &draft(), identity(1).public()).unwrap();
     assert_eq!(Scene::open(&path).facts(), expected);
+}
+
+#[tokio::test]
+async fn a_coordinator_that_takes_the_question_and_never_answers_is_not_waited_for() {
+    // Takes connections and bytes, and says nothing.
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut taken = Vec::new();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            taken.push(stream);
+        }
+    });
+    let channel = Endpoint::from_shared(format!("http://{address}"))
+        .unwrap()
+        .connect_lazy();
+    let dir = tempfile::tempdir().unwrap();
+    let mut replica = Scene::open(dir.path());
+    let asked = replica.sync(&channel, None, Duration::from_millis(50));
+    let ended = tokio::time::timeout(WAIT, asked).await;
+    assert!(matches!(
+        ended,
+        Ok(Err(SyncError::Request(Failure::Lost(_))))
+    ));
 }
 
 #[tokio::test]

@@ -151,7 +151,7 @@ fn a_void_signature_excludes_the_scalars() {
     let facts = closed(world.contributed());
     world.ledger(facts.clone());
     world.step(answering());
-    world.now_ms = 40_000;
+    world.now_ms = 100_000;
     assert_eq!(calls(&world.step(voiding(1)), Task::SignVoid(1)).len(), 1);
     let done = world.feed(Event::Answered(answer_record(&facts)));
     assert_eq!(sends(&done), 0);

@@ -99,7 +99,7 @@ fn a_restored_backup_sits_the_round_out_says_why_and_takes_part_in_the_next() {
         assert!(!acts(&world.step(judging(&[1, 2, 3]))));
         world.ledger(weighed(facts.clone(), [16; 4]));
         assert!(!acts(&world.step(StepKind::Opening { round: 1 })));
-        world.now_ms = 40_000;
+        world.now_ms = 100_000;
         assert!(!acts(&world.step(voiding(1))));
         world.now_ms = 1_000;
     }

@@ -102,7 +102,10 @@ fn a_contribution_made_when_its_round_is_over_is_never_sent() {
     let done = world.feed(encrypted(1, 0, 50));
     assert!(matches!(
         done.as_slice(),
-        [Effect::Tell(Progress::Warning { .. })]
+        [
+            Effect::Discard { round: 1 },
+            Effect::Tell(Progress::Warning { .. })
+        ]
     ));
 }
 
@@ -121,10 +124,7 @@ fn a_published_model_is_recomputed_and_evaluated_once_and_the_rounds_secrets_are
         done.iter()
             .any(|effect| matches!(effect, Effect::Recompute { judged: None, .. }))
     );
-    let done = world.feed(Event::Recomputed {
-        round: 1,
-        model: model(1),
-    });
+    let done = world.feed(recomputed(1));
     assert!(matches!(
         done.as_slice(),
         [Effect::Evaluate { round: 1, .. }]
@@ -151,6 +151,7 @@ fn a_published_model_is_recomputed_and_evaluated_once_and_the_rounds_secrets_are
         [
             Effect::Forget { round: 1 },
             Effect::Record(Record::Finished { round: 1 }),
+            Effect::Sweep { before: 2 },
             Effect::Tell(Progress::Finished),
             Effect::Finish
         ]

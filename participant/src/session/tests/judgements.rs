@@ -146,7 +146,7 @@ fn a_void_signature_excludes_the_judgement() {
     let mut world = World::new();
     world.answered();
     world.step(judging(&[1, 2, 3]));
-    world.now_ms = 40_000;
+    world.now_ms = 100_000;
     assert_eq!(calls(&world.step(voiding(1)), Task::SignVoid(1)).len(), 1);
     assert!(signatures(&world.feed(judged())).is_empty());
     assert!(signatures(&world.step(judging(&[1, 2, 3]))).is_empty());

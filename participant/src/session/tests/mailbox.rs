@@ -93,8 +93,8 @@ fn a_member_without_a_contribution_cosigns_nothing_while_the_mailbox_is_empty() 
     let mut facts = with_contributions(facts, root(50));
     let round = facts.round.as_mut().unwrap();
     round.contributions.remove(ME as usize);
-    world.now_ms = 20_000;
     world.ledger(facts);
+    world.now_ms = 100_000;
     let done = world.step(StepKind::Closing { round: 1 });
     assert!(done.contains(&Effect::FetchMailbox { round: 1 }));
     assert!(calls(&done, Task::PostReceipt(1)).is_empty());

@@ -10,7 +10,7 @@ fn a_model_that_the_sum_does_not_give_is_not_signed() {
     world.step(publishing(1, 1));
     let done = world.feed(Event::SumDiffers {
         round: 1,
-        model: model(1),
+        claim: published(1).claim(),
         reason: "the model it gives has another hash".into(),
     });
     assert!(matches!(
@@ -26,10 +26,7 @@ fn a_second_model_of_one_round_is_not_signed() {
     let facts = weighed(world.contributed(), [16; 4]);
     world.ledger(facts.clone());
     world.step(publishing(1, 1));
-    world.feed(Event::Recomputed {
-        round: 1,
-        model: model(1),
-    });
+    world.feed(recomputed(1));
     world.restart();
     world.ledger(facts);
     let done = world.step(publishing(1, 2));
@@ -67,15 +64,54 @@ fn a_model_is_signed_only_after_it_was_recomputed_here() {
         [Effect::Recompute { published: of, judged: Some(job) }]
             if of.base == model(0) && of.model == model(1) && job.seats.len() == 3
     ));
-    let done = world.feed(Event::Recomputed {
-        round: 1,
-        model: model(1),
-    });
+    let done = world.feed(recomputed(1));
     assert!(recorded_before(
         &done,
         Task::SignPublish(1),
         |record| matches!(record, Record::Published { .. })
     ));
+}
+
+#[test]
+fn a_publication_that_was_not_recomputed_is_not_signed_in_the_name_of_another_of_the_same_model() {
+    let other = |sum: u8, key_sum: u8| StepKind::Publishing {
+        round: 1,
+        entry: Entry::ModelPublished {
+            round: 1,
+            sum: [sum; 32],
+            key_sum: [key_sum; 32],
+            model: model(1),
+            total_weight: 64,
+        }
+        .to_bytes(),
+    };
+    for (sum, key_sum) in [(9, 7), (6, 9)] {
+        // Announced while the first is worked on, or after it is found in order.
+        for done_before in [false, true] {
+            let mut world = World::new();
+            let facts = weighed(world.contributed(), [16; 4]);
+            world.ledger(facts);
+            world.step(publishing(1, 1));
+            if done_before {
+                // Nobody is asked yet whether to sign: the replica is behind the step.
+                world.session.step = None;
+                world.feed(recomputed(1));
+            }
+            let mut done = world.step(other(sum, key_sum));
+            assert!(
+                matches!(
+                    done.as_slice(),
+                    [Effect::Recompute { published: of, .. }]
+                        if of.sum == [sum; 32] && of.key_sum == [key_sum; 32]
+                ),
+                "each claim is verified by itself: {done:?}"
+            );
+            if !done_before {
+                done.extend(world.feed(recomputed(1)));
+            }
+            assert!(calls(&done, Task::SignPublish(1)).is_empty());
+        }
+    }
 }
 
 #[test]
@@ -94,7 +130,7 @@ fn a_published_model_that_the_sum_does_not_give_is_not_used() {
     );
     let done = world.feed(Event::SumDiffers {
         round: 1,
-        model: model(1),
+        claim: published(1).claim(),
         reason: "the coordinator is to blame: its sum is not the weighted sum".into(),
     });
     let [Alarm::ModelDiffers { reason, .. }] = alarms(&done)[..] else {

@@ -139,6 +139,10 @@ impl Chaos {
 
     /// A step with no checkpoint, one that too few members cosigned, or one that enough did.
     fn take_step(&mut self, round: u64, kind: u8, variant: u8) -> Vec<Effect> {
+        if kind == 5 {
+            // Long enough for any void.
+            self.world.now_ms += 100_000;
+        }
         if self.world.session.facts().is_none() {
             return self
                 .world
@@ -288,6 +292,7 @@ impl Chaos {
             },
             Effect::Recompute { published, .. } => Event::Recomputed {
                 round: published.round,
+                claim: published.claim(),
                 model: published.model,
             },
             Effect::FirstModel { model, .. } | Effect::FetchModel { model } => {

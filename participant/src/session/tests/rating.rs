@@ -140,8 +140,8 @@ fn the_end_of_a_rating_step_is_signed_when_all_rows_are_in_or_its_time_is_over()
     ] {
         let mut world = World::new();
         let facts = rating(&mut world, rows);
-        world.now_ms = now_ms;
         world.ledger(facts);
+        world.now_ms = now_ms;
         let done = world.step(ending(revealing));
         let signed = calls(&done, Task::SignRatingStep(1, revealing)).len();
         assert_eq!(signed == 1, signs, "{rows:?} at {now_ms}");

@@ -120,6 +120,7 @@ pub(super) fn open(round: u64) -> Facts {
             judged: None,
             weights: Vec::new(),
             void_due: None,
+            owners_void: false,
             cohort: 3,
         }),
         ..idle(round)
@@ -279,6 +280,15 @@ pub(super) fn published(model_number: u8) -> PublishedFacts {
             seats: 4,
             contributions: Vec::new(),
         }),
+    }
+}
+
+/// The sum of round 1 gives that model, as [`published`] and [`publishing`] claim it.
+pub(super) fn recomputed(model_number: u8) -> Event {
+    Event::Recomputed {
+        round: 1,
+        claim: published(model_number).claim(),
+        model: model(model_number),
     }
 }
 

@@ -24,7 +24,7 @@ fn an_answer_excludes_void_and_void_excludes_an_answer() {
         panic!("shares are fetched: {started:?}");
     };
     // Void is signed while the shares are on their way.
-    world.now_ms = 40_000;
+    world.now_ms = 100_000;
     assert_eq!(calls(&world.step(voiding(1)), Task::SignVoid(1)).len(), 1);
     let done = world.feed(Event::SharesCombined {
         round: 1,
@@ -160,7 +160,9 @@ fn a_void_round_may_be_repeated_on_the_same_model() {
     let mut world = World::new();
     let facts = world.contributed();
     world.ledger(facts);
+    world.now_ms = 100_000;
     let done = world.step(voiding(1));
+    world.now_ms = 1_000;
     assert!(recorded_before(
         &done,
         Task::SignVoid(1),

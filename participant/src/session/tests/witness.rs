@@ -113,6 +113,11 @@ fn a_checkpoint_of_another_size_is_not_acted_on() {
     let (mut world, facts) = member();
     let own = facts.checkpoint.clone().unwrap();
     let everybody = cosigned(&own, &[0, 1, 2, 3]);
+    // It is acted on while it is this node's own, and never again.
+    assert!(starts_answering(
+        &world.step_on(answering(), everybody.clone())
+    ));
+    world.feed(Event::Disconnected);
     // The replica has grown beyond the step.
     world.ledger(grown(facts.clone()));
     world.step += 1;
@@ -125,8 +130,16 @@ fn a_checkpoint_of_another_size_is_not_acted_on() {
     };
     assert!(!starts_answering(&world.feed(Event::Step(late))));
     // Or the checkpoint is of an earlier step than the one it comes with.
-    let done = world.step_on(answering(), everybody);
+    let done = world.step_on(answering(), everybody.clone());
     assert!(!starts_answering(&done) && alarms(&done).is_empty());
+    // Nor is it good for the next duty: who cosigned it said nothing about what was judged and weighed since.
+    world.ledger(grown(weighed(facts, [16; 4])));
+    let done = world.step_on(StepKind::Opening { round: 1 }, everybody);
+    assert!(
+        done.iter()
+            .all(|effect| matches!(effect, Effect::Tell(Progress::Waiting { .. }))),
+        "{done:?}"
+    );
 }
 
 #[test]
@@ -166,10 +179,7 @@ fn a_published_model_is_cosigned_by_whoever_verified_it_and_then_the_seat_is_for
     };
     let done = world.step_on(step(), String::new());
     assert!(calls(&done, Task::Cosign(1, Duty::Published)).is_empty());
-    let done = world.feed(Event::Recomputed {
-        round: 1,
-        model: model(1),
-    });
+    let done = world.feed(recomputed(1));
     assert_eq!(calls(&done, Task::Cosign(1, Duty::Published)).len(), 1);
     let own = ledger.checkpoint.unwrap();
     let done = world.step_on(step(), cosigned(&own, &[0, 1]));
