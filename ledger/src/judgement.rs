@@ -34,8 +34,8 @@ pub enum RejectionReason {
 }
 
 impl RejectionReason {
-    /// Whether the contributor alone can have caused it. Such rejections are counted, and too many are a
-    /// violation ([`crate::Incentive::rejected_contributions`]).
+    /// Whether the contributor alone can have caused it, if the answers are sure ([`Judgement::holds_to_account`]). Then such
+    /// rejections are counted, and too many are a violation ([`crate::Incentive::rejected_contributions`]).
     pub fn is_fault(self) -> bool {
         matches!(self, Self::OutOfRange | Self::TooLong)
     }
@@ -65,4 +65,23 @@ pub struct Judgement {
     pub rejected: Vec<(ParticipantId, RejectionReason)>,
     /// Seats whose answers were set aside for the whole round, ascending.
     pub erased: Vec<u16>,
+}
+
+/// Answers beyond the threshold that must count before a contributor is held to account for a rejection.
+const SPARE_ANSWERS: usize = 2;
+
+/// Whether so many answers, of which `erased` are set aside, leave two beyond the threshold. With `t` answers any values fit
+/// together, so one liar turns an honest update into garbage that nobody can tell from a dealer's; with `t + 1` two who
+/// collude do. Where this is not so a contribution is left out without blame: no fault is counted, and no answers are shown,
+/// which would be the sketch of an honest update.
+pub fn could_spare_two(answers: usize, erased: usize, threshold: usize) -> bool {
+    answers.saturating_sub(erased) >= threshold.saturating_add(SPARE_ANSWERS)
+}
+
+impl Judgement {
+    /// Whether a rejection that is a fault ([`RejectionReason::is_fault`]) counts against its contributor:
+    /// [`could_spare_two`] of its answers.
+    pub fn holds_to_account(&self, threshold: usize) -> bool {
+        could_spare_two(self.answers.len(), self.erased.len(), threshold)
+    }
 }

@@ -18,7 +18,8 @@ use thiserror::Error;
 /// Made only where the answers agree with each other, that is for what the *dealer* is to blame for: a ciphertext that
 /// does not match its shares, or an update that is too long. Where answers contradict each other, a member may be lying
 /// about an honest update, and showing all answers would show everybody its sketch: there the [`Appeal`](super::Appeal) on one
-/// share decides.
+/// share decides. For the same reason it is to be shown only where two answers more count than the threshold: with exactly
+/// `t` any answers agree, so one liar makes an honest update look like garbage, and with `t + 1` two who collude do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Evidence {
     participant: u32,

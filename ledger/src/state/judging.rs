@@ -135,11 +135,14 @@ impl Judged {
             accepted: self.judgement.accepted.len(),
             rejected: self.judgement.rejected.len(),
         };
+        let counts = self
+            .judgement
+            .holds_to_account(usize::from(current.opening.threshold));
         let at_fault: Vec<ParticipantId> = self
             .judgement
             .rejected
             .iter()
-            .filter(|(_, reason)| reason.is_fault())
+            .filter(|(_, reason)| counts && reason.is_fault())
             .map(|(participant, _)| *participant)
             .collect();
         current.judgement = Some(self.judgement);

@@ -577,8 +577,17 @@ fn withdrawn_stake_waits_while_a_case_is_open() {
 
 /// A round in which participant 0's contribution is rejected for this reason.
 fn bad_round(world: &mut World, reason: RejectionReason) -> Vec<Event> {
+    bad_round_of(world, reason, |_| {})
+}
+
+/// The same with a change to what is judged.
+fn bad_round_of(
+    world: &mut World,
+    reason: RejectionReason,
+    change: impl FnOnce(&mut Entry),
+) -> Vec<Event> {
     world.open();
-    world.contribute(0..6);
+    world.contribute(0..world.state.participants().count() as u32);
     world.close();
     let mut judged = world.judged();
     if let Entry::ContributionsJudged {
@@ -588,6 +597,7 @@ fn bad_round(world: &mut World, reason: RejectionReason) -> Vec<Event> {
         accepted.remove(0);
         rejected.push((ParticipantId(0), reason));
     }
+    change(&mut judged);
     let entry = world.sign(judged, &world.seated());
     let events = world.accept(entry);
     world.publish();
@@ -595,8 +605,34 @@ fn bad_round(world: &mut World, reason: RejectionReason) -> Vec<Event> {
 }
 
 #[test]
-fn too_many_rejected_contributions_are_a_violation() {
+fn a_rejection_is_held_against_nobody_unless_two_answers_could_be_spared() {
+    // Of 5/4 one can be spared: two who collude make an honest update look like garbage.
     let mut world = World::new(6);
+    bad_round(&mut world, RejectionReason::OutOfRange);
+    assert_eq!(world.state.faults(ParticipantId(0)), []);
+    // Of 7/5 two: it is the contributor's fault. Not if one did not answer, or was set aside.
+    let mut world = World::new(7);
+    bad_round(&mut world, RejectionReason::TooLong);
+    assert_eq!(world.state.faults(ParticipantId(0)), [1]);
+    let absent: fn(&mut Entry) = |judged| {
+        if let Entry::ContributionsJudged { answers, .. } = judged {
+            answers.pop();
+        }
+    };
+    let erased: fn(&mut Entry) = |judged| {
+        if let Entry::ContributionsJudged { erased, .. } = judged {
+            erased.push(3);
+        }
+    };
+    for change in [absent, erased] {
+        bad_round_of(&mut world, RejectionReason::OutOfRange, change);
+    }
+    assert_eq!(world.state.faults(ParticipantId(0)), [1]);
+}
+
+#[test]
+fn too_many_rejected_contributions_are_a_violation() {
+    let mut world = World::new(7);
     let found = |events: &[Event]| {
         events.iter().any(|event| {
             matches!(event, Event::ViolationFound(case)
@@ -624,7 +660,7 @@ fn too_many_rejected_contributions_are_a_violation() {
 
 #[test]
 fn rejections_long_ago_are_forgotten() {
-    let mut draft = draft(6);
+    let mut draft = draft(7);
     draft.incentive = Incentive {
         rejected_contributions: 2,
         rejected_within_rounds: 3,
