@@ -4,11 +4,13 @@
 //! Ciphertexts, shares and ledger entries are opaque bytes here: decoding needs parameters that only their
 //! crates hold.
 
+mod appeal;
 mod invite;
 pub mod limits;
 mod rejected;
 mod statement;
 
+pub use appeal::{APPEAL_DOMAIN, SignedAppeal};
 pub use invite::{Invite, InviteError};
 pub use rejected::{Code, Rejected};
 pub use statement::{

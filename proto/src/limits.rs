@@ -77,7 +77,7 @@ pub const EVIDENCE_BYTES: usize = 64 << 10;
 /// leaves out another has room for.
 pub const JUDGEMENT_EVIDENCE_BYTES: usize = 2 << 20;
 
-/// Largest appeal, bytes: a share, its seal seed, and whose they are.
+/// Largest appeal, bytes: a signature, a share, its seal seed, and whose they are.
 pub const APPEAL_BYTES: usize = 16 << 10;
 
 /// Appeals that are kept for one round: one for each seat of every contribution would be more than anybody can

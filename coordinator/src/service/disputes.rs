@@ -4,9 +4,11 @@ use unsilo_fhe::{
     ProjectionTable, RoundContext,
     check::{Appeal, Evidence, Recorded},
 };
-use unsilo_ledger::{CurrentRound, Entry, Hash, Participant, Violation};
+use unsilo_ledger::{
+    CurrentRound, Entry, Hash, Participant, Violation, judgement::could_spare_two,
+};
 use unsilo_proto::{
-    Code, Rejected, dispute_hash, limits,
+    Code, Rejected, SignedAppeal, dispute_hash, limits,
     v1::{AppealRequest, AppealsReply, DisputedAnswers, SignViolationRequest},
 };
 
@@ -44,7 +46,7 @@ impl Services {
         let snapshot = self.owner.now();
         let current = under_way(&snapshot, round)?;
         let Some(checking) = self.checking(current, judgement) else {
-            return Ok(()); // The judgement is refused with a reason.
+            return Ok(()); // Not to be kept, or the judgement is refused with a reason.
         };
         let (store, scalars) = (self.contributions.clone(), self.scalars.clone());
         let name = member.name.clone();
@@ -76,6 +78,14 @@ impl Services {
         else {
             return None;
         };
+        // Nobody is shown what a lying member may have made of an honest update.
+        if !could_spare_two(
+            answers.len(),
+            erased.len(),
+            usize::from(current.opening.threshold),
+        ) {
+            return None;
+        }
         // Roots that members signed, and no others.
         let judged = self.scalars.notes(round).ok()?.judged?;
         if !answers.iter().all(|answer| judged.contains(answer)) {
@@ -105,8 +115,15 @@ impl Services {
     ) -> Result<(), tonic::Status> {
         at_most("appeal", &request.appeal, limits::APPEAL_BYTES)?;
         let invalid = |message: String| Rejected::new(Code::AppealInvalid, message);
+        let signed = SignedAppeal::from_bytes(&request.appeal)?;
+        if !signed.verify(&self.federation, request.round, dealer.id, &dealer.key) {
+            return Err(invalid(
+                "the appeal's signature does not verify: it is made by the dealer's identity, for one round".into(),
+            )
+            .into());
+        }
         let appeal =
-            Appeal::from_bytes(&request.appeal).map_err(|error| invalid(error.to_string()))?;
+            Appeal::from_bytes(&signed.appeal).map_err(|error| invalid(error.to_string()))?;
         if appeal.participant() != dealer.id.0 {
             return Err(invalid("the appeal shows a share of another dealer's".into()).into());
         }
@@ -199,8 +216,9 @@ impl Services {
                 .map_err(|error| unreadable("the appeals of the round", &error))?;
             let appeal = appeals
                 .iter()
-                .find(|appeal| dispute_hash(appeal, &shown) == evidence)
-                .and_then(|appeal| Appeal::from_bytes(appeal).ok())
+                .filter_map(|bytes| SignedAppeal::from_bytes(bytes).ok())
+                .find(|signed| dispute_hash(&signed.appeal, &shown) == evidence)
+                .and_then(|signed| Appeal::from_bytes(&signed.appeal).ok())
                 .ok_or_else(|| {
                     Rejected::new(
                         Code::EvidenceInvalid,

@@ -61,6 +61,10 @@ pub(crate) struct Home {
 
 impl Home {
     pub(crate) fn new() -> Self {
+        Self::of(&FOUNDERS)
+    }
+
+    pub(crate) fn of(founders: &[&str]) -> Self {
         let directory = tempfile::tempdir().expect("made");
         let model = directory.path().join("model.toml");
         let names: Vec<_> = (0..32).map(|index| format!("\"p{index}\"")).collect();
@@ -68,7 +72,7 @@ impl Home {
         let options = InitOptions {
             name: "Digits".into(),
             model,
-            founders: FOUNDERS.iter().map(|name| (*name).to_owned()).collect(),
+            founders: founders.iter().map(|name| (*name).to_owned()).collect(),
             listen: "127.0.0.1:0".into(),
             address: "127.0.0.1:7443".into(),
             rounds: Some(2),
@@ -329,11 +333,15 @@ pub(crate) struct Federation {
 
 impl Federation {
     pub(crate) async fn joined() -> Self {
-        let home = Home::new();
+        Self::joined_by(&FOUNDERS).await
+    }
+
+    pub(crate) async fn joined_by(founders: &[&str]) -> Self {
+        let home = Home::of(founders);
         let server = home.serve().await;
         let mut companies = Vec::new();
         let mut draft = Vec::new();
-        for name in FOUNDERS {
+        for name in founders {
             let mut company = Company::new(name);
             let reply = company
                 .join(&home, &server, &home.invitation(name))
@@ -359,7 +367,11 @@ impl Federation {
 
     /// All founders have signed.
     pub(crate) async fn founded() -> Self {
-        let federation = Self::joined().await;
+        Self::joined().await.signed().await
+    }
+
+    async fn signed(self) -> Self {
+        let federation = self;
         let step = federation.companies[0]
             .step(|kind| matches!(kind, Kind::Founding(founding) if !founding.entry.is_empty()))
             .await;
@@ -385,6 +397,14 @@ impl Federation {
     /// Round 1 takes contributions.
     pub(crate) async fn open() -> Self {
         let mut federation = Self::founded().await;
+        federation.offer_seats().await;
+        federation
+    }
+
+    /// The same of seven founders: all of them sit, and of their answers two can be spared.
+    pub(crate) async fn open_of_seven() -> Self {
+        let names = [&FOUNDERS[..], &["Elm", "Fir", "Gorse"]].concat();
+        let mut federation = Self::joined_by(&names).await.signed().await;
         federation.offer_seats().await;
         federation
     }
@@ -515,6 +535,12 @@ impl Federation {
 
     /// A contribution whose ciphertext is none of the key that was shared, signed as it is.
     pub(crate) async fn garbage(&self, company: usize) -> Made {
+        self.altered(company, |ciphertext| ciphertext.rotate_left(6))
+            .await
+    }
+
+    /// A contribution whose ciphertext is changed before it is signed.
+    pub(crate) async fn altered(&self, company: usize, change: impl FnOnce(&mut [u8])) -> Made {
         let made = self.contribution(company, 1).await;
         let company = &self.companies[company];
         let state = company.state().await;
@@ -523,7 +549,7 @@ impl Federation {
             .expect("admitted")
             .id;
         let mut ciphertext = made.ciphertext;
-        ciphertext.rotate_left(6);
+        change(&mut ciphertext);
         let shares = made.header.sealed_shares;
         let signed = commitment(
             &self.params,

@@ -38,9 +38,9 @@ pub(crate) async fn contributed(federation: &Federation) -> Vec<Made> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_garbage_contribution_is_rejected_with_evidence_that_anybody_checks_from_what_is_served()
 {
-    let mut federation = Federation::open().await;
+    let mut federation = Federation::open_of_seven().await;
     let garbage = federation.garbage(3).await;
-    for company in 0..3 {
+    for company in [0, 1, 2, 4, 5, 6] {
         let made = federation.contribution(company, 1).await;
         federation
             .send(company, made.header, &made.ciphertext)
@@ -126,7 +126,77 @@ async fn a_garbage_contribution_is_rejected_with_evidence_that_anybody_checks_fr
     while proof.message().await.expect("a part").is_some() {
         parts += 1;
     }
-    assert_eq!(parts, 5, "the table and four contributions");
+    assert_eq!(parts, 8, "the table and seven contributions");
+    federation.server.stop().await.expect("stops");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_no_two_answers_can_be_spared_a_rejection_is_shown_to_nobody_and_held_against_nobody()
+{
+    // Of 4/3 one: a member that lies, and another that helps it, make an honest update look like this one.
+    let mut federation = Federation::open().await;
+    let garbage = federation.garbage(3).await;
+    for company in 0..3 {
+        let made = federation.contribution(company, 1).await;
+        federation
+            .send(company, made.header, &made.ciphertext)
+            .await
+            .expect("taken");
+    }
+    federation
+        .send(3, garbage.header, &garbage.ciphertext)
+        .await
+        .expect("taken");
+    // The companies here send evidence all the same: it is not kept.
+    federation.finish_round().await;
+    let aster = &federation.companies[0];
+    let state = aster.state().await;
+    let bad = federation.id(&federation.companies[3], &state);
+    let record = state.last_sum().expect("published");
+    let rejected = [(bad, RejectionReason::OutOfRange)];
+    assert_eq!(record.judgement.rejected, rejected);
+    assert!(state.faults(bad).is_empty());
+    let request = EvidenceRequest {
+        round: 1,
+        participant: bad.0,
+    };
+    let evidence = aster.models().evidence(request).await;
+    assert_eq!(code(evidence), Some(Code::NotFound));
+    federation.server.stop().await.expect("stops");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_small_value_hidden_in_the_blinding_spoils_no_round() {
+    let mut federation = Federation::open().await;
+    // 20,000 steps in the last coefficient of the last blinding chunk.
+    let made = federation.altered(3, |ciphertext| {
+        let last = ciphertext.len() - 6;
+        let mut word = [0; 8];
+        word[..6].copy_from_slice(&ciphertext[last..]);
+        let sum = (u64::from_le_bytes(word) + 20_000 * unsilo_fhe::DELTA) % unsilo_fhe::Q;
+        ciphertext[last..].copy_from_slice(&sum.to_le_bytes()[..6]);
+    });
+    let made = made.await;
+    federation
+        .send(3, made.header, &made.ciphertext)
+        .await
+        .expect("taken");
+    for company in 0..3 {
+        let made = federation.contribution(company, 1).await;
+        federation
+            .send(company, made.header, &made.ciphertext)
+            .await
+            .expect("taken");
+    }
+    // It is accepted, summed, opened and published; the model is the mean of what was meant.
+    federation.finish_round().await;
+    let state = federation.companies[0].state().await;
+    let record = state.last_sum().expect("published");
+    assert_eq!(record.judgement.accepted.len(), 4);
+    assert!(record.weights.iter().all(|(_, weight)| *weight > 0));
+    // And the next round goes on from it.
+    federation.offer_seats().await;
+    federation.complete_round().await;
     federation.server.stop().await.expect("stops");
 }
 
@@ -411,8 +481,14 @@ async fn an_appeal_shows_one_share_of_its_senders_contribution() {
     federation.complete_round().await;
     let aster = &federation.companies[0];
     let appeal = |appeal: Vec<u8>| AppealRequest { round: 1, appeal };
+    let rater = federation.id(aster, &aster.state().await);
     for (bytes, expected) in [
         (b"no appeal".to_vec(), Code::AppealInvalid),
+        // An appeal by its form, which anybody could have made up.
+        (
+            [&[7; 64][..], &rater.0.to_le_bytes(), &[1, 0], &[9; 32]].concat(),
+            Code::AppealInvalid,
+        ),
         (vec![0; limits::APPEAL_BYTES + 1], Code::TooLarge),
     ] {
         let refused = aster.committee().appeal(appeal(bytes)).await;

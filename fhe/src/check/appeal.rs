@@ -42,7 +42,14 @@ pub enum Blame {
     Dealer,
     /// The member: it did not answer what follows from the share it was given.
     Member,
+    /// It does not show: the member answered what follows from the share, and so few answers count that the others may be the
+    /// wrong ones.
+    Nobody,
 }
+
+/// Answers beyond the threshold that must count before a share is said not to fit the others: with one, two members who
+/// collude move the polynomial and make the right answer of a third look wrong.
+const SPARE_ANSWERS: usize = 2;
 
 /// A bad pair, with what third parties take from the ledger.
 #[derive(Clone, Copy)]
@@ -63,6 +70,8 @@ pub struct Dispute<'a> {
     pub sheet_root: &'a [u8; 32],
     /// What the member answered on this contribution.
     pub shown: &'a ShownAnswers,
+    /// How many answers counted in the judgement: those given without the erased seats.
+    pub counted: usize,
 }
 
 /// Why an appeal was not made or not decided.
@@ -148,8 +157,11 @@ impl Appeal {
 
     /// Seals the share again, recomputes the answers on it, and names who is to blame for the bad pair.
     ///
+    /// The caller has verified that the dealer signed this appeal: whatever does not seal to the committed share is held
+    /// against it, and anybody can make up such bytes.
+    ///
     /// Blaming the dealer because the member answered rightly presumes that the pair *is* bad: that at least `t` of the
-    /// other members told the truth. With one answer beyond the threshold two colluding members can break that.
+    /// other members told the truth. So it needs two answers beyond the threshold; with fewer it blames nobody.
     ///
     /// # Errors
     /// [`AppealError`] if appeal and dispute do not belong together.
@@ -201,7 +213,13 @@ impl Appeal {
             return Ok(Blame::Dealer);
         };
         match &shown.words {
-            Some(words) if *words == keys.products(&share.0) => Ok(Blame::Dealer),
+            Some(words) if *words == keys.products(&share.0) => {
+                let needed = usize::from(dealing.committee.threshold()) + SPARE_ANSWERS;
+                match dispute.counted >= needed {
+                    true => Ok(Blame::Dealer),
+                    false => Ok(Blame::Nobody),
+                }
+            }
             _ => Ok(Blame::Member),
         }
     }
@@ -343,6 +361,7 @@ mod tests {
             closed: &[5],
             sheet_root: sheet.root(),
             shown: &sheet.show(5).expect("about participant 5"),
+            counted: 3,
         });
         decided.expect("they belong together")
     }

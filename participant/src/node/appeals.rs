@@ -7,9 +7,9 @@ use unsilo_fhe::{
     Appeal, Dealing, RoundContext, SealSeeds,
     check::{AppealError, Blame, Dispute, ShownAnswers},
 };
-use unsilo_ledger::Violation;
+use unsilo_ledger::{ParticipantId, Violation};
 use unsilo_proto::{
-    dispute_hash, limits,
+    SignedAppeal, dispute_hash, limits,
     v1::{AppealRequest, AppealsRequest, SealedShare, committee_client::CommitteeClient},
 };
 
@@ -32,7 +32,13 @@ pub(super) async fn appeal(
     wait: Duration,
 ) -> Result<Event, Failure> {
     let round = job.round;
-    let made = blocking(move || make(&shared, &job)).await?;
+    let made = blocking(move || {
+        let appeal = make(&shared, &job)?;
+        let federation = shared.draft.federation_id();
+        let (dealer, identity) = (job.participant, &shared.identity);
+        Ok(SignedAppeal::sign(&federation, round, dealer, appeal, identity).to_bytes())
+    })
+    .await?;
     let appeal = match made {
         Ok(appeal) => appeal,
         Err(NodeError::Computation(reason)) => {
@@ -100,7 +106,7 @@ pub(super) async fn check(
         if attempt > 0 {
             tokio::time::sleep(APPEALS_PAUSE).await;
         }
-        appeals = fetch(channel.clone(), &job, wait).await?;
+        appeals = fetch(channel.clone(), &shared, &job, wait).await?;
         if !appeals.is_empty() {
             break;
         }
@@ -145,6 +151,7 @@ pub(super) async fn check(
 /// The appeals about shares that are disputed, one of each dealer.
 async fn fetch(
     channel: Channel,
+    shared: &Shared,
     job: &AppealsJob,
     wait: Duration,
 ) -> Result<Vec<(Disputed, Appeal)>, Failure> {
@@ -158,7 +165,7 @@ async fn fetch(
         .appeals
         .iter()
         .take(limits::APPEALS)
-        .filter_map(|bytes| Appeal::from_bytes(bytes).ok())
+        .filter_map(|bytes| signed_appeal(shared, job, bytes))
         .collect();
     let of = |dispute: &Disputed| {
         let is_its = |appeal: &&Appeal| {
@@ -167,6 +174,25 @@ async fn fetch(
         Some((*dispute, appeals.iter().find(is_its)?.clone()))
     };
     Ok(job.disputed.iter().filter_map(of).collect())
+}
+
+/// An appeal that its dealer signed for this round; whatever else is handed out as one says nothing about anybody.
+fn signed_appeal(shared: &Shared, job: &AppealsJob, bytes: &[u8]) -> Option<Appeal> {
+    let signed = SignedAppeal::from_bytes(bytes).ok()?;
+    let appeal = Appeal::from_bytes(&signed.appeal).ok()?;
+    let dealer = ParticipantId(appeal.participant());
+    let federation = shared.draft.federation_id();
+    let round = job.judging.at.round;
+    let key = job.dealers.get(&dealer)?;
+    if signed.verify(&federation, round, dealer, key) {
+        return Some(appeal);
+    }
+    tracing::warn!(
+        round,
+        participant = dealer.0,
+        "the coordinator handed out an appeal that its dealer did not sign"
+    );
+    None
 }
 
 /// A disputed share that its dealer shows.
@@ -210,6 +236,14 @@ impl Case<'_> {
                 round,
                 evidence,
             },
+            Blame::Nobody => {
+                tracing::warn!(round, %dealer, seat, "the appeal shows nobody's fault: too few answers counted");
+                return Found {
+                    dealer,
+                    violation: None,
+                    shown: Vec::new(),
+                };
+            }
         };
         Found {
             dealer,
@@ -256,6 +290,7 @@ impl Case<'_> {
             closed: &closed,
             sheet_root: &sheet_root,
             shown: &shown,
+            counted: job.counted,
         });
         Some((blame, shown))
     }

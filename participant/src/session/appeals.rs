@@ -63,7 +63,17 @@ impl Session {
             .map(|(seat, _)| u32::from(*seat))
             .collect();
         if let Some(judging) = self.judging_job(round, seat, &seats) {
-            self.start(Effect::CheckAppeals(AppealsJob { judging, disputed }), out);
+            let job = AppealsJob {
+                judging,
+                disputed,
+                dealers: round
+                    .contributions
+                    .iter()
+                    .map(|made| (made.participant, made.key))
+                    .collect(),
+                counted: seats.len().saturating_sub(judged.erased.len()),
+            };
+            self.start(Effect::CheckAppeals(job), out);
         }
     }
 

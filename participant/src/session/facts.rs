@@ -165,6 +165,8 @@ pub struct ContributionFacts {
     pub participant: ParticipantId,
     /// Its owner.
     pub owner: OwnerId,
+    /// Its ledger identity.
+    pub key: PublicKey,
     /// The root the participant signed.
     pub root: Hash,
     /// Which contribution of the round it is, from 0, in the order of the log.

@@ -1,5 +1,7 @@
 //! What is needed for the work that takes long: everything from the ledger, nothing from the coordinator's word.
 
+use std::collections::BTreeMap;
+
 use unsilo_ledger::{Hash, OwnerId, ParticipantId, PublicKey};
 use zeroize::Zeroize;
 
@@ -128,6 +130,8 @@ pub struct JudgingJob {
     pub seats: Vec<(u16, PublicKey)>,
     /// Hash of the answers that this node sent, if it did: its own sheet is among them.
     pub sent: Option<Hash>,
+    /// Whose contribution is the one in this node's outbox, if it made one.
+    pub own: Option<ParticipantId>,
 }
 
 /// What is needed to show one disputed share.
@@ -154,6 +158,10 @@ pub struct AppealsJob {
     pub judging: JudgingJob,
     /// Contributions rejected for a bad share whose dealers' appeals are not decided yet; ascending by dealer.
     pub disputed: Vec<Disputed>,
+    /// Ledger identities of contributors: an appeal counts only under its dealer's signature.
+    pub dealers: BTreeMap<ParticipantId, PublicKey>,
+    /// How many answers counted: those given without the erased seats.
+    pub counted: usize,
 }
 
 /// A contribution that was rejected because one seat's answers do not fit the others.

@@ -66,6 +66,8 @@ impl Session {
         seat: u16,
         seats: &[u32],
     ) -> Option<JudgingJob> {
+        let me = self.facts.as_ref().and_then(|facts| facts.me);
+        let me = me.map(|(id, _)| id);
         let ascending = seats.is_sorted_by(|before, after| before < after);
         if !ascending || seats.len() < round.threshold {
             return None;
@@ -91,6 +93,7 @@ impl Session {
                 .answered
                 .get(&round.round)
                 .map(|given| given.sent),
+            own: me.filter(|_| self.guards.contributions.contains_key(&round.round)),
         })
     }
 

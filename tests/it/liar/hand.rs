@@ -11,11 +11,11 @@ use unsilo_fhe::{
     SealSeeds, answer_projections, commitment, contribute, encode, open_share,
 };
 use unsilo_ledger::{
-    AnswerStatement, CurrentRound, Entry, Opening, ParticipantId, SignedEntry, SigningIdentity,
-    State,
+    AnswerStatement, CurrentRound, Entry, FederationId, Opening, ParticipantId, SignedEntry,
+    SigningIdentity, State,
 };
 use unsilo_proto::{
-    SealedHashes, limits,
+    SealedHashes, SignedAppeal, limits,
     v1::{
         AnswerRequest, AppealRequest, ContributePart, ContributionHeader, EntriesRequest,
         SharesRequest, Step, StepsRequest, committee_client::CommitteeClient, contribute_part,
@@ -310,7 +310,11 @@ impl Hand {
     }
 
     /// Shows a share, or what it says is one.
-    pub(crate) fn appeal(&self, round: u64, appeal: Vec<u8>) {
+    pub(crate) fn appeal(&self, view: &View, appeal: Vec<u8>) {
+        let round = view.context.round;
+        let federation = FederationId(view.context.federation);
+        let signed = SignedAppeal::sign(&federation, round, view.me, appeal, &self.identity);
+        let appeal = signed.to_bytes();
         let request = AppealRequest { round, appeal };
         self.wait(self.committee().appeal(request)).expect("taken");
     }

@@ -138,6 +138,7 @@ pub(super) fn appeal(data: &[u8]) -> Outcome {
             closed: &PARTICIPANTS,
             sheet_root: &f.sheets[1].1.root,
             shown: &shown,
+            counted: f.sheets.len(),
         });
         let about_this = (appeal.participant(), appeal.seat()) == (PARTICIPANTS[1], 2);
         assert_eq!(decided.is_ok(), about_this);

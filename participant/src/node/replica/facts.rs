@@ -92,6 +92,7 @@ fn current(state: &State, round: &CurrentRound) -> RoundFacts {
                 Some(ContributionFacts {
                     participant: *participant,
                     owner: owner(*participant)?,
+                    key: state.participant(*participant)?.key,
                     root: made.root,
                     position: made.position,
                 })

@@ -77,6 +77,11 @@ fn members_look_at_the_appeals_of_others_and_sign_what_they_find() {
         member: ParticipantId(0),
     };
     assert_eq!(looked(&done), Some(vec![dispute]));
+    let keys = done.iter().find_map(|effect| match effect {
+        Effect::CheckAppeals(job) => job.dealers.get(&dispute.dealer),
+        _ => None,
+    });
+    assert_eq!(keys, Some(&identity(3).public()), "it must have signed");
     // Nobody has appealed: looked at again with the next step, and not before.
     let none = || Event::AppealsChecked {
         round: 1,

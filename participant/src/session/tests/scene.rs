@@ -133,6 +133,7 @@ pub(super) fn with_contributions(mut facts: Facts, mine: Hash) -> Facts {
         .map(|number| ContributionFacts {
             participant: ParticipantId(number),
             owner: OwnerId(number),
+            key: identity(number as u8).public(),
             root: if number == ME {
                 mine
             } else {
