@@ -186,8 +186,9 @@ pub fn judge(
             bad_pairs.dedup();
             return Ok(Verdict::new(projections, table, rulings, erased, bad_pairs));
         }
-        // Then decode again without them. Enough are left: with r sheets beyond the threshold at most r/2 (one at r = 1)
-        // are bad for any contribution, so fewer than r (at most one) are bad for more than half of them.
+        // Then decode again without them. Of wrong answers at most r/2 (one at r = 1) are located for any contribution, with
+        // r sheets beyond the threshold; but any number of seats may say that they have no usable share. If fewer than the
+        // threshold are left nothing decodes: everything is left out, nobody is blamed, and the ledger takes no such judgement.
         sheets.retain(|sheet| !bad.contains_key(&sheet.seat()));
         bad_pairs.retain(|(_, seat)| erased.contains(seat) || bad.contains_key(seat));
         erased.extend(bad.into_keys());

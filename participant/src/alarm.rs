@@ -178,6 +178,18 @@ pub enum Alarm {
         /// The seat.
         seat: u16,
     },
+    /// The coordinator's projections of a contribution are not those of the signed ciphertext.
+    #[error(
+        "round {round}: the coordinator's projections of the contribution of participant {participant} are not those of the \
+         ciphertext that was signed, or it does not show that ciphertext: the fault is the coordinator's and not the \
+         participant's; the judgement is not signed"
+    )]
+    ProjectionsFalse {
+        /// The round.
+        round: u64,
+        /// Whose contribution.
+        participant: u32,
+    },
     /// A judgement from fewer answers than allowed, or from seats there are not.
     #[error(
         "round {round}: asked to judge from answers of too few seats, or of seats that there are not: refused"
@@ -265,6 +277,7 @@ impl Alarm {
             Self::AnswersDiffer { .. } => "answers-differ",
             Self::AnswersLeftOut { .. } => "answers-left-out",
             Self::AnswerSubstituted { .. } => "answer-substituted",
+            Self::ProjectionsFalse { .. } => "projections-false",
             Self::JudgesUnfit { .. } => "judges-unfit",
             Self::JudgementDiffers { .. } => "judgement-differs",
             Self::RecordsLost { .. } => "records-lost",

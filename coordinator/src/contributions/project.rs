@@ -3,7 +3,7 @@
 use std::{fs::File, os::unix::fs::FileExt};
 
 use rayon::prelude::*;
-use unsilo_fhe::{CHUNK_BYTES, ProjectionTable, Projections, Queries};
+use unsilo_fhe::{CHUNK_BYTES, ChunkHasher, ProjectionTable, Projections, Queries};
 use unsilo_ledger::Hash;
 
 use super::{Contributions, sum::SumError};
@@ -16,7 +16,8 @@ use crate::{
 const MEMORY_BYTES: usize = 64 << 20;
 
 /// Projects every contribution of the closed set (ascending) with the round's vectors, stores the table, and returns
-/// its hash. Every byte is read once; a table that is there from before a restart is taken as it is.
+/// its hash. Every byte is read once, and hashed on the way: a contribution that this disk changed since it came in would
+/// look like its contributor's fault, so there is no table with it. One that is there from before a restart is taken as it is.
 pub(crate) fn project_round(
     store: &Contributions,
     projections: &Projections,
@@ -40,6 +41,10 @@ pub(crate) fn project_round(
     let at_once = (MEMORY_BYTES / CHUNK_BYTES / files.len().max(1)).clamp(1, chunks);
     let mut queries = Queries::of_projections(projections, files.len());
     let mut buffers = vec![vec![0; at_once * CHUNK_BYTES]; files.len()];
+    let mut hashers: Vec<_> = files
+        .iter()
+        .map(|_| ChunkHasher::new(projections.params()))
+        .collect();
     for first in (0..chunks).step_by(at_once) {
         if stopping() {
             return Err(SumError::Stopped);
@@ -48,19 +53,30 @@ pub(crate) fn project_round(
         files
             .par_iter()
             .zip(&mut buffers)
+            .zip(&mut hashers)
             .zip(participants)
-            .try_for_each(|((file, buffer), participant)| {
+            .try_for_each(|(((file, buffer), hasher), participant)| {
                 buffer.truncate(length);
                 file.read_exact_at(buffer, (first * CHUNK_BYTES) as u64)
                     .map_err(CoordinatorError::io(
                         "read",
                         store.ciphertext_path(round, *participant),
-                    ))
+                    ))?;
+                hasher.update(buffer);
+                Ok::<_, CoordinatorError>(())
             })?;
         let ranges: Vec<&[u8]> = buffers.iter().map(Vec::as_slice).collect();
         queries
             .add(first, &ranges)
             .map_err(|error| damaged(participants, &error))?;
+    }
+    for (hasher, participant) in hashers.into_iter().zip(participants) {
+        if hasher.finish().ok() != Some(store.leaves(round, *participant)?.chunks_root) {
+            return Err(SumError::Unreadable {
+                participant: *participant,
+                reason: "it has changed since it was checked: look at the disk".to_owned(),
+            });
+        }
     }
     let rows = queries
         .finish()

@@ -551,10 +551,14 @@ fn projecting_names_a_contribution_that_is_missing_or_damaged() {
     let missing = project(&store, &params, &[1, 9]).expect_err("participant 9 sent nothing");
     assert!(missing.to_string().contains("9.ciphertext"), "{missing}");
     let path = store.ciphertext_path(ROUND, 2);
-    let mut damaged = fs::read(&path).expect("there");
-    damaged[..6].fill(0xff);
-    write(&path, &damaged);
-    let error = project(&store, &params, &[1, 2]).expect_err("damaged");
-    assert!(matches!(error, SumError::Unreadable { participant: 2, .. }));
-    assert!(!store.projections_path(ROUND).exists());
+    let whole = fs::read(&path).expect("there");
+    // A word that is none, and one bit: projected, that would be a contribution out of range, and its company's fault.
+    for (bytes, value) in [(0..6, 0xff), (20_000..20_001, whole[20_000] ^ 1)] {
+        let mut damaged = whole.clone();
+        damaged[bytes].fill(value);
+        write(&path, &damaged);
+        let error = project(&store, &params, &[1, 2]).expect_err("damaged");
+        assert!(matches!(error, SumError::Unreadable { participant: 2, .. }));
+        assert!(!store.projections_path(ROUND).exists());
+    }
 }

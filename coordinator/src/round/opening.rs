@@ -283,11 +283,23 @@ impl Opening {
                 None
             }
             Err(DecodeFailure::Answers(reason)) => {
+                let seats = ledger
+                    .round()
+                    .map_or(0, |closed| closed.opening.seats.len());
+                let next = match self.tried >= seats {
+                    // No member that answered signs a void, so this is the way that is left.
+                    true => {
+                        "every member has answered: the owners can void the round with `unsilo void`, a day after its last \
+                         deadline"
+                    }
+                    false => "waiting for more",
+                };
                 tracing::error!(
                     round,
                     answers = self.tried,
                     reason,
-                    "the sum cannot be opened from these answers; waiting for more"
+                    next,
+                    "the sum cannot be opened from these answers"
                 );
                 None
             }

@@ -4,20 +4,20 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tonic::transport::Channel;
 use unsilo_fhe::{
-    CHUNK_BYTES, ChunkHasher, Direction, DirectionAnswers, Entropy, Projections, Queries, Question,
-    RoundContext, RoundKeyPair, direction_hash, products,
+    Direction, DirectionAnswers, Entropy, Projections, Queries, Question, RoundContext,
+    RoundKeyPair, direction_hash, products,
 };
 use unsilo_ledger::{AnswerStatement, Hash, ParticipantId};
 use unsilo_proto::{
     SealedHashes, limits, sealed_hash,
     v1::{
-        CiphertextRequest, CommitDirectionsRequest, DirectionAnswersRequest, SeatDirectionAnswer,
-        blob_part::Part, rounds_client::RoundsClient,
+        CommitDirectionsRequest, DirectionAnswersRequest, SeatDirectionAnswer,
+        rounds_client::RoundsClient,
     },
 };
 
 use super::{
-    Shared, proof,
+    Shared, ciphertexts, proof,
     requests::{Failure, blocking, within},
     shares::Leaves,
     sums::wrong,
@@ -176,60 +176,18 @@ async fn query(
     directions: &Asked,
     wait: Duration,
 ) -> Result<Vec<u64>, Failure> {
-    let request = CiphertextRequest {
-        round,
-        participant: participant.0,
-        first_chunk: 0,
-        chunks: 0,
-    };
-    let mut stream = within(wait, client.ciphertext(request)).await?.into_inner();
-    let unfit = || Failure::Refused(wrong("a ciphertext is not the one that was signed"));
-    let (sender, parts) = tokio::sync::mpsc::channel::<bytes::Bytes>(4);
     let (shared, directions) = (shared.clone(), directions.clone());
-    let worker = tokio::task::spawn_blocking(move || read(&shared, &directions.1, parts));
-    while let Some(part) = within(wait, stream.message()).await? {
-        if let Some(Part::Data(part)) = part.part
-            && sender.send(part).await.is_err()
-        {
-            // The worker has seen enough.
-            break;
-        }
-    }
-    drop(sender);
-    let read = worker.await.map_err(|error| {
-        Failure::Broken(NodeError::Computation(format!(
-            "a computation ended unexpectedly: {error}"
-        )))
-    })?;
-    match read {
+    let work = move |parts| {
+        let asked: Vec<&Direction> = directions.1.iter().collect();
+        let queries = Queries::of_directions(&shared.params, &asked, 1).ok()?;
+        ciphertexts::products(&shared.params, queries, parts)
+    };
+    match ciphertexts::read(client, (round, participant.0), work, wait).await? {
         Some((root, products)) if root == chunks_root => Ok(products),
-        _ => Err(unfit()),
+        _ => Err(Failure::Refused(wrong(
+            "a ciphertext is not the one that was signed",
+        ))),
     }
-}
-
-/// Chunk by chunk as it arrives; `None` if it is no ciphertext of this model.
-fn read(
-    shared: &Shared,
-    directions: &[Direction],
-    mut parts: tokio::sync::mpsc::Receiver<bytes::Bytes>,
-) -> Option<(Hash, Vec<u64>)> {
-    let asked: Vec<&Direction> = directions.iter().collect();
-    let mut queries = Queries::of_directions(&shared.params, &asked, 1).ok()?;
-    let mut hasher = ChunkHasher::new(&shared.params);
-    let mut begun = Vec::new();
-    let mut next = 0;
-    while let Some(part) = parts.blocking_recv() {
-        hasher.update(&part);
-        begun.extend_from_slice(&part);
-        let whole = begun.len() - begun.len() % CHUNK_BYTES;
-        if whole > 0 {
-            queries.add(next, &[&begun[..whole]]).ok()?;
-            next += whole / CHUNK_BYTES;
-            begun.drain(..whole);
-        }
-    }
-    let root = hasher.finish().ok()?;
-    Some((root, queries.finish().ok()?.pop()?))
 }
 
 fn decode(

@@ -21,6 +21,7 @@ use super::{
     Shared, answers, copies,
     proof::Fault,
     requests::{Failure, blocking, within},
+    rows,
     shares::{self, Served, ShareFailure},
     sheets::{open_sheets, signed_roots},
 };
@@ -165,19 +166,33 @@ pub(super) async fn judge_round(
     job: JudgingJob,
     wait: Duration,
 ) -> Result<Event, Failure> {
-    let fetched = fetch(channel, &shared, &job, wait).await?;
-    blocking(move || {
-        let round = job.at.round;
-        match make(&shared, &job, &fetched) {
-            Ok((judgement, evidence)) => Ok(Event::Judged {
-                round,
-                judgement,
-                evidence,
-            }),
-            Err(trouble) => trouble.into_event(round, Task::Judge(round)),
+    let fetched = fetch(channel.clone(), &shared, &job, wait).await?;
+    let round = job.at.round;
+    let (of, at) = (shared.clone(), job.clone());
+    let made = blocking(move || {
+        let (judgement, evidence) = make(&of, &at, &fetched)?;
+        if !of.payload.is_encrypted() {
+            return Ok((judgement, evidence, None));
         }
+        let table = ProjectionTable::from_bytes(&fetched.table).map_err(Trouble::unable)?;
+        let doubted = rows::doubted(&of, &at, &table, &judgement);
+        Ok((judgement, evidence, Some((table, doubted))))
     })
-    .await?
+    .await?;
+    let (judgement, evidence, doubted) = match made {
+        Ok(made) => made,
+        Err(trouble) => return Trouble::into_event(trouble, round, Task::Judge(round)),
+    };
+    if let Some(doubted) = doubted
+        && let Some(participant) = rows::first_false(channel, &shared, &job, doubted, wait).await?
+    {
+        return Ok(Event::RowFalse { round, participant });
+    }
+    Ok(Event::Judged {
+        round,
+        judgement,
+        evidence,
+    })
 }
 
 /// Why there is no judgement.
@@ -226,10 +241,14 @@ fn make(
     }
     let (opened, unread) = open_sheets(shared, job, fetched, &projections)?;
     let sheets: Vec<&AnswerSheet> = opened.iter().map(|sheet| &**sheet).collect();
-    let verdict =
-        judge(&projections, job.at.threshold, &table, &sheets).map_err(Trouble::unable)?;
+    let threshold = job.at.threshold;
+    let verdict = judge(&projections, threshold, &table, &sheets).map_err(Trouble::unable)?;
     let judgement = state(job, roots, &table, &verdict, unread);
-    let evidence = evidence(&verdict, &sheets);
+    // Otherwise a liar may have made an honest update look bad, and evidence would be its sketch for everybody.
+    let evidence = match judgement.holds_to_account(threshold) {
+        true => evidence(&verdict, &sheets),
+        false => Vec::new(),
+    };
     let mut kept = shared.judging.kept();
     kept.verdict = Some((job.at.round, Arc::new(verdict)));
     kept.sheets = opened;

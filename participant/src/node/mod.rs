@@ -2,6 +2,7 @@
 
 mod answers;
 mod appeals;
+mod ciphertexts;
 mod connected;
 mod copies;
 mod directions;
@@ -12,6 +13,7 @@ mod rating;
 mod reconnect;
 mod replica;
 mod requests;
+mod rows;
 mod shares;
 mod sheets;
 mod steps;

@@ -88,6 +88,14 @@ pub enum Event {
         /// Whose answers.
         seat: u16,
     },
+    /// The coordinator's projections of a contribution are not those of the ciphertext that was signed, or it does not show
+    /// that ciphertext.
+    RowFalse {
+        /// The round.
+        round: u64,
+        /// Whose contribution.
+        participant: u32,
+    },
     /// Every contribution is judged.
     Judged {
         /// The round.

@@ -216,6 +216,10 @@ impl Session {
                 self.finish(task, Progressing::Refused);
                 self.raise(Alarm::AnswerSubstituted { round, seat }, out);
             }
+            Event::RowFalse { round, participant } => {
+                self.finish(Task::Judge(round), Progressing::Refused);
+                self.raise(Alarm::ProjectionsFalse { round, participant }, out);
+            }
             Event::Judged {
                 round,
                 judgement,

@@ -7,6 +7,7 @@ mod disputes;
 pub(crate) mod hand;
 mod histories;
 pub(crate) mod relay;
+mod rows;
 mod steps;
 mod sums;
 

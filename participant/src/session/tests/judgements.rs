@@ -142,6 +142,30 @@ fn answers_that_their_member_did_not_sign_are_an_alarm_about_the_coordinator() {
 }
 
 #[test]
+fn false_projections_of_a_contribution_are_an_alarm_about_the_coordinator_and_nothing_is_signed() {
+    let mut world = World::new();
+    world.answered();
+    world.step(judging(&[1, 2, 3]));
+    let done = world.feed(Event::RowFalse {
+        round: 1,
+        participant: 2,
+    });
+    let alarms = alarms(&done);
+    assert!(matches!(
+        alarms[..],
+        [Alarm::ProjectionsFalse { participant: 2, .. }]
+    ));
+    assert!(
+        alarms[0]
+            .to_string()
+            .contains("the fault is the coordinator's")
+    );
+    // Asked again it still does not sign.
+    assert!(signatures(&world.step(judging(&[1, 2, 3]))).is_empty());
+    assert!(world.disk.judged.is_empty());
+}
+
+#[test]
 fn a_void_signature_excludes_the_judgement() {
     let mut world = World::new();
     world.answered();
