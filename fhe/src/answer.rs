@@ -2,7 +2,7 @@
 //!
 //! Linear in the share, so the answers of `t` seats give `<row(A), s_j>`, which is what the key hides of `<v, c_j>`. Each
 //! answered vector is one linear equation on the key, known to the recipients: how many there may be is
-//! [`crate::direction::max_opened`], and members keep count ([`crate::OpenedVectors`]).
+//! [`crate::direction::max_opened`], and members keep count, durably, before they answer.
 //!
 //! Constant time in the shares: products and sums of fixed length, reduced without a branch.
 

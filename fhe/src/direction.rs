@@ -40,12 +40,6 @@ pub fn max_directions(params: &Params) -> usize {
     max_opened(params).saturating_sub(PROJECTIONS)
 }
 
-/// How many parameters a model needs so that `directions` can be asked in a round.
-#[must_use]
-pub fn parameters_for(directions: usize) -> usize {
-    PARAMETERS_PER_OPENED * (PROJECTIONS + directions)
-}
-
 /// Square of the largest norm of a direction, `min(8·sqrt d, 2^36/C)`: its product with an update within the clip norm
 /// has at most 36 bits and a sign.
 #[must_use]

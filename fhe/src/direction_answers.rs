@@ -124,8 +124,8 @@ impl DirectionAnswers {
     /// 2. *Public input*: the validator's `A_v`, by index.
     /// 3. *Private output*, for the validator.
     ///
-    /// The caller has checked that each `A_v` has the hash that was committed before the close and that
-    /// [`crate::OpenedVectors`] admits it, and has left out contributions of the validator's own owner.
+    /// The caller has checked that each `A_v` has the hash that was committed before the close and that no more are answered
+    /// than [`crate::max_opened`] allows, and has left out contributions of the validator's own owner.
     ///
     /// # Errors
     /// [`AnswerError`] if the shares are not of one seat and this round, in order, or the directions are not those asked.

@@ -35,7 +35,6 @@ mod message_hash;
 mod modular;
 mod ntt;
 pub mod open;
-pub mod opened;
 pub mod opening;
 pub mod pack;
 pub mod params;
@@ -73,7 +72,6 @@ pub use hash_ring::HASH_MODULUS;
 pub use key::Entropy;
 pub use linear_hash::{LINEAR_HASH_BYTES, LinearHash, LinearHasher, combine_hashes};
 pub use open::{KeySum, Opened, open_key_sum};
-pub use opened::OpenedVectors;
 pub use opening::{Opening, combine};
 pub use pack::check_ciphertext;
 pub use params::{

@@ -87,7 +87,6 @@ damaged_bytes_are_refused_or_mean_what_they_say!(
     evidence,
     appeal,
     direction,
-    opened_vectors,
     direction_answers,
     direction_answers_plaintext,
     update,

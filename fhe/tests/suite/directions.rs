@@ -7,13 +7,12 @@ use crate::{
 };
 use proptest::prelude::*;
 use unsilo_fhe::{
-    Direction, DirectionAnswers, DirectionKey, Entropy, N, OpenedVectors, PROJECTIONS, Permutation,
-    Products, Projections, Q, Queries, Question, RoundContext, RoundKeyPair,
+    Direction, DirectionAnswers, DirectionKey, Entropy, N, PROJECTIONS, Permutation, Products,
+    Projections, Q, Queries, Question, RoundContext, RoundKeyPair,
     answer::AnswerError,
-    direction::{DirectionError, MAX_OPENED, max_squared_norm, parameters_for},
+    direction::{DirectionError, MAX_OPENED, max_squared_norm},
     direction_answers::DirectionAnswersError,
     direction_hash, max_directions, max_opened,
-    opened::{OpenedVectorsError, TooManyOpened},
     params::{DELTA, SIGMA},
     products,
     query::QueryError,
@@ -487,49 +486,17 @@ fn chunks_that_a_direction_does_not_touch_need_not_be_downloaded() {
 }
 
 #[test]
-fn one_direction_more_than_allowed_is_refused() {
+fn a_round_opens_so_many_vectors_as_the_model_bears() {
     for (parameters, limit) in [(1792, 56), (2410, 75), (4096, 128), (10_000_000, 128)] {
         let params = params(parameters);
         assert_eq!(max_opened(&params), limit);
         assert_eq!(max_directions(&params), limit - PROJECTIONS);
-        assert!(parameters_for(limit - PROJECTIONS) <= parameters as usize);
-        let mut opened = OpenedVectors::new(&params);
-        for i in 0..(limit - PROJECTIONS) as u8 {
-            assert_eq!(opened.admit([i; 32]), Ok(()));
-        }
-        assert_eq!(opened.opened(), limit);
-        assert_eq!(
-            opened.admit([255; 32]),
-            Err(TooManyOpened { opened: limit })
-        );
-        // Those that are in are still answered, in any order, also after a restart.
-        let mut restored = OpenedVectors::from_bytes(&params, &opened.to_bytes()).unwrap();
-        assert_eq!(restored, opened);
-        assert_eq!(restored.admit([0; 32]), Ok(()));
-        assert!(restored.admit([255; 32]).is_err());
-        assert!(!restored.contains(&[255; 32]));
     }
     assert_eq!(max_directions(&params(100)), 0);
     assert_eq!(max_opened(&params(1 << 27)), MAX_OPENED);
     // Thirteen validators with two directions each at the demo's 2410 parameters.
     assert_eq!(max_directions(&params(2410)) / 2, 13);
     assert_eq!(max_directions(&params(4096)) / 2, 40);
-}
-
-#[test]
-fn stored_sets_of_opened_directions_are_checked() {
-    let params = params(1792);
-    let restore = |bytes: &[u8]| OpenedVectors::from_bytes(&params, bytes).err();
-    assert_eq!(restore(&[]), None);
-    assert_eq!(
-        restore(&[0; 33]),
-        Some(OpenedVectorsError::Length { actual: 33 })
-    );
-    assert_eq!(restore(&[0; 64]), Some(OpenedVectorsError::Order));
-    let nine: Vec<u8> = (0..9).flat_map(|i| [i; 32]).collect();
-    let opened = 56;
-    assert_eq!(restore(&nine), Some(TooManyOpened { opened }.into()));
-    assert!(restore(&(0..200).flat_map(|i| [i; 32]).collect::<Vec<u8>>()).is_some());
 }
 
 #[test]

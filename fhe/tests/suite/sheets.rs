@@ -6,7 +6,7 @@ use crate::{
 };
 use proptest::{collection::vec, prelude::*};
 use unsilo_fhe::{
-    AnswerSheet, Appeal, Committee, DirectionKey, Entropy, Evidence, OpenedVectors, PROJECTIONS,
+    AnswerSheet, Appeal, Committee, DirectionKey, Entropy, Evidence, PROJECTIONS,
     ProjectionAnswers, ProjectionKeys, ProjectionTable, Projections, Q, ReceivedSheet,
     RoundContext, RoundKeyPair, SealedSheet, answer_projections,
     check::{SEALED_SHEET_KEY_BYTES, SheetError, ShownAnswers, TableError, sealed_sheet_bytes},
@@ -384,9 +384,6 @@ proptest! {
         }
         if let Ok(key) = DirectionKey::from_bytes(&bytes) {
             prop_assert_eq!(key.to_bytes(), bytes.clone());
-        }
-        if let Ok(opened) = OpenedVectors::from_bytes(&params(4096), &bytes) {
-            prop_assert_eq!(opened.to_bytes(), bytes.clone());
         }
     }
 }

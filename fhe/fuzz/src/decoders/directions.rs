@@ -1,14 +1,11 @@
-//! Directions, the cap on them, and the answers to a validator.
+//! Directions, and the answers to a validator.
 
 use super::{
     Outcome, Seed, canonical,
     fixture::{PARTICIPANTS, VALIDATOR, fixture},
     outsider, refusal, refused, valid, words,
 };
-use unsilo_fhe::{
-    Direction, DirectionAnswers, Entropy, OpenedVectors, PROJECTIONS, Params, ParamsLiteral, Q,
-    direction::max_squared_norm, max_opened, products,
-};
+use unsilo_fhe::{Direction, DirectionAnswers, Entropy, Q, direction::max_squared_norm, products};
 
 /// Entries of a direction, and the same bytes as floats to be rounded.
 pub(super) fn values(data: &[u8]) -> Outcome {
@@ -63,35 +60,6 @@ pub(super) fn values_seeds() -> Vec<Seed> {
         refused("floats_tiny", floats(f32::from_bits(1))),
         refused("floats_huge", floats(f32::MAX)),
         refused("floats_nan", floats(f32::NAN)),
-    ]
-}
-
-pub(super) fn opened(data: &[u8]) -> Outcome {
-    // The cap of a model large enough to ask directions: 52 of them.
-    let params = Params::new(&ParamsLiteral {
-        profile: "default".into(),
-        parameters: 3200,
-    })
-    .expect("in range");
-    let set = OpenedVectors::from_bytes(&params, data);
-    if let Ok(set) = &set {
-        assert!(set.opened() >= PROJECTIONS && set.opened() <= max_opened(&params));
-        assert!(data.as_chunks().0.iter().all(|hash| set.contains(hash)));
-    }
-    canonical(data, set, OpenedVectors::to_bytes)
-}
-
-pub(super) fn opened_seeds() -> Vec<Seed> {
-    let hashes = |count: u8| -> Vec<u8> { (0..count).flat_map(|i| [i; 32]).collect() };
-    vec![
-        valid("none", vec![]),
-        valid("three", hashes(3)),
-        valid("full", hashes(52)),
-        refused("bad_one_too_many", hashes(53)),
-        refused("bad_far_too_many", hashes(200)),
-        refused("bad_order", [[2; 32], [1; 32]].concat()),
-        refused("bad_twice", [[2; 32], [2; 32]].concat()),
-        refused("bad_length", vec![0; 33]),
     ]
 }
 

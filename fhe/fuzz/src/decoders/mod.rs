@@ -55,11 +55,6 @@ pub const DECODERS: &[Decoder] = &[
     decoder("evidence", disputes::evidence, disputes::evidence_seeds),
     decoder("appeal", disputes::appeal, disputes::appeal_seeds),
     decoder("direction", directions::values, directions::values_seeds),
-    decoder(
-        "opened_vectors",
-        directions::opened,
-        directions::opened_seeds,
-    ),
     authenticated(decoder(
         "direction_answers",
         directions::answers,
