@@ -103,7 +103,9 @@ mod replica;
 mod round;
 pub mod schema;
 pub mod seat;
+mod seated_keys;
 mod settlement;
+pub mod snapshot;
 mod state;
 mod statement;
 pub mod store;
@@ -155,6 +157,7 @@ pub use round::{
 pub use schema::{Feature, Schema};
 pub use seat::{Seat, SeatOffer, commit_nonce};
 pub use settlement::Settlement;
+pub use snapshot::{LogSnapshot, SnapshotError, SnapshotTrust, VerifiedSnapshot};
 pub use state::{MAX_STATE_BYTES, State, StateSnapshotError};
 pub use statement::{AnswerStatement, OpeningStatement};
 pub use store::{LedgerStore, StoreError, verify};

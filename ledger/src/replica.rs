@@ -13,10 +13,13 @@ use crate::fork::ForkProof;
 use crate::hash::Hash;
 use crate::identity::{KnownKeys, PublicKey, SigningIdentity};
 use crate::kept::KeptCheckpoints;
-use crate::parallel::verify_signatures;
+use crate::parallel::{Batch, Verified, trusts, verify_signatures};
 use crate::rejected::Rejected;
+use crate::seated_keys::SeatedKeys;
+use crate::snapshot::{SnapshotTrust, VerifiedSnapshot, is_membership};
 use crate::state::State;
 use crate::tree::{Growth, Proof, ProofError, Tree, verify_consistency};
+use std::sync::Arc;
 
 /// What an append did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +53,11 @@ pub struct Replica {
     checkpoint: Option<SignedCheckpoint>,
     kept: KeptCheckpoints,
     /// The keys of the participants and of the coordinator.
-    keys: KnownKeys,
+    keys: Arc<KnownKeys>,
+    /// Where the entries are that say who the members are.
+    membership: Vec<u64>,
+    /// What it began with, if not with the genesis.
+    start: Option<Arc<SnapshotTrust>>,
 }
 
 /// Entries applied to a copy of the state, not yet part of the log.
@@ -60,6 +67,7 @@ pub(crate) struct Prepared {
     pub(crate) encoded: Vec<Vec<u8>>,
     pub(crate) appended: Appended,
     pub(crate) checkpoint: SignedCheckpoint,
+    membership: Vec<u64>,
 }
 
 impl Replica {
@@ -73,8 +81,52 @@ impl Replica {
             tree: Tree::default(),
             checkpoint: None,
             kept: KeptCheckpoints::default(),
-            keys: KnownKeys::default(),
+            keys: Arc::default(),
+            membership: Vec::new(),
+            start: None,
         }
+    }
+
+    /// The log as of a snapshot, without the entries before it.
+    pub fn from_snapshot(snapshot: &VerifiedSnapshot) -> Self {
+        let cosigned = snapshot.cosigned();
+        let trust = snapshot.trust();
+        let mut replica = Self {
+            state: snapshot.state().clone(),
+            tree: snapshot.tree().clone(),
+            checkpoint: Some(cosigned.signed().clone()),
+            start: Some(Arc::new(trust.clone())),
+            ..Self::new(trust.coordinator, Some(trust.federation))
+        };
+        replica.kept.keep(cosigned.clone());
+        replica.know_keys();
+        replica
+    }
+
+    /// What a replica that began with a snapshot rests on; `None` for one that holds every entry.
+    ///
+    /// Such a replica follows the log, checks everything from there on and cosigns like any other. It holds no
+    /// entry before [`Replica::first`]: what is asked about those ([`Replica::prove_inclusion`],
+    /// [`Replica::prove_consistency`], the entries themselves) needs the full log and says so, and an older
+    /// checkpoint than that is [`Diverged::RolledBack`], never proved to be a fork.
+    pub fn start(&self) -> Option<&SnapshotTrust> {
+        self.start.as_deref()
+    }
+
+    /// The first entry that is held; 0 unless it began with a snapshot.
+    pub fn first(&self) -> u64 {
+        self.tree.first()
+    }
+
+    /// Where in the log the entries are that say who the members are: the genesis, and every admission, eviction,
+    /// readmission and change of owner held.
+    pub(crate) fn membership(&self) -> &[u64] {
+        &self.membership
+    }
+
+    /// The frontier of the Merkle tree of the first `size` entries.
+    pub(crate) fn frontier(&self, size: u64) -> Result<Vec<Hash>, ProofError> {
+        self.tree.frontier(size)
     }
 
     /// The books.
@@ -340,21 +392,25 @@ impl Replica {
         error.into()
     }
 
+    /// The keys that signatures of a log to be loaded are verified with, as far as they are known.
+    pub(crate) fn keys(&self) -> &Arc<KnownKeys> {
+        &self.keys
+    }
+
     /// Adds entries while a stored log is read back. Afterwards [`Replica::adopt`] must succeed.
-    pub(crate) fn load(
-        &mut self,
-        entries: &[SignedEntry],
-        encoded: &[Vec<u8>],
-    ) -> Result<(), AppendError> {
-        let trusts = verify_signatures(self.state.federation_id(), &self.keys, entries, encoded);
-        for (index, (entry, trust)) in (self.len()..).zip(entries.iter().zip(trusts)) {
+    pub(crate) fn load(&mut self, batch: &Batch, verified: &Verified) -> Result<(), AppendError> {
+        let trusts = batch.trusts(verified);
+        for (index, (entry, trust)) in (self.len()..).zip(batch.entries.iter().zip(trusts)) {
             let applied = self.state.apply_trusting(entry, trust);
             applied.map_err(|rejected| AppendError::Rejected { index, rejected })?;
             if index == 0 {
                 self.federation = Some(self.check_genesis(&self.state)?);
             }
+            if is_membership(&entry.entry) {
+                self.membership.push(index);
+            }
         }
-        let growth = self.tree.growth(encoded.iter().map(Vec::as_slice));
+        let growth = self.tree.growth_of(verified.leaves.iter().copied());
         self.tree.grow(growth);
         self.know_keys();
         Ok(())
@@ -411,6 +467,7 @@ impl Replica {
             encoded,
             appended,
             checkpoint,
+            membership: self.membership_in(entries),
         }))
     }
 
@@ -450,6 +507,7 @@ impl Replica {
             encoded,
             appended,
             checkpoint: theirs,
+            membership: self.membership_in(entries),
         }))
     }
 
@@ -457,6 +515,7 @@ impl Replica {
     pub(crate) fn commit(&mut self, prepared: Prepared) -> Appended {
         self.federation = prepared.state.federation_id();
         self.state = prepared.state;
+        self.membership.extend(prepared.membership);
         self.tree.grow(prepared.growth);
         self.kept.keep_signed(&prepared.checkpoint);
         self.checkpoint = Some(prepared.checkpoint);
@@ -468,9 +527,18 @@ impl Replica {
     fn know_keys(&mut self) {
         if self.keys.len() <= self.state.participants().count() {
             let participants = self.state.participants().map(|one| one.key);
-            self.keys
+            Arc::make_mut(&mut self.keys)
                 .add(participants.chain(std::iter::once(self.coordinator)));
         }
+    }
+
+    /// Where those of `entries`, which come next, are that say who the members are.
+    fn membership_in(&self, entries: &[SignedEntry]) -> Vec<u64> {
+        let positions = (self.len()..).zip(entries);
+        positions
+            .filter(|(_, signed)| is_membership(&signed.entry))
+            .map(|(index, _)| index)
+            .collect()
     }
 
     /// What an append of no entries did.
@@ -489,7 +557,13 @@ impl Replica {
     ) -> Result<(State, Appended), AppendError> {
         let mut state = self.state.clone();
         let mut appended = self.nothing();
-        let trusts = verify_signatures(self.federation, &self.keys, entries, encoded);
+        let mut seated = SeatedKeys::of(&self.state);
+        let inside: Vec<_> = entries
+            .iter()
+            .map(|signed| seated.inside(&signed.entry, &self.state))
+            .collect();
+        let valid = verify_signatures(self.federation, &self.keys, entries, encoded, &inside);
+        let trusts = trusts(&valid, &inside);
         for (index, (entry, trust)) in (self.len()..).zip(entries.iter().zip(trusts)) {
             let events = state
                 .apply_trusting(entry, trust)

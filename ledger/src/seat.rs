@@ -3,7 +3,7 @@
 use crate::draft::FederationId;
 use crate::guard_head::GuardHead;
 use crate::hash::{Domain, DomainHasher, Hash};
-use crate::identity::{PublicKey, Signature, SigningIdentity};
+use crate::identity::{PublicKey, Signature, SignatureBatch, SigningIdentity, domain_message};
 use crate::member::ParticipantId;
 use borsh::{BorshDeserialize, BorshSerialize};
 
@@ -55,6 +55,17 @@ impl SeatOffer {
     /// Whether `signature` is `member`'s under this offer.
     pub fn verify(&self, member: &PublicKey, signature: &Signature) -> bool {
         member.verify(SEAT_OFFER, &self.message(), signature)
+    }
+
+    /// Puts `member`'s signature under this offer into a batch; `false` if it is invalid by its encoding.
+    pub(crate) fn add_to(
+        &self,
+        batch: &mut SignatureBatch<'_>,
+        member: &PublicKey,
+        signature: &Signature,
+    ) -> bool {
+        let message = domain_message(SEAT_OFFER, &self.message());
+        batch.add(member, &[&message], signature)
     }
 
     /// The seat that the coordinator writes into the entry.

@@ -35,6 +35,7 @@ use crate::entry::{
 };
 use crate::event::Event;
 use crate::hash::{Domain, DomainHasher, Hash};
+use crate::identity::PublicKey;
 use crate::rejected::Rejected;
 use books::Books;
 use dispatch::Transition;
@@ -54,19 +55,32 @@ pub struct State {
 
 /// Which signatures are verified. Every other rule is always checked.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Trust {
+pub(crate) enum Trust<'a> {
     /// All: under the entry, its seats and its cosignatures.
     Verify,
-    /// Those under the entry were verified before, with the same federation; seats and cosignatures are.
-    EntryVerified,
+    /// Those under the entry were verified before, with the same federation; and its seats or cosignatures from
+    /// the first on, by these keys. Whether the keys are the right ones is checked.
+    EntryVerified {
+        /// By position; those beyond are verified.
+        inside: &'a [PublicKey],
+    },
     /// None.
     AllVerified,
 }
 
-impl Trust {
-    /// Whether seat offers and cosignatures are verified.
+impl Trust<'_> {
+    /// Whether statements that an entry carries are verified.
     fn verifies_inside(self) -> bool {
         self != Self::AllVerified
+    }
+
+    /// Whether the seat offer or cosignature at `position` (from 0) is known to be by `key`.
+    fn covers(self, position: usize, key: &PublicKey) -> bool {
+        match self {
+            Self::Verify => false,
+            Self::EntryVerified { inside } => inside.get(position) == Some(key),
+            Self::AllVerified => true,
+        }
     }
 }
 
@@ -99,7 +113,7 @@ impl State {
     pub(crate) fn apply_trusting(
         &mut self,
         signed: &SignedEntry,
-        trust: Trust,
+        trust: Trust<'_>,
     ) -> Result<Vec<Event>, Rejected> {
         let transition = self.transition(signed, trust)?;
         Ok(self.carry_out(transition))
@@ -135,7 +149,7 @@ impl State {
         }
     }
 
-    fn transition(&self, signed: &SignedEntry, trust: Trust) -> Result<Transition, Rejected> {
+    fn transition(&self, signed: &SignedEntry, trust: Trust<'_>) -> Result<Transition, Rejected> {
         let bytes = signed.encoded_len();
         if bytes > MAX_ENTRY_BYTES {
             return Err(Rejected::TooLong { bytes });

@@ -23,8 +23,10 @@ mod disk;
 mod error;
 mod file;
 mod layout;
+mod loading;
 mod reader;
 mod report;
+mod snapshots;
 
 use crate::checkpoint::{
     CheckpointCosignature, CosignatureAdded, CosignedCheckpoint, SignedCheckpoint,
@@ -36,12 +38,15 @@ use crate::fork::ForkProof;
 use crate::hash::Hash;
 use crate::identity::{PublicKey, SigningIdentity};
 use crate::replica::{Appended, Prepared, Replica, Standing};
+use crate::snapshot::VerifiedSnapshot;
 use crate::state::State;
 use crate::tree::{Proof, ProofError};
 use cosignatures::CosignatureFile;
 pub use error::StoreError;
 use file::{Loaded, LogFile};
 pub use report::{CosignedSize, Report, Totals, read, verify};
+use snapshots::KeptStates;
+pub use snapshots::SNAPSHOT_EXTENSION;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -57,6 +62,8 @@ pub struct LedgerStore {
     signer: Option<Arc<SigningIdentity>>,
     /// Set when a commit failed: what the disk holds is not known any more.
     uncertain: bool,
+    /// The books at sizes of which a snapshot may be made.
+    books: KeptStates,
 }
 
 impl LedgerStore {
@@ -65,7 +72,7 @@ impl LedgerStore {
     /// # Errors
     /// When there is a log already, or the file cannot be written.
     pub fn create(path: &Path, signer: Arc<SigningIdentity>) -> Result<Self, StoreError> {
-        let file = LogFile::create(path, &signer.public(), None)?;
+        let file = LogFile::create(path, &signer.public(), None, None)?;
         let cosignatures = CosignatureFile::create(path)?;
         let replica = Replica::new(signer.public(), None);
         Ok(Self::with(file, cosignatures, replica, Some(signer)))
@@ -88,9 +95,27 @@ impl LedgerStore {
         coordinator: PublicKey,
         federation: FederationId,
     ) -> Result<Self, StoreError> {
-        let file = LogFile::create(path, &coordinator, Some(&federation))?;
+        let file = LogFile::create(path, &coordinator, Some(&federation), None)?;
         let cosignatures = CosignatureFile::create(path)?;
         let replica = Replica::new(coordinator, Some(federation));
+        Ok(Self::with(file, cosignatures, replica, None))
+    }
+
+    /// A new replica that begins with a snapshot and holds no entry before it (see [`Replica::start`]). It is on
+    /// disk, whole, when this returns; a crash before leaves no log at `path`.
+    ///
+    /// # Errors
+    /// When there is a log already, or the file cannot be written.
+    pub fn create_from_snapshot(
+        path: &Path,
+        snapshot: &VerifiedSnapshot,
+    ) -> Result<Self, StoreError> {
+        let trust = snapshot.trust();
+        let federation = Some(&trust.federation);
+        let file = LogFile::create(path, &trust.coordinator, federation, Some(snapshot))?;
+        let mut cosignatures = CosignatureFile::create(path)?;
+        cosignatures.append(None, snapshot.cosigned())?;
+        let replica = Replica::from_snapshot(snapshot);
         Ok(Self::with(file, cosignatures, replica, None))
     }
 
@@ -124,6 +149,7 @@ impl LedgerStore {
             replica,
             signer,
             uncertain: false,
+            books: KeptStates::default(),
         }
     }
 
@@ -269,7 +295,7 @@ impl LedgerStore {
     /// Up to `limit` entries from position `from` (from 0) on.
     ///
     /// # Errors
-    /// When the disk cannot be read.
+    /// [`StoreError::NotHeld`] for entries before a snapshot; when the disk cannot be read.
     pub fn entries(&self, from: u64, limit: usize) -> Result<Vec<SignedEntry>, StoreError> {
         let encoded = self.file.encoded(from, limit, usize::MAX)?;
         let decode = |(index, bytes): (u64, Vec<u8>)| {
@@ -282,7 +308,7 @@ impl LedgerStore {
     /// within `limit` entries and `max_bytes` together. For sending to replicas.
     ///
     /// # Errors
-    /// When the disk cannot be read.
+    /// [`StoreError::NotHeld`] for entries before a snapshot; when the disk cannot be read.
     pub fn encoded_entries(
         &self,
         from: u64,

@@ -13,8 +13,8 @@ use decoder::{authenticated, canonical, decoder, refusal, refused, valid};
 use std::sync::LazyLock;
 use unsilo_ledger::{
     Checkpoint, CheckpointCosignature, CosignedCheckpoint, CosignerEquivocation, Draft, Entry,
-    ForkProof, MAX_ENTRY_BYTES, ParticipantId, PublicKey, Receipt, Replica, SignedCheckpoint,
-    SignedEntry, SignedReceipt, State,
+    ForkProof, LogSnapshot, MAX_ENTRY_BYTES, ParticipantId, PublicKey, Receipt, Replica,
+    SignedCheckpoint, SignedEntry, SignedReceipt, State, VerifiedSnapshot,
 };
 use world::{COORDINATOR, World, identity};
 
@@ -30,6 +30,7 @@ pub const DECODERS: &[Decoder] = &[
     authenticated(decoder("fork_proof", fork_proof, fork_proof_seeds)),
     authenticated(decoder("equivocation", equivocation, equivocation_seeds)),
     authenticated(decoder("state", state, state_seeds)),
+    authenticated(decoder("log_snapshot", log_snapshot, log_snapshot_seeds)),
 ];
 
 /// A federation of five with a published round, a voided one, ratings, and a round in progress.
@@ -348,6 +349,53 @@ fn state_seeds() -> Vec<Seed> {
     vec![
         valid("state", WORLD.state.to_snapshot()),
         refused("bad_new", State::new().to_snapshot()),
+        refused("bad_empty", vec![]),
+    ]
+}
+
+fn log_snapshot(data: &[u8]) -> Outcome {
+    let verified = LogSnapshot::from_bytes(data)
+        .and_then(|snapshot| snapshot.verify(&coordinator(), &WORLD.federation()));
+    canonical(data, verified, VerifiedSnapshot::to_bytes)
+}
+
+/// A snapshot after four entries, of which only the genesis is about membership, cosigned by this many of the five
+/// owners. A log of four has one hash for a frontier, its root.
+fn snapshot_cosigned_by(owners: u32) -> Vec<u8> {
+    let log = log_of(&WORLD.log[..4]);
+    let signed = newest(&log);
+    let mut cosigned = CosignedCheckpoint::new(signed.clone());
+    for number in 0..owners {
+        let key = identity(number);
+        let cosignature = signed.cosign(ParticipantId(number), &key, 1_700_000_000);
+        cosigned.add(cosignature, &key.public()).expect("its own");
+    }
+    let mut bytes = b"unsilo/v1/log snapshot\0\x01".to_vec();
+    let mut part = |part: &[u8]| {
+        bytes.extend((part.len() as u32).to_le_bytes());
+        bytes.extend(part);
+    };
+    part(cosigned.note().as_bytes());
+    part(&log.state().to_snapshot());
+    let count = |count: usize| (count as u32).to_le_bytes();
+    bytes.extend(count(1));
+    bytes.extend(log.root());
+    bytes.extend(count(1));
+    bytes.extend(0_u64.to_le_bytes());
+    let genesis = WORLD.log[0].encode();
+    bytes.extend(count(genesis.len()));
+    bytes.extend(genesis);
+    let proof = log.prove_inclusion(0, 4).expect("there");
+    bytes.extend(count(proof.len()));
+    bytes.extend(proof.concat());
+    bytes
+}
+
+fn log_snapshot_seeds() -> Vec<Seed> {
+    vec![
+        valid("majority", snapshot_cosigned_by(3)),
+        refused("bad_too_few", snapshot_cosigned_by(2)),
+        refused("bad_state", WORLD.state.to_snapshot()),
         refused("bad_empty", vec![]),
     ]
 }

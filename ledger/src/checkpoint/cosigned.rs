@@ -3,7 +3,7 @@
 use super::cosignature::{CheckpointCosignature, MalformedCosignature};
 use super::{Checkpoint, CheckpointError, SignedCheckpoint};
 use crate::identity::PublicKey;
-use crate::member::ParticipantId;
+use crate::member::{OwnerId, ParticipantId};
 use crate::state::State;
 use std::collections::{BTreeMap, BTreeSet};
 use thiserror::Error;
@@ -215,13 +215,28 @@ impl State {
     }
 
     /// Whether more than half of the owners cosigned these books, each by one participant or more: what
-    /// somebody who did not replay the log may rest on.
+    /// somebody who did not replay the log may rest on. Those that were evicted have no say in it.
     pub fn majority_cosigned(&self, cosigned: &CosignedCheckpoint) -> bool {
-        let owners: BTreeSet<_> = self
-            .valid_cosigners(cosigned)
-            .filter_map(|participant| Some(self.participant(participant)?.owner))
-            .collect();
-        !owners.is_empty() && owners.len() >= self.majority() && self.is_of_these_books(cosigned)
+        let owners = self.cosigning_owners(cosigned).len();
+        owners > 0 && owners >= self.majority() && self.is_of_these_books(cosigned)
+    }
+
+    /// The owners that cosigned, by participants with a say, and when each last did, by its own clock, in seconds
+    /// since 1970.
+    pub(crate) fn cosigning_owners(&self, cosigned: &CosignedCheckpoint) -> BTreeMap<OwnerId, u64> {
+        let mut owners = BTreeMap::new();
+        for cosignature in cosigned.cosignatures() {
+            let participant = self.participant(cosignature.participant);
+            let Some(participant) = participant.filter(|participant| {
+                participant.is_present
+                    && cosignature.verify(cosigned.checkpoint(), &participant.key)
+            }) else {
+                continue;
+            };
+            let last: &mut u64 = owners.entry(participant.owner).or_default();
+            *last = cosignature.timestamp_s.max(*last);
+        }
+        owners
     }
 
     /// Those whose key, by these books, made the cosignature. Verified again, because the checkpoint may have

@@ -25,7 +25,7 @@ pub(super) fn check(
     contributions: &Hash,
     cosignatures: &[Cosignature],
     signed: &SignedEntry,
-    trust: Trust,
+    trust: Trust<'_>,
 ) -> Result<Closed, Rejected> {
     let current = books.current(round)?;
     if current.closing.is_some() {
@@ -67,7 +67,7 @@ fn check_cosignatures(
     current: &CurrentRound,
     contributions: &Hash,
     cosignatures: &[Cosignature],
-    trust: Trust,
+    trust: Trust<'_>,
 ) -> Result<(), Rejected> {
     let need = usize::from(current.opening.threshold);
     if cosignatures.len() < need {
@@ -78,7 +78,7 @@ fn check_cosignatures(
     }
     let (federation, round) = (books.federation, current.opening.round);
     let mut last = 0;
-    for cosignature in cosignatures {
+    for (position, cosignature) in cosignatures.iter().enumerate() {
         let Cosignature {
             seat,
             nonce,
@@ -102,7 +102,7 @@ fn check_cosignatures(
             nonce: *nonce,
             guard: *guard,
         };
-        if trust.verifies_inside() && !statement.verify(&member.key, signature) {
+        if !trust.covers(position, &member.key) && !statement.verify(&member.key, signature) {
             return Err(Rejected::BadCosignature { seat: *seat });
         }
     }

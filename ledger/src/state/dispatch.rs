@@ -35,7 +35,7 @@ impl Books {
     pub(super) fn transition(
         &self,
         signed: &SignedEntry,
-        trust: Trust,
+        trust: Trust<'_>,
     ) -> Result<Transition, Rejected> {
         match &signed.entry {
             Entry::FederationCreated { .. } => Err(Rejected::AlreadyFounded),

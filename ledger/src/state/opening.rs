@@ -34,7 +34,7 @@ pub(super) fn check(
     books: &Books,
     proposal: &Proposal<'_>,
     signed: &SignedEntry,
-    trust: Trust,
+    trust: Trust<'_>,
 ) -> Result<Opened, Rejected> {
     if let Some(current) = &books.current {
         return Err(Rejected::RoundInProgress {
@@ -105,7 +105,7 @@ pub(super) fn check(
 fn check_seats(
     books: &Books,
     proposal: &Proposal<'_>,
-    trust: Trust,
+    trust: Trust<'_>,
 ) -> Result<(Vec<SeatedMember>, u16), Rejected> {
     let drawn = books.draw();
     let seats = proposal.seats.len();
@@ -148,7 +148,9 @@ fn check_seats(
             guard: seat.guard,
         };
         books.check_guard(participant.id, &seat.guard)?;
-        if trust.verifies_inside() && !offer.verify(&participant.key, &seat.signature) {
+        if !trust.covers(position, &participant.key)
+            && !offer.verify(&participant.key, &seat.signature)
+        {
             return Err(Rejected::BadSeatSignature { seat: number });
         }
         members.push(SeatedMember {

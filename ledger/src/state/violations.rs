@@ -26,7 +26,7 @@ pub(super) fn check(
     books: &Books,
     violation: &Violation,
     signed: &SignedEntry,
-    trust: Trust,
+    trust: Trust<'_>,
 ) -> Result<Reported, Rejected> {
     let (participant, offence, at, evidence) = match violation {
         Violation::Contradiction {

@@ -13,8 +13,13 @@ use super::cosignatures::CosignatureFile;
 use super::disk::Disk;
 use super::file::{Loaded, LogFile};
 use super::{FILE_NAME, LedgerStore, StoreError};
+use crate::checkpoint::CosignedCheckpoint;
+use crate::entry::signed::SignedEntry;
 use crate::hash::{Domain, Xof};
+use crate::member::ParticipantId;
 use crate::replica::Replica;
+use crate::snapshot::{LogSnapshot, VerifiedSnapshot};
+use crate::tree::ProofError;
 use std::io;
 use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
@@ -210,18 +215,44 @@ impl Disk for Shared {
     }
 }
 
+/// The log of `entries`, as a snapshot that all six founders cosigned.
+fn snapshot_of(entries: &[SignedEntry]) -> VerifiedSnapshot {
+    let coordinator = identity(COORDINATOR);
+    let mut log = Replica::new(coordinator.public(), None);
+    log.append(entries, &coordinator).expect("allowed");
+    let signed = log.checkpoint().expect("entries").clone();
+    let mut cosigned = CosignedCheckpoint::new(signed.clone());
+    for founder in 0..6 {
+        let identity = identity(founder);
+        let cosignature = signed.cosign(ParticipantId(founder), &identity, 1);
+        cosigned
+            .add(cosignature, &identity.public())
+            .expect("its own");
+    }
+    let entry = |index: u64| Ok::<_, ProofError>(entries[index as usize].encode());
+    let federation = log.state().federation_id().expect("founded");
+    LogSnapshot::make(&log, log.state(), &cosigned, entry)
+        .expect("whole")
+        .verify(&coordinator.public(), &federation)
+        .expect("right")
+}
+
 /// A store on a simulated disk; what is cosigned goes to a real directory.
 struct Opened {
     store: LedgerStore,
     _directory: TempDir,
 }
 
-fn create(disk: &Shared) -> Result<Opened, StoreError> {
+fn create(disk: &Shared, snapshot: Option<&VerifiedSnapshot>) -> Result<Opened, StoreError> {
     let directory = tempfile::tempdir().expect("a directory");
     let signer = Arc::new(identity(COORDINATOR));
-    let file = LogFile::initialise(disk.boxed(), &signer.public(), None)?;
+    let federation = snapshot.map(|snapshot| &snapshot.trust().federation);
+    let file = LogFile::initialise(disk.boxed(), &signer.public(), federation, snapshot)?;
     let beside = CosignatureFile::create(&directory.path().join(FILE_NAME))?;
-    let replica = Replica::new(signer.public(), None);
+    let replica = match snapshot {
+        None => Replica::new(signer.public(), None),
+        Some(snapshot) => Replica::from_snapshot(snapshot),
+    };
     Ok(Opened {
         store: LedgerStore::with(file, beside, replica, Some(signer)),
         _directory: directory,
@@ -243,9 +274,13 @@ fn reopen(disk: &Shared) -> Result<Opened, StoreError> {
 /// appended part has several sectors.
 struct Scene {
     world: World,
+    /// What the log begins with, if not with the genesis: a snapshot of the first [`STARTS_AT`] entries.
+    snapshot: Option<VerifiedSnapshot>,
     known: usize,
     then: usize,
 }
+
+const STARTS_AT: usize = 2;
 
 impl Scene {
     fn new() -> Self {
@@ -254,18 +289,34 @@ impl Scene {
         world.full_round();
         Self {
             world,
+            snapshot: None,
             known: 5,
             then: 12,
         }
     }
 
+    /// The same on a log that begins with a snapshot.
+    fn joined_late() -> Self {
+        let scene = Self::new();
+        let snapshot = snapshot_of(&scene.world.log[..STARTS_AT]);
+        Self {
+            snapshot: Some(snapshot),
+            ..scene
+        }
+    }
+
+    /// The first entry that is held.
+    fn first(&self) -> usize {
+        self.snapshot.as_ref().map_or(0, |_| STARTS_AT)
+    }
+
     /// The log before the append, on a disk that works so far.
     fn prepared(&self) -> (Shared, Opened) {
         let disk = Shared::default();
-        let mut opened = create(&disk).expect("a sound disk");
+        let mut opened = create(&disk, self.snapshot.as_ref()).expect("a sound disk");
         opened
             .store
-            .append(&self.world.log[..2])
+            .append(&self.world.log[self.first()..STARTS_AT])
             .expect("a sound disk");
         opened
             .store
@@ -288,8 +339,10 @@ impl Scene {
             "{length} entries, {context}"
         );
         assert_eq!(
-            store.entries(0, usize::MAX).expect("readable"),
-            self.world.log[..length],
+            store
+                .entries(self.first() as u64, usize::MAX)
+                .expect("readable"),
+            self.world.log[self.first()..length],
             "{context}"
         );
         // The caller, who does not know, sends what is missing again, and all is well.
@@ -320,7 +373,15 @@ fn choices(sectors: usize, xof: &mut Xof) -> Vec<Vec<bool>> {
 
 #[test]
 fn whatever_the_last_write_was_and_whatever_came_of_it_the_log_is_the_old_or_the_new_one() {
-    let scene = Scene::new();
+    every_last_write(&Scene::new());
+}
+
+#[test]
+fn a_log_that_begins_with_a_snapshot_survives_every_last_write_as_well() {
+    every_last_write(&Scene::joined_late());
+}
+
+fn every_last_write(scene: &Scene) {
     let (disk, mut opened) = scene.prepared();
     let before = disk.with(|disk| disk.operations);
     scene.append(&mut opened).expect("a sound disk");
@@ -429,7 +490,15 @@ fn what_a_failed_sync_forgot_is_written_again_when_the_log_is_opened() {
 
 #[test]
 fn damage_to_what_somebody_was_told_of_is_refused_and_not_taken_for_a_crash() {
-    let scene = Scene::new();
+    damage(&Scene::new());
+}
+
+#[test]
+fn damage_to_a_snapshot_or_to_what_follows_it_is_refused() {
+    damage(&Scene::joined_late());
+}
+
+fn damage(scene: &Scene) {
     let (disk, mut opened) = scene.prepared();
     scene.append(&mut opened).expect("a sound disk");
     drop(opened);
@@ -454,16 +523,27 @@ fn damage_to_what_somebody_was_told_of_is_refused_and_not_taken_for_a_crash() {
 
 #[test]
 fn a_log_whose_creation_was_cut_short_is_refused_or_empty() {
-    let disk = Shared::default();
-    drop(create(&disk).expect("a sound disk"));
-    let operations = disk.with(|disk| disk.operations);
-    for failing in 0..operations {
+    for scene in [Scene::new(), Scene::joined_late()] {
+        let snapshot = scene.snapshot.as_ref();
         let disk = Shared::default();
-        disk.with(|disk| disk.until_failure = Some(failing));
-        drop(create(&disk));
-        for image in disk.with(|disk| [disk.after_crash(|_| false), disk.after_crash(|_| true)]) {
-            if let Ok(opened) = reopen(&Shared::holding(image)) {
-                assert!(opened.store.is_empty());
+        drop(create(&disk, snapshot).expect("a sound disk"));
+        let operations = disk.with(|disk| disk.operations);
+        let mut xof = Xof::new(Domain::new("test"), &[3; 32]);
+        for failing in 0..operations {
+            for failure in [Failure::Failed, Failure::FailedButDone, Failure::Full] {
+                let disk = Shared::default();
+                disk.with(|disk| {
+                    disk.until_failure = Some(failing);
+                    disk.failure = failure;
+                });
+                drop(create(&disk, snapshot));
+                let sectors = disk.with(|disk| disk.cached.iter().flat_map(Write::sectors).count());
+                for kept in choices(sectors, &mut xof).into_iter().step_by(5) {
+                    let image = disk.with(|disk| disk.after_crash(|sector| kept[sector]));
+                    if let Ok(opened) = reopen(&Shared::holding(image)) {
+                        assert_eq!(opened.store.len() as usize, scene.first());
+                    }
+                }
             }
         }
     }

@@ -3,6 +3,8 @@
 use crate::diverged::AppendError;
 use crate::entry::signed::DecodeError;
 use crate::identity::PublicKey;
+use crate::snapshot::SnapshotError;
+use crate::tree::ProofError;
 use std::io;
 use std::path::PathBuf;
 use thiserror::Error;
@@ -54,6 +56,30 @@ pub enum StoreError {
     /// A replica is asked to append on its own.
     #[error("this is a replica: only the coordinator appends without a signed checkpoint")]
     ReplicaOnly,
+    /// Entries are asked for that are not there: the log began with a snapshot.
+    #[error(
+        "this ledger holds the entries from {first} on, because it began with a snapshot: what comes before needs the \
+         full ledger"
+    )]
+    NotHeld {
+        /// The first entry that is there.
+        first: u64,
+    },
+    /// No snapshot can be made at this size: no checkpoint of it is kept with enough cosignatures, or the books
+    /// there were not kept.
+    #[error(
+        "there is no snapshot of {size} entries: enough owners must cosign, and the books there must be kept"
+    )]
+    NoSnapshot {
+        /// What was asked for.
+        size: u64,
+    },
+    /// The snapshot that the log begins with, or the one just made, is not right.
+    #[error("the ledger's snapshot is wrong: {0}; remove the file and fetch the ledger again")]
+    Snapshot(#[from] SnapshotError),
+    /// A proof about entries that are not there.
+    #[error(transparent)]
+    Proof(#[from] ProofError),
     /// A commit failed before.
     #[error("an earlier write failed and may or may not be on disk: open the ledger again")]
     Uncertain,

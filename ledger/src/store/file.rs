@@ -2,20 +2,23 @@
 
 use super::StoreError;
 use super::disk::{Disk, open_locked, sync_directory};
-use super::layout::{ENTRIES_AT, Head, Identity, LENGTH_BYTES, MAGIC, Slots, confirmation, encode};
+use super::layout::{
+    Head, Identity, LENGTH_BYTES, MAGIC, SLOTS_END, Slots, Start, confirmation, encode,
+};
+use super::loading::Loading;
 use super::reader::{EntryReader, Positions};
 use crate::draft::FederationId;
 use crate::entry::signed::SignedEntry;
 use crate::identity::PublicKey;
 use crate::replica::Replica;
+use crate::snapshot::{
+    LogSnapshot, MAX_SNAPSHOT_BYTES, SnapshotError, VerifiedSnapshot, snapshot_hash,
+};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// How many entries, and about how many of their bytes, are verified together when a log is read back.
-const BATCH_ENTRIES: usize = 8_192;
-const BATCH_BYTES: usize = 16 * 1024 * 1024;
 /// How much is written at a time.
 const WRITE_BYTES: usize = 8 * 1024 * 1024;
 /// How often a reader tries again when a writer changed the head under its eyes.
@@ -25,6 +28,8 @@ const ATTEMPTS: usize = 5;
 pub(super) struct LogFile {
     disk: Box<dyn Disk>,
     writable: bool,
+    /// Where the entries begin.
+    entries_at: u64,
     /// The newest head whose entries are whole.
     head: Head,
     /// Where entries begin, for those that lie before `head.end`.
@@ -46,6 +51,7 @@ impl LogFile {
         path: &Path,
         coordinator: &PublicKey,
         federation: Option<&FederationId>,
+        snapshot: Option<&VerifiedSnapshot>,
     ) -> Result<Self, StoreError> {
         if path.exists() {
             return Err(StoreError::Exists {
@@ -56,7 +62,7 @@ impl LogFile {
         let file = lock_unfinished(path, &unfinished)?;
         // Under the lock, so that it is not the log that another process is making.
         file.set_len(0).map_err(StoreError::io)?;
-        let created = Self::initialise(Box::new(file), coordinator, federation)?;
+        let created = Self::initialise(Box::new(file), coordinator, federation, snapshot)?;
         // Under its name it is a whole log. A link, unlike a renaming, never takes the place of what is there.
         match std::fs::hard_link(&unfinished, path) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
@@ -73,30 +79,45 @@ impl LogFile {
         Ok(created)
     }
 
-    /// Writes an empty log to an empty disk.
+    /// Writes a log without entries, or with those before a snapshot, to an empty disk.
     pub(super) fn initialise(
         disk: Box<dyn Disk>,
         coordinator: &PublicKey,
         federation: Option<&FederationId>,
+        snapshot: Option<&VerifiedSnapshot>,
     ) -> Result<Self, StoreError> {
+        let bytes = snapshot.map(VerifiedSnapshot::to_bytes);
         let identity = Identity {
             magic: MAGIC,
             coordinator: *coordinator,
             federation: federation.copied(),
+            start: bytes.as_ref().map(|bytes| Start {
+                bytes: u64::try_from(bytes.len()).unwrap_or(u64::MAX),
+                hash: snapshot_hash(bytes),
+            }),
         };
-        let head = Head::empty();
+        let entries_at = identity.entries_at();
+        let (first, note) = snapshot.map_or((0, ""), |snapshot| {
+            let signed = snapshot.cosigned().signed();
+            (signed.checkpoint().size, signed.note())
+        });
+        let head = Head::first(entries_at, first, note.to_owned());
         let write = || {
-            disk.set_len(ENTRIES_AT)?;
+            disk.set_len(entries_at)?;
             disk.write_at(0, &encode(0, &identity))?;
             disk.write_at(head.offset(), &encode(head.offset(), &head))?;
+            if let Some(bytes) = &bytes {
+                disk.write_at(SLOTS_END, bytes)?;
+            }
             disk.sync()
         };
         write().map_err(StoreError::io)?;
         Ok(Self {
             disk,
             writable: true,
+            entries_at,
             head,
-            positions: Positions::default(),
+            positions: Positions::from(first),
             unfinished: 0,
         })
     }
@@ -222,7 +243,7 @@ impl LogFile {
             _ if confirmed => self.head.end,
             (Some(newest), _) if *newest != self.head => self.head.end,
             (_, Some(before)) => before.end,
-            (_, None) => ENTRIES_AT,
+            (_, None) => self.entries_at,
         };
         let rewrite = || {
             self.disk.set_len(self.head.end)?;
@@ -266,6 +287,10 @@ impl LogFile {
         max_bytes: usize,
     ) -> Result<Vec<Vec<u8>>, StoreError> {
         let mut entries: Vec<Vec<u8>> = Vec::new();
+        let first = self.positions.first();
+        if from < first {
+            return Err(StoreError::NotHeld { first });
+        }
         if from >= self.head.entries || limit == 0 {
             return Ok(entries);
         }
@@ -349,7 +374,7 @@ fn missing(path: &Path, error: io::Error) -> StoreError {
 }
 
 fn read_slots(disk: &dyn Disk) -> Result<Slots, StoreError> {
-    let mut header = vec![0; usize::try_from(ENTRIES_AT).unwrap_or_default()];
+    let mut header = vec![0; usize::try_from(SLOTS_END).unwrap_or_default()];
     let read = disk.read_at(0, &mut header).map_err(StoreError::io)?;
     header.truncate(read);
     Slots::parse(&header)
@@ -361,7 +386,7 @@ fn choose(slots: &Slots, length: u64) -> Result<(Head, Option<Head>), StoreError
         .heads
         .iter()
         .flatten()
-        .filter(|head| head.end >= ENTRIES_AT && head.end <= length);
+        .filter(|head| head.end >= slots.identity.entries_at() && head.end <= length);
     let damaged = |reason: &str| StoreError::Damaged {
         reason: reason.to_owned(),
     };
@@ -401,12 +426,13 @@ fn load(
             found => break found?,
         }
     };
-    let mut loading = Loading {
-        disk: &*disk,
-        at: ENTRIES_AT,
-        positions: Positions::default(),
-        replica: Replica::new(slots.identity.coordinator, slots.identity.federation),
+    let identity = &slots.identity;
+    let entries_at = identity.entries_at();
+    let replica = match &identity.start {
+        None => Replica::new(identity.coordinator, identity.federation),
+        Some(start) => Replica::from_snapshot(&read_snapshot(&*disk, identity, start)?),
     };
+    let mut loading = Loading::new(&*disk, entries_at, replica);
     let head = match before {
         None => {
             loading.read_to(&newest, visit)?;
@@ -431,12 +457,11 @@ fn load(
             }
         }
     };
-    let Loading {
-        positions, replica, ..
-    } = loading;
+    let (positions, replica) = loading.into_parts();
     let file = LogFile {
         disk,
         writable,
+        entries_at,
         unfinished: length.saturating_sub(head.end),
         head,
         positions,
@@ -444,67 +469,31 @@ fn load(
     Ok(Loaded { file, replica })
 }
 
-/// A log that is being read back.
-#[derive(Clone)]
-struct Loading<'a> {
-    disk: &'a dyn Disk,
-    at: u64,
-    positions: Positions,
-    replica: Replica,
-}
-
-impl Loading<'_> {
-    /// Reads, verifies and applies the entries up to a head, which must be of exactly these.
-    fn read_to(
-        &mut self,
-        head: &Head,
-        visit: &mut dyn FnMut(u64, &SignedEntry),
-    ) -> Result<(), StoreError> {
-        let mut reader = EntryReader::new(self.disk, self.at, head.end);
-        loop {
-            let first = self.replica.len();
-            let mut entries = Vec::new();
-            let mut encoded: Vec<Vec<u8>> = Vec::new();
-            let mut bytes_left = BATCH_BYTES;
-            // The genesis alone: without it nobody knows what the other signatures are under.
-            let limit = if first == 0 { 1 } else { BATCH_ENTRIES };
-            while encoded.len() < limit && bytes_left > 0 {
-                self.at = reader.position();
-                let Some(bytes) = reader.next()? else { break };
-                self.positions.push(self.at);
-                bytes_left = bytes_left.saturating_sub(bytes.len());
-                encoded.push(bytes.to_vec());
-            }
-            self.at = reader.position();
-            for (index, bytes) in (first..).zip(&encoded) {
-                let entry = SignedEntry::decode(bytes)
-                    .map_err(|error| StoreError::Undecodable { index, error })?;
-                entries.push(entry);
-            }
-            if entries.is_empty() {
-                break;
-            }
-            self.replica
-                .load(&entries, &encoded)
-                .map_err(StoreError::Altered)?;
-            for (index, entry) in (first..).zip(&entries) {
-                visit(index, entry);
-            }
-        }
-        if self.replica.len() != head.entries {
-            return Err(StoreError::Damaged {
-                reason: format!(
-                    "it has {} entries where its head says {}",
-                    self.replica.len(),
-                    head.entries
-                ),
-            });
-        }
-        if head.entries > 0 {
-            self.replica
-                .adopt(&head.note)
-                .map_err(StoreError::Altered)?;
-        }
-        Ok(())
+/// The snapshot at the beginning of a log, verified as when it was fetched.
+fn read_snapshot(
+    disk: &dyn Disk,
+    identity: &Identity,
+    start: &Start,
+) -> Result<VerifiedSnapshot, StoreError> {
+    let damaged = |reason: &str| StoreError::Damaged {
+        reason: reason.to_owned(),
+    };
+    let federation = identity
+        .federation
+        .ok_or_else(|| damaged("it has a snapshot and no federation"))?;
+    let length = usize::try_from(start.bytes).unwrap_or(usize::MAX);
+    if length > MAX_SNAPSHOT_BYTES {
+        return Err(SnapshotError::TooLong { bytes: length }.into());
     }
+    let mut bytes = vec![0; length];
+    let read = disk
+        .read_at(SLOTS_END, &mut bytes)
+        .map_err(StoreError::io)?;
+    if read < length || snapshot_hash(&bytes) != start.hash {
+        return Err(damaged(
+            "the snapshot it begins with was altered or cut off",
+        ));
+    }
+    let snapshot = LogSnapshot::from_bytes(&bytes)?;
+    Ok(snapshot.verify(&identity.coordinator, &federation)?)
 }

@@ -1,11 +1,12 @@
 //! The bytes of the file, besides the entries.
 //!
 //! ```text
-//!     0  identity   magic, coordinator, federation, checksum; written once
+//!     0  identity   magic, coordinator, federation, start, checksum; written once
 //!  1024  head       one of two slots, written in turn: how far the log reaches, and the checkpoint there
 //!  2048  head       the other
 //!  3072  confirmed  the sequence number of the newest head that was synced before its caller was told
-//!  4096  entries    of each its length (u32 little endian) and its canonical bytes, without gaps
+//!  4096  snapshot   what the log begins with, if not with the genesis: as long as the identity's start says
+//!        entries    of each its length (u32 little endian) and its canonical bytes, without gaps
 //! ```
 //! Every slot lies in sectors of its own and ends with a checksum, so that one that was written in part is no
 //! slot. What the entries are is not said by a checksum: the signed checkpoint in the head is over them.
@@ -18,12 +19,12 @@ use borsh::{BorshDeserialize, BorshSerialize};
 
 const SLOT: Domain = Domain::new("ledger file slot");
 /// The first bytes of a log of this format.
-pub(super) const MAGIC: [u8; 16] = *b"unsilo ledger 3\n";
+pub(super) const MAGIC: [u8; 16] = *b"unsilo ledger 4\n";
 /// Of every slot.
 pub(super) const SLOT_BYTES: u64 = 1_024;
 const CONFIRMED_AT: u64 = 3_072;
-/// Where the entries begin.
-pub(super) const ENTRIES_AT: u64 = 4_096;
+/// Where the snapshot begins, and the entries of a log without one.
+pub(super) const SLOTS_END: u64 = 4_096;
 /// The length in front of an entry.
 pub(super) const LENGTH_BYTES: u64 = 4;
 
@@ -33,6 +34,25 @@ pub(super) struct Identity {
     pub(super) magic: [u8; 16],
     pub(super) coordinator: PublicKey,
     pub(super) federation: Option<FederationId>,
+    /// The snapshot that it begins with; `None` for a log with all its entries.
+    pub(super) start: Option<Start>,
+}
+
+/// The snapshot at the beginning of a log.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub(super) struct Start {
+    /// Its length in bytes.
+    pub(super) bytes: u64,
+    /// [`crate::snapshot::snapshot_hash`] of them.
+    pub(super) hash: Hash,
+}
+
+impl Identity {
+    /// Where the entries begin.
+    pub(super) fn entries_at(&self) -> u64 {
+        let snapshot = self.start.as_ref().map_or(0, |start| start.bytes);
+        SLOTS_END.saturating_add(snapshot)
+    }
 }
 
 /// How far the log reaches.
@@ -42,7 +62,7 @@ pub(super) struct Head {
     pub(super) sequence: u64,
     /// Where the entries end.
     pub(super) end: u64,
-    /// How many there are.
+    /// How many there are, with those before the snapshot.
     pub(super) entries: u64,
     /// The checkpoint over them; empty without entries.
     pub(super) note: String,
@@ -57,13 +77,13 @@ pub(super) struct Slots {
 }
 
 impl Head {
-    /// Of a log without entries.
-    pub(super) fn empty() -> Self {
+    /// Of a new log: with the entries before the snapshot it begins with, and the checkpoint there.
+    pub(super) fn first(end: u64, entries: u64, note: String) -> Self {
         Self {
             sequence: 0,
-            end: ENTRIES_AT,
-            entries: 0,
-            note: String::new(),
+            end,
+            entries,
+            note,
         }
     }
 
@@ -125,7 +145,7 @@ fn checksum(offset: u64, slot: &[u8]) -> Hash {
 }
 
 impl Slots {
-    /// Parses the first [`ENTRIES_AT`] bytes of a file.
+    /// Parses the first [`SLOTS_END`] bytes of a file.
     pub(super) fn parse(header: &[u8]) -> Result<Self, StoreError> {
         let damaged = |reason: &str| StoreError::Damaged {
             reason: reason.to_owned(),

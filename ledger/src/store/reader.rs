@@ -10,17 +10,34 @@ const BUFFER_BYTES: usize = 1024 * 1024;
 /// The position of every so many entries is kept in memory; the others are found from there.
 const STRIDE: u64 = 64;
 
-/// Where entries begin: of every [`STRIDE`]th.
+/// Where entries begin: of every [`STRIDE`]th, from the first that is there on.
 #[derive(Clone, Default)]
 pub(super) struct Positions {
+    /// The first entry that is there.
+    first: u64,
+    /// How many are there.
     entries: u64,
     offsets: Vec<u64>,
 }
 
 impl Positions {
+    /// Of a log that begins with entry `first`, none yet.
+    pub(super) fn from(first: u64) -> Self {
+        Self {
+            first,
+            ..Self::default()
+        }
+    }
+
+    /// The first entry that is there.
+    pub(super) fn first(&self) -> u64 {
+        self.first
+    }
+
     /// Without offsets, but counting on: for entries that are not written yet.
     pub(super) fn clone_end(&self) -> Self {
         Self {
+            first: self.first,
             entries: self.entries,
             offsets: Vec::new(),
         }
@@ -42,12 +59,14 @@ impl Positions {
 
     /// The last entry at or before `index` whose position is kept.
     pub(super) fn first_before(&self, index: u64) -> u64 {
-        index.saturating_sub(index.checked_rem(STRIDE).unwrap_or(0))
+        let held = index.saturating_sub(self.first);
+        index.saturating_sub(held.checked_rem(STRIDE).unwrap_or(0))
     }
 
     /// Where that one begins.
     pub(super) fn before(&self, index: u64) -> u64 {
-        let at = usize::try_from(index.checked_div(STRIDE).unwrap_or(0)).unwrap_or(usize::MAX);
+        let held = index.saturating_sub(self.first);
+        let at = usize::try_from(held.checked_div(STRIDE).unwrap_or(0)).unwrap_or(usize::MAX);
         self.offsets.get(at).copied().unwrap_or(u64::MAX)
     }
 }

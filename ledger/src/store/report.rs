@@ -11,6 +11,7 @@ use crate::identity::PublicKey;
 use crate::member::OwnerId;
 use crate::replica::Replica;
 use crate::round::{Outcome, Phase};
+use crate::snapshot::SnapshotTrust;
 use crate::state::State;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -22,8 +23,11 @@ pub struct Report {
     pub coordinator: PublicKey,
     /// The federation; `None` for a log without a genesis.
     pub federation: Option<FederationId>,
-    /// Entries, all decoded, allowed, and under the Merkle root.
+    /// Entries under the Merkle root. All from the first that is held on were decoded and are allowed.
     pub entries: u64,
+    /// What stands for the entries that are not held, if the log began with a snapshot; `None` if every entry was
+    /// verified. With it, balances before the snapshot are the word of the owners that cosigned it.
+    pub start: Option<SnapshotTrust>,
     /// The file's length in bytes.
     pub bytes: u64,
     /// Bytes behind the log: of an append that is under way, or did not come to its end. Nobody was told of it.
@@ -123,8 +127,9 @@ impl Totals {
     }
 }
 
-/// Reads and verifies the log at `path` as [`verify`] does, showing each accepted entry with its position
-/// (from 0), and returns log and books: for `ledger show`. Works beside a process that has the log open.
+/// Reads and verifies the log at `path` as [`verify`] does, showing each accepted entry that is held with its
+/// position in the log (from 0, or from [`Replica::first`]), and returns log and books: for `ledger show`. Works
+/// beside a process that has the log open.
 ///
 /// # Errors
 /// The first thing that is wrong; entries before it have been shown by then.
@@ -140,7 +145,8 @@ fn load(path: &Path, mut each: impl FnMut(u64, &SignedEntry)) -> Result<Loaded, 
 }
 
 /// Verifies the log at `path`: every signature, every rule, every hash, the checkpoint and the state
-/// root. Works beside a process that has the log open; it then sees the log as of this moment.
+/// root. Works beside a process that has the log open; it then sees the log as of this moment. A log that began
+/// with a snapshot is verified from there on, and the snapshot as when it was fetched ([`Report::start`]).
 ///
 /// # Errors
 /// The first thing that is wrong.
@@ -183,6 +189,7 @@ pub fn verify(path: &Path) -> Result<Report, StoreError> {
         coordinator: replica.coordinator(),
         federation: state.federation_id(),
         entries: replica.len(),
+        start: replica.start().cloned(),
         bytes: file.bytes(),
         unfinished: file.unfinished(),
         signatures: signatures.saturating_add(u64::from(checkpoint.is_some())),

@@ -16,6 +16,7 @@ mod fees;
 mod forks;
 mod founding;
 mod judging;
+mod late_join;
 mod membership;
 mod opening;
 mod properties;

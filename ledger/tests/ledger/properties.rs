@@ -159,8 +159,9 @@ fn check_invariants(state: &State) {
     if let Some(round) = state.round() {
         assert!(round.opening.seats.len() >= usize::from(round.opening.threshold));
         assert!(round.contributions.len() >= round.owners.len());
-        if round.closing.is_some() {
-            assert!(round.owners.len() >= state.minimum_cohort().min(owners));
+        // What a sum needs is fixed by the close: who joins after it changes nothing.
+        if let Some(closing) = &round.closing {
+            assert!(round.owners.len() >= closing.cohort as usize && closing.cohort >= 3);
         }
         // Nothing has a weight before it is weighed, and then no more than the sum has room for.
         let weighed = state.phase() == Phase::Weighed;

@@ -67,6 +67,7 @@ damaged_bytes_are_refused_or_mean_what_they_say!(
     fork_proof,
     equivocation,
     state,
+    log_snapshot,
 );
 
 fn damage(name: &str) {
