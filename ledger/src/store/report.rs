@@ -128,7 +128,8 @@ impl Totals {
 }
 
 /// Reads and verifies the log at `path` as [`verify`] does, showing each accepted entry that is held with its
-/// position in the log (from 0, or from [`Replica::first`]), and returns log and books: for `ledger show`. Works beside a process that has the log open.
+/// position in the log (from 0, or from [`Replica::first`]), and returns log and books: for `ledger show`. Works
+/// beside a process that has the log open.
 ///
 /// # Errors
 /// The first thing that is wrong; entries before it have been shown by then.
