@@ -210,9 +210,9 @@ impl History {
             model,
             unit_log2: self.state.next_unit_log2().expect("founded"),
             seats,
-            contribute_by_ms: 1_000,
-            close_by_ms: 2_000,
-            open_by_ms: 3_000,
+            contribute_by_ms: 60_000,
+            close_by_ms: 70_000,
+            open_by_ms: 80_000,
         };
         self.enter(entry, &[coordinator]);
     }
