@@ -11,8 +11,8 @@ use std::{
 use data_encoding::HEXLOWER;
 use unsilo_ledger::{
     CloseStatement, Draft, Entry, FederationId, GuardHead, Hash, LedgerStore, Member,
-    ParticipantId, PublicKey, Ratings, RejectionReason, SeatOffer, SignedEntry, SigningIdentity,
-    State, commit_nonce, commit_rating,
+    OpeningStatement, ParticipantId, PublicKey, Ratings, SeatOffer, SignedEntry, SigningIdentity,
+    State, Statement, Testimony, Violation, commit_nonce, commit_rating,
 };
 
 use crate::companies::Companies;
@@ -24,8 +24,8 @@ const NORM: u16 = 124;
 const SALT: Hash = [40; 32];
 
 /// Writes the first epoch of a federation whose founders have joined and whose coordinator is stopped: everybody
-/// contributes in every round, all rate all others alike in the first, and the last three contributions of `careless`
-/// are too long.
+/// contributes in every round, all rate all others alike in the first, and `careless` is reported to have
+/// answered twice about the key of a sum.
 pub(crate) fn write(fed: &Companies, founders: &[&str], careless: &str) {
     let seed = fs::read(fed.coordinator().join("secrets/identity")).expect("the identity");
     let coordinator = SigningIdentity::from_seed(&seed.try_into().expect("32 bytes"));
@@ -63,12 +63,9 @@ pub(crate) fn write(fed: &Companies, founders: &[&str], careless: &str) {
     let careless = history.state.participant_by_name(careless);
     let careless = careless.expect("a founder").id;
     for round in 1..=EPOCH {
-        history.round(
-            round,
-            coordinator_key,
-            (round + 3 > EPOCH).then_some(careless),
-        );
+        history.round(round, coordinator_key);
     }
+    history.convict(careless);
     let mut store = LedgerStore::create(&path, Arc::new(signing)).expect("a new ledger");
     store.append(&history.log).expect("the rules allow it");
     assert_eq!(store.state().epoch(), 2);
@@ -90,6 +87,33 @@ struct History {
 }
 
 impl History {
+    /// Anybody's report is enough: the two signatures prove it.
+    fn convict(&mut self, careless: ParticipantId) {
+        let key = self.state.participant(careless).expect("known").key;
+        let twice = |digest: u8| {
+            let statement = OpeningStatement {
+                federation: self.federation,
+                round: 1,
+                seat: 1,
+                digest: [digest; 32],
+                opening: [2; 32],
+            };
+            Box::new(Testimony {
+                signature: statement.sign(&self.keys[&key]),
+                statement: Statement::Opening(statement),
+            })
+        };
+        let violation = Violation::Contradiction {
+            participant: careless,
+            first: twice(1),
+            second: twice(2),
+        };
+        let reporters = self.state.participants().map(|one| one.key);
+        let reporter = reporters.into_iter().find(|other| *other != key);
+        let reporter = reporter.expect("more than one");
+        self.enter(Entry::ViolationReported { violation }, &[reporter]);
+    }
+
     /// Over the rows that are on the log.
     fn end_rating_step(&mut self, members: &[PublicKey]) {
         let entry = self.state.rating_step_end().expect("a step is under way");
@@ -118,7 +142,7 @@ impl History {
         }
     }
 
-    fn round(&mut self, round: u64, coordinator: PublicKey, careless: Option<ParticipantId>) {
+    fn round(&mut self, round: u64, coordinator: PublicKey) {
         self.open(round, coordinator);
         let everybody: Vec<(ParticipantId, PublicKey)> = self
             .state
@@ -147,22 +171,14 @@ impl History {
         }
         let members = self.close(round, coordinator);
         let judged = self.state.round().expect("closed");
-        let (rejected, accepted): (Vec<ParticipantId>, Vec<ParticipantId>) = judged
-            .contributions
-            .keys()
-            .copied()
-            .partition(|id| Some(*id) == careless);
         let entry = Entry::ContributionsJudged {
             round,
             answers: (1..=members.len() as u16)
                 .map(|seat| (seat, [20; 32]))
                 .collect(),
             projections: [21; 32],
-            accepted: accepted.into_iter().map(|id| (id, NORM)).collect(),
-            rejected: rejected
-                .into_iter()
-                .map(|id| (id, RejectionReason::TooLong))
-                .collect(),
+            accepted: judged.contributions.keys().map(|id| (*id, NORM)).collect(),
+            rejected: Vec::new(),
             erased: Vec::new(),
         };
         self.enter(entry, &members);

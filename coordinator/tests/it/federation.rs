@@ -417,11 +417,14 @@ impl Federation {
             unreachable!("that was asked for");
         };
         let state = self.companies[0].state().await;
+        let drawn = state.draw().expect("between rounds").owners;
         for company in &mut self.companies {
-            let id = state
-                .participant_by_key(&company.identity.public())
-                .expect("admitted")
-                .id;
+            let participant = state.participant_by_key(&company.identity.public());
+            let participant = participant.expect("admitted");
+            if !drawn.contains(&participant.owner) {
+                continue;
+            }
+            let id = participant.id;
             let keys = RoundKeyPair::generate().expect("generated");
             let nonce = [id.0 as u8; 32];
             let offer = SeatOffer {

@@ -3,9 +3,8 @@
 use crate::world::{COORDINATOR, World, draft, identity};
 use unsilo_ledger::{
     AnswerStatement, AppealAuthority, CaseStanding, CloseStatement, CosignerEquivocation, Entry,
-    Event, GuardHead, Incentive, Offence, OpeningStatement, OwnerId, ParticipantId, Rejected,
-    RejectionReason, Replica, Statement, Testimony, Violation, ViolationRejected, VoidAuthority,
-    VoidReason,
+    Event, GuardHead, Incentive, Offence, OwnerId, ParticipantId, Rejected, RejectionReason,
+    Replica, Statement, Testimony, Violation, ViolationRejected, VoidAuthority, VoidReason,
 };
 
 fn contradiction(participant: u32, first: Testimony, second: Testimony) -> Violation {
@@ -13,20 +12,6 @@ fn contradiction(participant: u32, first: Testimony, second: Testimony) -> Viola
         participant: ParticipantId(participant),
         first: Box::new(first),
         second: Box::new(second),
-    }
-}
-
-fn opening(world: &World, member: u32, round: u64, digest: u8) -> Testimony {
-    let statement = OpeningStatement {
-        federation: world.federation(),
-        round,
-        seat: 1,
-        digest: [digest; 32],
-        opening: [2; 32],
-    };
-    Testimony {
-        signature: statement.sign(&identity(member)),
-        statement: Statement::Opening(statement),
     }
 }
 
@@ -87,14 +72,6 @@ fn void(authority: VoidAuthority) -> Entry {
     }
 }
 
-fn two_openings(world: &World, member: u32, round: u64) -> Violation {
-    contradiction(
-        member,
-        opening(world, member, round, 1),
-        opening(world, member, round, 2),
-    )
-}
-
 fn report(world: &mut World, violation: Violation, reporter: u32) -> unsilo_ledger::Case {
     let events = world.accept_by(Entry::ViolationReported { violation }, reporter);
     match events[..] {
@@ -125,12 +102,12 @@ fn two_statements_of_which_one_may_be_signed_convict() {
             Offence::TwoAnswers,
         ),
         (
-            opening(&world, 0, 1, 1),
-            opening(&world, 0, 1, 2),
+            world.opening(0, 1, 1),
+            world.opening(0, 1, 2),
             Offence::TwoOpenings,
         ),
         (
-            opening(&world, 0, 1, 1),
+            world.opening(0, 1, 1),
             entry(&world, 0, void(members)),
             Offence::OpenedAndVoided,
         ),
@@ -154,19 +131,19 @@ fn statements_that_may_both_be_signed_do_not() {
     let mut world = World::new(5);
     world.full_round();
     let owners = VoidAuthority::Owners { passed_ms: 9 };
-    let mut elsewhere = opening(&world, 0, 1, 2);
+    let mut elsewhere = world.opening(0, 1, 2);
     if let Statement::Opening(statement) = &mut elsewhere.statement {
         statement.federation.0 = [0; 32];
         elsewhere.signature = statement.sign(&identity(0));
     }
     let harmless = [
-        (opening(&world, 0, 1, 1), opening(&world, 0, 1, 1)),
-        (opening(&world, 0, 1, 1), opening(&world, 0, 2, 2)),
-        (opening(&world, 0, 1, 1), elsewhere),
-        (opening(&world, 0, 1, 1), answer(&world, 0, 1)),
+        (world.opening(0, 1, 1), world.opening(0, 1, 1)),
+        (world.opening(0, 1, 1), world.opening(0, 2, 2)),
+        (world.opening(0, 1, 1), elsewhere),
+        (world.opening(0, 1, 1), answer(&world, 0, 1)),
         // The guard's head is not what is cosigned.
         (close(&world, 0, 1, 1), close(&world, 0, 1, 2)),
-        (opening(&world, 0, 1, 1), entry(&world, 0, void(owners))),
+        (world.opening(0, 1, 1), entry(&world, 0, void(owners))),
         (
             entry(&world, 0, contribution(1, 1)),
             entry(&world, 0, contribution(2, 2)),
@@ -196,17 +173,17 @@ fn statements_that_may_both_be_signed_do_not() {
 fn nobody_is_convicted_of_what_it_did_not_sign() {
     let mut world = World::new(5);
     world.full_round();
-    let one_forged = contradiction(0, opening(&world, 0, 1, 1), opening(&world, 1, 1, 2));
+    let one_forged = contradiction(0, world.opening(0, 1, 1), world.opening(1, 1, 2));
     let participant = ParticipantId(0);
     let signature = Rejected::Violation(ViolationRejected::Signature { participant });
     assert_eq!(refused(&mut world, one_forged, &[3]), signature);
-    let both_of_another = contradiction(0, opening(&world, 1, 1, 1), opening(&world, 1, 1, 2));
+    let both_of_another = contradiction(0, world.opening(1, 1, 1), world.opening(1, 1, 2));
     assert_eq!(refused(&mut world, both_of_another, &[3]), signature);
-    let mut broken = opening(&world, 0, 1, 2);
+    let mut broken = world.opening(0, 1, 2);
     broken.signature[3] ^= 1;
-    let broken = contradiction(0, opening(&world, 0, 1, 1), broken);
+    let broken = contradiction(0, world.opening(0, 1, 1), broken);
     assert_eq!(refused(&mut world, broken, &[3]), signature);
-    let nobody = two_openings(&world, 77, 1);
+    let nobody = world.two_openings(77, 1);
     let participant = ParticipantId(77);
     assert_eq!(
         refused(&mut world, nobody, &[3]),
@@ -218,7 +195,7 @@ fn nobody_is_convicted_of_what_it_did_not_sign() {
 fn what_a_former_key_signed_still_convicts() {
     let mut world = World::new(5);
     world.full_round();
-    let violation = two_openings(&world, 0, 1);
+    let violation = world.two_openings(0, 1);
     let readmission = world.sign(world.readmission(0, 33), &[1, 2, 3]);
     world.accept(readmission);
     assert_eq!(report(&mut world, violation, 3).owner, OwnerId(0));
@@ -228,7 +205,7 @@ fn what_a_former_key_signed_still_convicts() {
 fn one_participant_or_the_coordinator_reports() {
     let mut world = World::new(5);
     world.full_round();
-    let violation = two_openings(&world, 0, 1);
+    let violation = world.two_openings(0, 1);
     assert_eq!(
         refused(&mut world, violation.clone(), &[]),
         Rejected::TooFewSigners { have: 0, need: 1 }
@@ -247,11 +224,11 @@ fn one_participant_or_the_coordinator_reports() {
 fn an_offence_is_on_the_books_once() {
     let mut world = World::new(5);
     world.full_round();
-    let violation = two_openings(&world, 0, 1);
+    let violation = world.two_openings(0, 1);
     report(&mut world, violation.clone(), 3);
     let again = Rejected::Violation(ViolationRejected::ReportedAlready { case: 0 });
     assert_eq!(refused(&mut world, violation.clone(), &[3]), again);
-    let others = contradiction(0, opening(&world, 0, 1, 4), opening(&world, 0, 1, 5));
+    let others = contradiction(0, world.opening(0, 1, 4), world.opening(0, 1, 5));
     assert_eq!(refused(&mut world, others, &[3]), again);
     appeal(&mut world, 0);
     assert_eq!(
@@ -259,7 +236,7 @@ fn an_offence_is_on_the_books_once() {
         again,
         "also after it was cancelled"
     );
-    let another = two_openings(&world, 0, 2);
+    let another = world.two_openings(0, 2);
     assert_eq!(
         refused(&mut world, another.clone(), &[3]),
         Rejected::WrongRound {
@@ -280,7 +257,7 @@ fn open_cases_take_no_more_than_there_is() {
     let mut amounts = vec![];
     for round in 1..=4 {
         world.full_round();
-        let violation = two_openings(&world, 0, round);
+        let violation = world.two_openings(0, round);
         if round < 4 {
             amounts.push(report(&mut world, violation, 3).amount);
         } else {
@@ -469,7 +446,7 @@ fn a_minority_with_a_committee_does_not_convict_against_the_other_owners() {
 fn the_stake_is_taken_after_one_whole_epoch() {
     let mut world = World::new(5);
     world.full_round();
-    let violation = two_openings(&world, 0, 1);
+    let violation = world.two_openings(0, 1);
     let case = report(&mut world, violation, 3);
     assert_eq!((case.amount, case.executed_after), (100, 2));
     let settled = world.epoch(|_, _| 0);
@@ -499,7 +476,7 @@ fn appeal(world: &mut World, case: u64) {
 fn an_upheld_appeal_cancels_the_case() {
     let mut world = World::new(5);
     world.full_round();
-    let violation = two_openings(&world, 0, 1);
+    let violation = world.two_openings(0, 1);
     report(&mut world, violation, 3);
     let upheld = |authority| Entry::Appealed { case: 0, authority };
     let refused = |world: &mut World, authority, signers: &[u32]| {
@@ -543,7 +520,7 @@ fn withdrawn_stake_does_not_escape() {
     world.accept_by(world.deposit(0, 9_000), 0);
     world.epoch(|_, _| 0);
     world.accept_by(world.withdrawal(0, 9_000), 0);
-    let violation = two_openings(&world, 0, 1);
+    let violation = world.two_openings(0, 1);
     let case = report(&mut world, violation, 3);
     assert_eq!(case.amount, 1_000, "a tenth of 10,000, withdrawn or not");
     let balance = world.state.balance(OwnerId(0));
@@ -566,7 +543,7 @@ fn withdrawn_stake_waits_while_a_case_is_open() {
     world.accept_by(world.deposit(0, 500), 0);
     world.epoch(|_, _| 0);
     world.accept_by(world.withdrawal(0, 500), 0);
-    let violation = two_openings(&world, 0, 1);
+    let violation = world.two_openings(0, 1);
     report(&mut world, violation, 3);
     for _ in 0..3 {
         assert_eq!(world.epoch(|_, _| 0).freed, []);

@@ -2,10 +2,10 @@
 
 use unsilo_ledger::{
     Account, Activation, CloseStatement, Cosignature, Draft, Entry, Event, Feature, FederationId,
-    GuardHead, Hash, Incentive, Member, ModelKind, ModelSpec, Optimiser, OwnerId, ParticipantId,
-    Phase, RatingStep, Ratings, Rejected, Schema, Seat, SeatOffer, Settlement, SignedEntry,
-    SigningIdentity, State, TrainingPlan, VoidAuthority, VoidReason, commit_nonce, commit_rating,
-    ratings_hash,
+    GuardHead, Hash, Incentive, Member, ModelKind, ModelSpec, OpeningStatement, Optimiser, OwnerId,
+    ParticipantId, Phase, RatingStep, Ratings, Rejected, Schema, Seat, SeatOffer, Settlement,
+    SignedEntry, SigningIdentity, State, Statement, Testimony, TrainingPlan, Violation,
+    VoidAuthority, VoidReason, commit_nonce, commit_rating, ratings_hash,
 };
 
 pub(crate) const COORDINATOR: u32 = 1_000_000;
@@ -508,6 +508,30 @@ impl World {
             &self.seated(),
         );
         self.accept(entry)
+    }
+
+    /// An answer about the key of a sum, that a member signed.
+    pub(crate) fn opening(&self, member: u32, round: u64, digest: u8) -> Testimony {
+        let statement = OpeningStatement {
+            federation: self.federation(),
+            round,
+            seat: 1,
+            digest: [digest; 32],
+            opening: [2; 32],
+        };
+        Testimony {
+            signature: statement.sign(&identity(member)),
+            statement: Statement::Opening(statement),
+        }
+    }
+
+    /// Two of one round.
+    pub(crate) fn two_openings(&self, member: u32, round: u64) -> Violation {
+        Violation::Contradiction {
+            participant: ParticipantId(member),
+            first: Box::new(self.opening(member, round, 1)),
+            second: Box::new(self.opening(member, round, 2)),
+        }
     }
 
     pub(crate) fn admission(&self, number: u32, owner: Option<OwnerId>) -> Entry {

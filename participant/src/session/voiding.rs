@@ -48,15 +48,15 @@ impl Session {
                 out,
             );
         }
-        if named != round || !self.is_due(current, stated, now_ms) {
-            return self.wait(
-                "the coordinator asks to void the round for a reason that this node does not see: not signed",
-                out,
-            );
-        }
         if self.guards.opened.contains_key(&round) {
             return self.wait(
                 "this node has opened the round's sum and so does not sign that it is void",
+                out,
+            );
+        }
+        if named != round || !self.is_due(current, stated, now_ms) {
+            return self.wait(
+                "the coordinator asks to void the round for a reason that this node does not see: not signed",
                 out,
             );
         }

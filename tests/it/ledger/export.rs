@@ -6,7 +6,7 @@ use parquet::{
     file::reader::{FileReader, SerializedFileReader},
     record::Field,
 };
-use unsilo_ledger::RejectionReason;
+use unsilo_ledger::Entry;
 
 use super::{Kept, NAMES, World, founded, score};
 use crate::support::{repository, run, unsilo};
@@ -24,27 +24,12 @@ const TABLES: [&str; 7] = [
 /// A cell, as both formats have it: text and numbers in words, nothing for an empty one.
 type Read = Vec<BTreeMap<String, String>>;
 
-/// A settled epoch, an executed and an open case, a void round, and a round in progress.
+/// A settled epoch, an open case, a void round, and a round in progress.
 fn eventful() -> World {
     let mut world = founded();
     world.epoch(score);
-    for _ in 0..3 {
-        world.open();
-        world.contribute(0..5);
-        world.close();
-        let mut entry = world.judged();
-        if let unsilo_ledger::Entry::ContributionsJudged {
-            accepted, rejected, ..
-        } = &mut entry
-        {
-            accepted.remove(1);
-            rejected.push((unsilo_ledger::ParticipantId(1), RejectionReason::TooLong));
-        }
-        let members: Vec<u32> = world.seated().into_iter().take(world.threshold()).collect();
-        let entry = world.sign(entry, &members);
-        world.accept(entry);
-        world.publish();
-    }
+    let violation = world.two_openings(1, 1);
+    world.accept_by(Entry::ViolationReported { violation }, 0);
     world.open();
     world.contribute([0]);
     world.void();

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use unsilo_ledger::{CosignedCheckpoint, LedgerStore, RejectionReason, store::FILE_NAME};
+use unsilo_ledger::{CosignedCheckpoint, Entry, LedgerStore, store::FILE_NAME};
 
 use super::{COORDINATOR, Kept, NAMES, World, founded, identity, score};
 
@@ -149,23 +149,8 @@ fn cosignatures_of_another_federation_are_refused() {
 fn what_follows_from_an_entry_is_shown_below_it() {
     let mut world = founded();
     world.epoch(score);
-    for _ in 0..3 {
-        world.open();
-        world.contribute(0..5);
-        world.close();
-        let mut entry = world.judged();
-        if let unsilo_ledger::Entry::ContributionsJudged {
-            accepted, rejected, ..
-        } = &mut entry
-        {
-            accepted.remove(3);
-            rejected.push((unsilo_ledger::ParticipantId(3), RejectionReason::OutOfRange));
-        }
-        let members: Vec<u32> = world.seated().into_iter().take(world.threshold()).collect();
-        let entry = world.sign(entry, &members);
-        world.accept(entry);
-        world.publish();
-    }
+    let violation = world.two_openings(3, 1);
+    world.accept_by(Entry::ViolationReported { violation }, 0);
     let deposit = world.deposit(2, 77);
     world.accept_by(deposit, 2);
     let kept = Kept::new(&world);
@@ -174,7 +159,7 @@ fn what_follows_from_an_entry_is_shown_below_it() {
         "→ Dahlia is in, with a stake of 1000 granted",
         "→ round 1 weighed: Aster Labs 256",
         "→ epoch 1 settled: ",
-        "→ case 0: Dahlia sent too many unusable contributions; 100 of stake",
+        "→ case 0: Dahlia gave two answers about the key of a sum; 100 of stake",
         "Cedar, \"Sons\" & Co staked 77; signed by Cedar, \"Sons\" & Co",
     ] {
         assert!(text.contains(words), "no {words:?} in {text}");
