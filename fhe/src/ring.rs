@@ -1,6 +1,6 @@
 //! The ring `Z_q[X]/(X^N + 1)`: polynomials by coefficients and by evaluations.
 //!
-//! The order of evaluations is an inner matter of [`crate::ntt`]: only coefficients are serialised.
+//! The order of evaluations is an inner matter of the transform: only coefficients are serialised.
 
 use crate::{
     context::RoundContext,

@@ -111,7 +111,7 @@ pub fn derive(contributors: &[Contributor], rows: &[Row<'_>]) -> Derivation {
     derive_without(contributors, rows, Omitted::default())
 }
 
-/// As [`derive`], with steps left out: what the weights would have been. Nobody sums by these.
+/// As [`derive()`], with steps left out: what the weights would have been. Nobody sums by these.
 pub fn derive_without(
     contributors: &[Contributor],
     rows: &[Row<'_>],

@@ -6,7 +6,7 @@ use parquet::{
     file::reader::{FileReader, SerializedFileReader},
     record::Field,
 };
-use unsilo_ledger::Entry;
+use unsilo_ledger::{Entry, RejectionReason};
 
 use super::{Kept, NAMES, World, founded, score};
 use crate::support::{repository, run, unsilo};
@@ -28,6 +28,23 @@ type Read = Vec<BTreeMap<String, String>>;
 fn eventful() -> World {
     let mut world = founded();
     world.epoch(score);
+    for _ in 0..3 {
+        world.open();
+        world.contribute(0..5);
+        world.close();
+        let mut entry = world.judged();
+        if let Entry::ContributionsJudged {
+            accepted, rejected, ..
+        } = &mut entry
+        {
+            accepted.remove(1);
+            rejected.push((unsilo_ledger::ParticipantId(1), RejectionReason::TooLong));
+        }
+        let members: Vec<u32> = world.seated().into_iter().take(world.threshold()).collect();
+        let entry = world.sign(entry, &members);
+        world.accept(entry);
+        world.publish();
+    }
     let violation = world.two_openings(1, 1);
     world.accept_by(Entry::ViolationReported { violation }, 0);
     world.open();
