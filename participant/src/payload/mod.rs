@@ -39,7 +39,7 @@ pub(crate) struct Prepared {
     pub(crate) bytes: Vec<u8>,
     /// One for each seat; none if nothing is encrypted.
     pub(crate) sealed_shares: Vec<Vec<u8>>,
-    /// The linear hash that goes with them; empty if nothing is encrypted.
+    /// The linear hash that goes with them; that of nothing if nothing is encrypted.
     pub(crate) linear_hash: Vec<u8>,
     /// What the shares were sealed with, for an appeal. Secret.
     pub(crate) seal_seeds: Zeroizing<Vec<u8>>,

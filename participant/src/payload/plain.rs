@@ -53,7 +53,7 @@ pub(super) fn prepare(
     Prepared {
         bytes,
         sealed_shares: Vec::new(),
-        linear_hash: Vec::new(),
+        linear_hash: LinearHash::zero().to_bytes(),
         seal_seeds: Vec::new().into(),
         root: commitment.root,
         clip: None,
