@@ -73,17 +73,24 @@ pub(super) fn weigh(
     })
 }
 
-/// What raters revealed so far, of those that have a say.
+/// What raters revealed so far, of those that have a say: one row an owner, its first participant's if a rater
+/// came to belong to it since the draw.
 pub(super) fn rows<'a>(books: &Books, current: &'a CurrentRound) -> Result<Vec<Row<'a>>, Rejected> {
     let powers: BTreeMap<OwnerId, u64> = books.powers()?.into_iter().collect();
+    let mut owners = BTreeSet::new();
     let row = |(participant, record): (&ParticipantId, &'a Fixed<RaterRecord>)| {
-        let owner = books.members.owner_of(*participant)?;
-        Some(Row {
+        let scores = &record.revealed.as_ref()?.scores;
+        // Evicted since, or without stake: it has no say.
+        let rater = books.members.participant(*participant)?;
+        let power = powers
+            .get(&rater.owner)
+            .copied()
+            .filter(|power| *power > 0)?;
+        (rater.is_present && owners.insert(rater.owner)).then_some(Row {
             participant: *participant,
-            owner,
-            // Evicted since, or without stake: it has no say.
-            power: powers.get(&owner).copied().filter(|power| *power > 0)?,
-            scores: &record.revealed.as_ref()?.scores,
+            owner: rater.owner,
+            power,
+            scores,
         })
     };
     Ok(current.ratings.iter().filter_map(row).collect())

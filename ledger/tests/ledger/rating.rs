@@ -478,3 +478,61 @@ fn rounds_with_ratings_follow_each_other() {
         assert!(sum.weights[..5].iter().all(|(_, weight)| *weight == 256));
     }
 }
+
+/// The weights of a round of six in which `against` find that 5 harms and the others that it helps, and in which
+/// 1 comes to belong to the owner of 0 before it is weighed, and perhaps is evicted.
+fn weighed_after(against: &[u32], absent: &[u32], evicted: bool) -> Vec<u16> {
+    let mut world = World::new(6);
+    world.open();
+    world.contribute(0..6);
+    world.direct(0..6);
+    world.close();
+    world.judge();
+    let rows: Vec<(u32, Ratings)> = (0..6)
+        .filter(|rater| !absent.contains(rater))
+        .map(|rater| {
+            let mut ratings = world.ratings(rater, 100);
+            if against.contains(&rater) {
+                (ratings.scores[5], ratings.rewards[5]) = (-100, 0);
+            }
+            (rater, ratings)
+        })
+        .collect();
+    for (rater, ratings) in &rows {
+        world.commit_ratings(*rater, ratings);
+    }
+    world.end_step(RatingStep::Commit);
+    for (rater, ratings) in &rows {
+        world.reveal_ratings(*rater, ratings);
+    }
+    let entry = world.sign(world.owner_change(1, Some(OwnerId(0))), &[0, 2, 3, 4]);
+    world.accept(entry);
+    if evicted {
+        let entry = world.sign(world.eviction(1), &[2, 3, 4]);
+        world.accept(entry);
+    }
+    let members: Vec<u32> = world.seated().into_iter().filter(|id| *id != 1).collect();
+    let entry = world.sign(world.step_ended(RatingStep::Reveal), &members);
+    world.accept(entry);
+    let weights = world.state.weights().expect("weighed");
+    weights.iter().map(|(_, weight)| *weight).collect()
+}
+
+#[test]
+fn an_owner_has_one_row_whoever_comes_to_belong_to_it() {
+    // Two of the four other owners find that 5 harms; a second row of one of them would tip the scales.
+    let without = weighed_after(&[0, 2], &[1], false);
+    assert_eq!(without[5], 0);
+    assert_eq!(weighed_after(&[0, 2], &[], false), without);
+    assert!(weighed_after(&[2], &[], false)[5] > 0, "one of four");
+}
+
+#[test]
+fn the_evicted_have_no_row_though_their_owner_is_there() {
+    // Its owner's other participant did not rate.
+    let without = weighed_after(&[2], &[0, 1], true);
+    assert!(without[5] > 0, "one of three");
+    assert_eq!(weighed_after(&[1, 2], &[0], true), without);
+    let staying = weighed_after(&[1, 2], &[0], false);
+    assert_eq!(staying[5], 0, "it has one where it stays");
+}
