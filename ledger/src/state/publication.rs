@@ -32,8 +32,7 @@ pub(super) struct Ending {
 
 /// What a publication leaves for the next round.
 pub(super) struct Published {
-    /// `None` if the round was not judged.
-    sum: Option<Fixed<SumRecord>>,
+    sum: Fixed<SumRecord>,
     unit_log2: i8,
     pool: Pool,
     /// If an epoch ends with this round.
@@ -100,12 +99,8 @@ fn published(
     let pool = settling::pool_after_round(books)?;
     let settled = settling::settle(books, current.opening.round, pool)?;
     let (Some(closing), Some(judgement)) = (&current.closing, &current.judgement) else {
-        return Ok(Published {
-            sum: None,
-            unit_log2: books.unit_log2,
-            pool,
-            settled,
-        });
+        let round = current.opening.round;
+        return Err(Rejected::RoundNotWeighed { round });
     };
     let parameters = books.draft.model.parameters();
     let sum = SumRecord {
@@ -124,7 +119,7 @@ fn published(
         model: claim.model,
     };
     Ok(Published {
-        sum: Some(Fixed::new(sum)),
+        sum: Fixed::new(sum),
         unit_log2: next_unit_log2(parameters, books.unit_log2, weighing.median_exponent),
         pool,
         settled,
@@ -150,7 +145,7 @@ impl Ending {
         let mut settled = None;
         if let Some(published) = self.published {
             books.unit_log2 = published.unit_log2;
-            books.last_sum = published.sum;
+            books.last_sum = Some(published.sum);
             books.economy.pool = published.pool;
             settled = published.settled;
         }

@@ -138,13 +138,14 @@ pub(super) fn epoch_case(books: &Books, pool: Pool) -> EpochCase {
 fn add_newcomers(books: &Books, rows: &mut Rows) {
     let mut known: Vec<OwnerId> = rows.owners.clone();
     known.sort_unstable();
+    let mut reputations = Vec::new();
     for owner in books.members.present_owners() {
         if known.binary_search(&owner.id).is_err() {
             rows.owners.push(owner.id);
-            let reputation = rows.left.remove(&owner.id).unwrap_or(ONE);
-            rows.memory.add(reputation);
+            reputations.push(rows.left.remove(&owner.id).unwrap_or(ONE));
         }
     }
+    rows.memory.add(&reputations);
 }
 
 /// A row's weights in the order of `owners`.

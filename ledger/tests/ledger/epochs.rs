@@ -61,7 +61,7 @@ fn an_epoch_is_paid_by_the_mechanism() {
         })
         .collect();
     let mut memory = Memory::new();
-    (0..5).for_each(|_| memory.add(1 << 32));
+    memory.add(&[1 << 32; 5]);
     let epoch = Epoch {
         emission: 20_000_000,
         rows: &rows,

@@ -191,12 +191,28 @@ fn who_registers_again_is_not_known_but_not_clean_either() {
     case.weights[1] = Some(vec![9, 0, 0, 1]);
     let (mut memory, outcome) = settle(&Memory::new(), &case);
     assert!(outcome.reputation[1] < ONE);
-    memory.restart(1);
-    assert_eq!(memory.ratings(1), Some(&[0; 4][..]));
-    assert_eq!(memory.ratings(0).unwrap()[1], 0);
-    assert!(memory.ratings(0).unwrap()[2] > 0);
-    assert_eq!(memory.reputation(), outcome.reputation);
-    memory.restart(17);
+    // Row 1 leaves and comes back, behind those that stayed.
+    let reputation = memory.remove(1).unwrap();
+    assert_eq!(reputation, outcome.reputation[1]);
+    memory.add(&[reputation]);
+    assert_eq!(memory.ratings(3), Some(&[0; 4][..]));
+    let first = memory.ratings(0).unwrap();
+    assert!(first[1] > 0 && first[3] == 0);
+    assert_eq!(memory.reputation()[3], reputation);
+    assert_eq!(memory.remove(17), None);
+}
+
+#[test]
+fn newcomers_added_together_are_those_added_one_by_one() {
+    let (mut together, _) = settle(&Memory::new(), &simple(3));
+    let mut one_by_one = together.clone();
+    let reputations = [ONE, 0, ONE / 2];
+    together.add(&reputations);
+    reputations.iter().for_each(|one| one_by_one.add(&[*one]));
+    assert_eq!(together, one_by_one);
+    assert_eq!(together.ratings(5), Some(&[0; 6][..]));
+    together.add(&[]);
+    assert_eq!(together, one_by_one);
 }
 
 #[test]

@@ -59,25 +59,6 @@ impl Memory {
         &self.absences
     }
 
-    /// Forgets what a row said and what was said about it, as for an id that registers again. Its reputation
-    /// stays, so that leaving and coming back cleans nobody. Unknown rows have nothing to forget.
-    pub fn restart(&mut self, row: usize) {
-        let count = self.len();
-        if row >= count {
-            return;
-        }
-        for (index, line) in self.ratings.chunks_exact_mut(count).enumerate() {
-            if index == row {
-                line.fill(0);
-            } else if let Some(rating) = line.get_mut(row) {
-                *rating = 0;
-            }
-        }
-        if let Some(absences) = self.absences.get_mut(row) {
-            *absences = 0;
-        }
-    }
-
     /// The same with full reputation for everybody: to ask what reputation changed.
     #[must_use]
     pub fn with_full_reputation(&self) -> Self {
@@ -87,20 +68,25 @@ impl Memory {
         }
     }
 
-    /// Adds a row at the end, without ratings given or received.
-    pub fn add(&mut self, reputation: u64) {
+    /// Adds rows at the end, each with this reputation, without ratings given or received. All newcomers of an
+    /// epoch at once: the matrix is copied once for them.
+    pub fn add(&mut self, reputations: &[u64]) {
+        if reputations.is_empty() {
+            return;
+        }
         let count = self.len();
-        let larger = count.saturating_add(1);
+        let larger = count.saturating_add(reputations.len());
         let mut ratings = Vec::with_capacity(larger.saturating_mul(larger));
-        for row in self.rows().take(count) {
+        for (line, row) in self.rows().take(count).enumerate() {
             ratings.extend_from_slice(row);
-            ratings.push(0);
+            ratings.resize(larger.saturating_mul(line.saturating_add(1)), 0);
         }
         ratings.resize(larger.saturating_mul(larger), 0);
         self.ratings = ratings;
+        let reputations = reputations.iter();
         self.reputation
-            .push(reputation.clamp(REPUTATION_FLOOR, ONE));
-        self.absences.push(0);
+            .extend(reputations.map(|one| (*one).clamp(REPUTATION_FLOOR, ONE)));
+        self.absences.resize(larger, 0);
     }
 
     /// Takes a row away, and what was said about it; the rows behind it move up. Returns its reputation.
