@@ -2,6 +2,7 @@
 
 use crate::{
     context::RoundContext,
+    fill::filled,
     modular,
     open::KeySum,
     pack::{self, CiphertextError},
@@ -99,19 +100,17 @@ fn in_model_order<T: Step>(
     total_weight: u64,
 ) -> Result<Option<Vec<i64>>, DecryptError> {
     let params = permutation.params();
-    let mut permuted = vec![T::default(); chunks.len() * N];
-    let work = permuted.as_chunks_mut().0.par_iter_mut().zip(chunks);
     let scratch = || (Decryptor::new(context, key), Box::new([0; N]));
-    let squares = work
-        .enumerate()
-        .with_min_len(TASK)
-        .map_init(scratch, |(decryptor, steps), (k, (kept, bytes))| {
-            decryptor.chunk(k, bytes, steps)?;
+    let write =
+        |(decryptor, steps): &mut (Decryptor<'_>, Box<[i64; N]>), k: usize, kept: &mut _| {
+            decryptor.chunk(k, &chunks[k], steps)?;
             let squares = sum_of_squares(decryptor.level, &steps[..]);
             Ok(T::keep(decryptor.level, steps, kept).then_some(squares))
-        })
-        .try_reduce(|| Some(0), |a, b| Ok(a.zip(b).map(|(a, b)| a + b)));
+        };
+    let add = |a: Result<Option<u128>, _>, b: Result<_, _>| Ok(a?.zip(b?).map(|(a, b)| a + b));
+    let (permuted, squares) = filled(chunks.len(), scratch, write, add);
     // Which of several bad words is met first depends on the threads; the answer does not.
+    let squares = squares.unwrap_or(Ok(Some(0)));
     let squares = squares.or_else(|error: CiphertextError| {
         pack::check_chunks(0, chunks)?;
         Err(error)

@@ -3,6 +3,7 @@
 use crate::{
     context::RoundContext,
     encode::Encoded,
+    fill::filled,
     gaussian::ErrorSampler,
     key::{ContributionSeed, Entropy, OneTimeKey},
     pack,
@@ -10,7 +11,6 @@ use crate::{
     ring::{NttPoly, PublicPolynomials},
     simd::{Level, vectorised},
 };
-use rayon::prelude::*;
 use zeroize::Zeroizing;
 
 /// Encrypts under a one-time key that is thrown away: the part of [`crate::contribute()`] whose time grows with the
@@ -36,19 +36,13 @@ pub(crate) fn encrypt(
     key: &NttPoly,
     seed: &ContributionSeed,
 ) -> Vec<u8> {
-    let mut ciphertext = vec![0; encoded.chunks().len() * CHUNK_BYTES];
-    let packed = ciphertext.as_chunks_mut().0.par_iter_mut();
-    let work = packed.zip(encoded.chunks()).enumerate();
+    let chunks = encoded.chunks();
     let encryptor = || Encryptor::new(context, key, seed);
-    work.with_min_len(TASK)
-        .for_each_init(encryptor, |encryptor, (k, (packed, message))| {
-            encryptor.chunk(k as u64, message, packed);
-        });
-    ciphertext
+    let write = |encryptor: &mut Encryptor<'_>, k: usize, packed: &mut [u8; CHUNK_BYTES]| {
+        encryptor.chunk(k as u64, &chunks[k], packed);
+    };
+    filled(chunks.len(), encryptor, write, |(), ()| ()).0
 }
-
-/// Chunks that one thread takes at least: fewer are not worth handing over.
-const TASK: usize = 8;
 
 /// Encrypts chunks one by one, in any order.
 struct Encryptor<'a> {

@@ -25,6 +25,7 @@ pub mod direction;
 pub mod direction_answers;
 pub mod encode;
 pub mod encrypt;
+mod fill;
 pub mod gaussian;
 mod hash;
 mod hash_ring;

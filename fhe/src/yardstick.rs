@@ -10,7 +10,11 @@ use crate::{
     xof::Xof,
 };
 use rayon::prelude::*;
-use std::hint::black_box;
+use std::{
+    hint::{self, black_box},
+    sync::atomic::{AtomicU32, Ordering},
+    time::Instant,
+};
 
 /// Parameters summed at a time: the sums stay in the second cache, and the runs of each update are long enough for the
 /// processor's prefetching.
@@ -71,6 +75,36 @@ pub fn plain_products(length: usize, vectors: &[&[f32]], updates: &[&[f32]]) -> 
         sums
     });
     sums.reduce(zero, |a, b| a.iter().zip(&b).map(|(a, b)| a + b).collect())
+}
+
+/// Nanoseconds for a cache line to go from one core to another and back, the fastest of several batches; `None` on one core.
+///
+/// It tells apart cores that share a cache from those that do not: the former share its bandwidth to memory too, the latter
+/// pay for every line that both use.
+#[must_use]
+pub fn round_trip_ns() -> Option<f64> {
+    const BATCHES: u32 = 20;
+    const TRIPS: u32 = 1_000;
+    if std::thread::available_parallelism().map_or(1, usize::from) < 2 {
+        return None;
+    }
+    let turn = AtomicU32::new(0);
+    // Even turns are this thread's, odd ones the other's.
+    let wait = |mine: u32| {
+        while turn.load(Ordering::Acquire) != mine {
+            hint::spin_loop();
+        }
+        turn.store(mine + 1, Ordering::Release);
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| (0..BATCHES * TRIPS).for_each(|trip| wait(2 * trip + 1)));
+        let batch = |batch| {
+            let began = Instant::now();
+            (batch * TRIPS..(batch + 1) * TRIPS).for_each(|trip| wait(2 * trip));
+            began.elapsed().as_secs_f64() / f64::from(TRIPS) * 1e9
+        };
+        (0..BATCHES).map(batch).reduce(f64::min)
+    })
 }
 
 vectorised! {

@@ -18,6 +18,7 @@ use unsilo_fhe::{
     yardstick::plain_sum,
 };
 
+mod openings;
 mod ratios;
 
 fn main() {

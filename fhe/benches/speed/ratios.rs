@@ -13,11 +13,12 @@ use unsilo_fhe::{
     ring::PublicPolynomials,
     weighted_digit_sum, weighted_digit_sum_into,
     xof::Xof,
-    yardstick::{key_stream, plain_sum},
+    yardstick::{key_stream, plain_sum, round_trip_ns},
 };
 
-/// Work that is measured.
-type Run<'a> = &'a (dyn Fn() + Sync);
+/// Work that is measured. Run 1 may go on beside run 0 and shares no memory with it that is written, or that takes long to
+/// read.
+type Run<'a> = &'a (dyn Fn(usize) + Sync);
 
 /// Seconds of one work and of its yardstick, in turns so that whatever else the machine does slows down both.
 struct Measured {
@@ -27,17 +28,31 @@ struct Measured {
     /// How many times as fast two threads are, by the fastest pass of each, which other work disturbed least.
     speedup: f64,
     yardstick_speedup: f64,
+    /// How many times as much two runs of the work get done at once, a thread each: the limit of `speedup`.
+    at_once: f64,
 }
 
 impl Measured {
-    fn of(passes: usize, pools: &[ThreadPool; 2], work: Run<'_>, yardstick: Run<'_>) -> Self {
-        let [one, two] = pools;
-        let turns = [(one, work), (two, work), (one, yardstick), (two, yardstick)];
-        let mut seconds = [const { Vec::new() }; 4];
+    fn of(passes: usize, pools: &[ThreadPool; 3], work: Run<'_>, yardstick: Run<'_>) -> Self {
+        let [one, two, beside] = pools;
+        let at_once = || {
+            beside.in_place_scope(|scope| {
+                scope.spawn(|_| work(1));
+                one.install(|| work(0));
+            });
+        };
+        let turns: [&dyn Fn(); 5] = [
+            &|| one.install(|| work(0)),
+            &|| two.install(|| work(0)),
+            &|| one.install(|| yardstick(0)),
+            &|| two.install(|| yardstick(0)),
+            &at_once,
+        ];
+        let mut seconds = [const { Vec::new() }; 5];
         for pass in 0..=passes {
-            for ((pool, run), seconds) in turns.iter().zip(&mut seconds) {
+            for (run, seconds) in turns.iter().zip(&mut seconds) {
                 let began = Instant::now();
-                pool.install(run);
+                run();
                 // The first pass warms up.
                 if pass > 0 {
                     seconds.push(began.elapsed().as_secs_f64());
@@ -54,14 +69,15 @@ impl Measured {
             yardstick: median(2),
             speedup: speedup(0),
             yardstick_speedup: speedup(2),
+            at_once: 2.0 * seconds[0][0] / seconds[4][0],
         }
     }
 
     /// `over` is how many times as long as the yardstick the work takes on one thread, for what the table compares.
     fn print(&self, name: &str, rate: &str, over: f64) {
         println!(
-            "{name:<20}{rate:>12}{over:>10.2}{:>10.2}{:>14.2}",
-            self.speedup, self.yardstick_speedup
+            "{name:<20}{rate:>12}{over:>10.2}{:>10.2}{:>12.2}{:>14.2}",
+            self.speedup, self.at_once, self.yardstick_speedup
         );
     }
 }
@@ -70,28 +86,35 @@ impl Measured {
 pub(crate) fn print() {
     println!(
         "\n1 M parameters. Rates and time (over that of the yardstick): medians of passes in turns, one core. On two threads: by\n\
-         the fastest pass of each. The yardstick is the AES-CTR key stream that the work uses or, for sums, the sum of plain f32\n\
-         updates, per byte read.\n\n{:<20}{:>12}{:>10}{:>10}{:>14}",
-        "work", "rate", "time x", "on two x", "yardstick x"
+         the fastest pass of each; two runs at once have a thread and memory each, and are the limit. The yardstick is the AES-CTR key stream that the work uses or, for sums, the sum of plain f32\n\
+         updates, per byte read. A cache line goes to the other core and back in {:.0} ns.\n\n\
+         {:<20}{:>12}{:>10}{:>10}{:>12}{:>14}",
+        round_trip_ns().unwrap_or(f64::NAN),
+        "work",
+        "rate",
+        "time x",
+        "on two x",
+        "at once x",
+        "yardstick x"
     );
-    let pools = [pool(1), pool(2)];
+    let pools = [pool(1), pool(2), pool(1)];
     let coefficients = params(D).chunks() * N;
     let beside_stream = |name: &str, bytes: usize, work: Run<'_>| {
-        let medians = Measured::of(41, &pools, work, &|| key_stream(bytes * coefficients));
+        let medians = Measured::of(41, &pools, work, &|_| key_stream(bytes * coefficients));
         let rate = format!("{:.1} M/s", D as f64 / medians.work / 1e6);
         medians.print(name, &rate, medians.work / medians.yardstick);
     };
     let encoded = encoded();
-    beside_stream("encrypt", 12, &|| drop(black_box(encrypt_once(&encoded))));
-    beside_stream("  expand a_k", 6, &expand_all);
-    beside_stream("  draw errors", 6, &draw_all);
+    beside_stream("encrypt", 12, &|_| drop(black_box(encrypt_once(&encoded))));
+    beside_stream("  expand a_k", 6, &|_| expand_all());
+    beside_stream("  draw errors", 6, &|_| draw_all());
     let (permutation, (ciphertext, key)) = (permutation(), opened());
-    beside_stream("decrypt", 6, &|| {
+    beside_stream("decrypt", 6, &|_| {
         decrypt_once(&permutation, &ciphertext, &key)
     });
-    beside_stream("linear hash", 24, &|| hash_linearly(&ciphertext));
+    beside_stream("linear hash", 24, &|_| hash_linearly(&ciphertext));
     let sum = sum_of_ten();
-    beside_stream("verify the sum", 24, &|| read_sum(&sum));
+    beside_stream("verify the sum", 24, &|_| read_sum(&sum));
     for n in [10, 50] {
         print_sums(n, &pools);
     }
@@ -116,15 +139,18 @@ fn draw_all() {
 }
 
 /// Sums of `n` contributions, into memory used again and into new memory.
-fn print_sums(n: usize, pools: &[ThreadPool; 2]) {
+fn print_sums(n: usize, pools: &[ThreadPool; 3]) {
     let chunks = params(D).chunks();
     let ciphertexts: Vec<_> = (0..n).map(|i| words(chunks, i as u64)).collect();
-    let weighted = weighted(&ciphertexts);
+    // For the run beside.
+    let copies = ciphertexts.clone();
+    let weighted = [weighted(&ciphertexts), weighted(&copies)];
     let updates: Vec<_> = (0..n).map(|i| vec![i as f32; D]).collect();
     let updates: Vec<_> = updates.iter().map(Vec::as_slice).collect();
     let weights = vec![f32::from(WEIGHT); n];
-    let (sum, wire) = (Mutex::new(vec![0.0; D]), Mutex::new(Vec::new()));
-    let plain = || {
+    let sum = Mutex::new(vec![0.0; D]);
+    let wires = [Mutex::new(Vec::new()), Mutex::new(Vec::new())];
+    let plain = |_| {
         let mut sum = sum.lock().expect("no panic");
         plain_sum(&updates, &weights, black_box(&mut sum));
     };
@@ -141,16 +167,16 @@ fn print_sums(n: usize, pools: &[ThreadPool; 2]) {
     };
     print(
         "sum of",
-        &|| {
-            let mut wire = wire.lock().expect("no panic");
-            weighted_digit_sum_into(chunks, &weighted, &mut wire).expect("adds");
+        &|number| {
+            let mut wire = wires[number].lock().expect("no panic");
+            weighted_digit_sum_into(chunks, &weighted[number], &mut wire).expect("adds");
         },
         &plain,
     );
     print(
         "to new memory, of",
-        &|| drop(black_box(weighted_digit_sum(chunks, &weighted))),
-        &|| {
+        &|number| drop(black_box(weighted_digit_sum(chunks, &weighted[number]))),
+        &|_| {
             let mut sum = vec![0.0; D];
             plain_sum(&updates, &weights, black_box(&mut sum));
         },

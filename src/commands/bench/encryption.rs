@@ -6,7 +6,7 @@ mod setup;
 use anyhow::Context;
 use clap::Args;
 use serde::Serialize;
-use unsilo_fhe::{LINEAR_HASH_BYTES, digit_sum_bytes};
+use unsilo_fhe::{LINEAR_HASH_BYTES, digit_sum_bytes, yardstick};
 
 use self::setup::{MEMBERS, Round};
 use super::turns::{Pools, Row};
@@ -17,7 +17,7 @@ pub(super) struct Arguments {
     /// Parameters of the model.
     #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
     parameters: u64,
-    /// Participants of the round. Their ciphertexts are kept in memory, 6 bytes a parameter each.
+    /// Participants of the round. Their ciphertexts are kept in memory, twice, 6 bytes a parameter each.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
     participants: u16,
 }
@@ -30,6 +30,10 @@ struct Measured {
     committee: usize,
     /// Arithmetic on AVX512-IFMA.
     ifma: bool,
+    /// Nanoseconds for a cache line to go to the other core and back: some 50 where they share a cache, some 300 where not.
+    /// In a virtual machine it changes with where the cores are put.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    round_trip_ns: Option<f64>,
     /// Rates, each with its yardstick.
     rows: Vec<Row>,
     /// Ciphertext, linear hash and key shares of a contribution, for each parameter of the model.
@@ -60,6 +64,7 @@ fn text(measured: &Measured) -> String {
             "work",
             "one core",
             "two cores x",
+            "two runs at once x",
             "yardstick",
             "its time x",
             "two cores x",
@@ -72,6 +77,7 @@ fn text(measured: &Measured) -> String {
             row.what.to_owned(),
             format!("{} {}/s", million(row.one_core), row.unit),
             times(row.speedup),
+            times(row.at_once),
             row.yardstick.to_owned(),
             times(Some(row.time_ratio)),
             times(row.yardstick_speedup),
@@ -79,7 +85,8 @@ fn text(measured: &Measured) -> String {
     }
     format!(
         "{} parameters, {} participants, committee of {}{}.\n\
-         Medians of passes in turns with the yardstick; on two cores, the fastest pass of each.\n\n{}\n\
+         Medians of passes in turns with the yardstick; on two cores, the fastest pass of each. Two runs at once have a core\n\
+         and memory each: no more can be had from two cores.{}\n\n{}\n\
          a contribution                {:.2} bytes/parameter ({} bytes of key shares, {} of linear hash)\n\
          the sum that is fetched       {:.2} bytes/parameter\n\
          a member's work for the sum   {:.4} s\n",
@@ -87,7 +94,12 @@ fn text(measured: &Measured) -> String {
         measured.participants,
         measured.committee,
         if measured.ifma { ", AVX512-IFMA" } else { "" },
-        output::table(&rows, &[1, 2, 4, 5]),
+        measured
+            .round_trip_ns
+            .map_or_else(String::new, |ns| format!(
+                " A cache line goes to the other core and back in {ns:.0} ns."
+            )),
+        output::table(&rows, &[1, 2, 3, 5, 6]),
         measured.bytes_per_parameter,
         measured.key_share_bytes,
         measured.linear_hash_bytes,
@@ -99,6 +111,7 @@ fn text(measured: &Measured) -> String {
 fn measure(arguments: &Arguments) -> anyhow::Result<Measured> {
     let round = Round::new(arguments)?;
     let pools = Pools::new()?;
+    let round_trip_ns = yardstick::round_trip_ns();
     let mut rows = round.own_rows(&pools)?;
     rows.extend(round.stream_rows(&pools)?);
     rows.extend(round.sum_rows(&pools)?);
@@ -112,6 +125,7 @@ fn measure(arguments: &Arguments) -> anyhow::Result<Measured> {
         participants: arguments.participants,
         committee: MEMBERS,
         ifma: unsilo_fhe::ring::uses_ifma(),
+        round_trip_ns,
         rows,
         bytes_per_parameter: upload as f64 / arguments.parameters as f64,
         key_share_bytes,

@@ -22,8 +22,9 @@ pub(super) struct Work<'a> {
     pub(super) unit: &'static str,
     /// How many of them one run does.
     pub(super) items: f64,
-    /// One run, on the threads of the current pool.
-    pub(super) run: &'a (dyn Fn() -> anyhow::Result<()> + Sync),
+    /// One run, on the threads of the current pool. Run 1 may go on beside run 0 and shares no memory with it that is
+    /// written, or that takes long to read.
+    pub(super) run: &'a (dyn Fn(usize) -> anyhow::Result<()> + Sync),
     /// Whether it is spread over threads.
     pub(super) spread: bool,
     /// What it is compared with.
@@ -50,6 +51,10 @@ pub(super) struct Row {
     /// How many times as fast two cores are: by the fastest pass on each, which other work disturbed least.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) speedup: Option<f64>,
+    /// How many times as much as one run on one core two such runs get done at once, each on its own core and with its own
+    /// memory: the limit of `speedup` on this machine, where the cores share caches, memory and clock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) at_once: Option<f64>,
     /// What it is compared with.
     pub(super) yardstick: &'static str,
     /// Time of the work over time of the yardstick, on one core.
@@ -59,10 +64,10 @@ pub(super) struct Row {
     pub(super) yardstick_speedup: Option<f64>,
 }
 
-/// Pools of one thread and of two.
+/// Pools of one thread, and where there are two cores another of one and one of two.
 pub(super) struct Pools {
     one: ThreadPool,
-    two: Option<ThreadPool>,
+    more: Option<[ThreadPool; 2]>,
 }
 
 impl Pools {
@@ -71,7 +76,10 @@ impl Pools {
         let cores = std::thread::available_parallelism()?.get();
         Ok(Self {
             one: pool(1)?,
-            two: (cores > 1).then(|| pool(2)).transpose()?,
+            more: match cores {
+                ..2 => None,
+                _ => Some([pool(1)?, pool(2)?]),
+            },
         })
     }
 
@@ -81,19 +89,28 @@ impl Pools {
             (work.plain)();
             Ok(())
         };
-        let two = self.two.as_ref().filter(|_| work.spread);
+        let more = self.more.as_ref().filter(|_| work.spread);
         let (mut one_core, mut two_cores) = (Passes::default(), Passes::default());
+        let mut at_once = Passes::default();
         let (mut plain_one, mut plain_two) = (Passes::default(), Passes::default());
         let began = Instant::now();
         for pass in 0..=PASSES {
             if pass > LEAST_PASSES && began.elapsed().as_secs_f64() > SECONDS {
                 break;
             }
-            one_core.run(|| self.one.install(work.run))?;
+            one_core.run(|| self.one.install(|| (work.run)(0)))?;
             plain_one.run(|| self.one.install(plain))?;
-            if let Some(two) = two {
-                two_cores.run(|| two.install(work.run))?;
+            if let Some([beside, two]) = more {
+                two_cores.run(|| two.install(|| (work.run)(0)))?;
                 plain_two.run(|| two.install(plain))?;
+                at_once.run(|| {
+                    let mut other = Ok(());
+                    let this = beside.in_place_scope(|scope| {
+                        scope.spawn(|_| other = (work.run)(1));
+                        self.one.install(|| (work.run)(0))
+                    });
+                    this.and(other)
+                })?;
             }
         }
         Ok(Row {
@@ -101,11 +118,12 @@ impl Pools {
             what: work.what,
             unit: work.unit,
             one_core: work.items / one_core.median(),
-            two_cores: two.map(|_| work.items / two_cores.median()),
-            speedup: two.map(|_| one_core.fastest() / two_cores.fastest()),
+            two_cores: more.map(|_| work.items / two_cores.median()),
+            speedup: more.map(|_| one_core.fastest() / two_cores.fastest()),
+            at_once: more.map(|_| 2.0 * one_core.fastest() / at_once.fastest()),
             yardstick: work.yardstick,
             time_ratio: one_core.median() / (plain_one.median() * work.plain_runs),
-            yardstick_speedup: two.map(|_| plain_one.fastest() / plain_two.fastest()),
+            yardstick_speedup: more.map(|_| plain_one.fastest() / plain_two.fastest()),
         })
     }
 }

@@ -41,7 +41,7 @@ impl Round {
         what: &'static str,
         (bytes, yardstick): (usize, &'static str),
         spread: bool,
-        run: &(dyn Fn() -> anyhow::Result<()> + Sync),
+        run: &(dyn Fn(usize) -> anyhow::Result<()> + Sync),
     ) -> anyhow::Result<Row> {
         let total = bytes * self.params.chunks() * N;
         pools.measure(&Work {
@@ -71,7 +71,7 @@ impl Round {
                 what: "encode (clip, quantise)",
                 unit: "parameters",
                 items: self.params.parameters() as f64,
-                run: &|| done(encode()?),
+                run: &|_| done(encode()?),
                 spread: false,
                 yardstick: "copying the update",
                 plain: &|| {
@@ -85,7 +85,7 @@ impl Round {
                 "encrypt",
                 (12, "its 12 B of AES-CTR"),
                 true,
-                &|| {
+                &|_| {
                     let entropy = Entropy::from_os()?;
                     done(encrypt_and_forget(&CONTEXT, &encoded, entropy))
                 },
@@ -96,7 +96,7 @@ impl Round {
                 "decrypt",
                 (6, "its 6 B of AES-CTR"),
                 true,
-                &|| done(self.decrypt(&sum, &opened.key_sum)?),
+                &|_| done(self.decrypt(&sum, &opened.key_sum)?),
             )?,
         ])
     }
@@ -122,7 +122,7 @@ impl Round {
                 "  expand a_k",
                 (6, "its 6 B of AES-CTR"),
                 false,
-                &|| {
+                &|_| {
                     let mut public = PublicPolynomials::new(&CONTEXT);
                     let mut coefficients = [0; N];
                     for chunk in 0..chunks {
@@ -137,7 +137,7 @@ impl Round {
                 "  draw errors",
                 (6, "its 6 B of AES-CTR"),
                 false,
-                &|| {
+                &|_| {
                     let mut sampler = ErrorSampler::new(Xof::new("bench", &[]));
                     let mut errors = [0; N];
                     for _ in 0..chunks {
@@ -152,11 +152,13 @@ impl Round {
     /// The coordinator's sum, and what makes it verifiable.
     pub(super) fn sum_rows(&self, pools: &Pools) -> anyhow::Result<Vec<Row>> {
         let weighted = self.weighted();
+        let copies: Vec<Vec<u8>> = weighted.iter().map(|(bytes, _)| bytes.to_vec()).collect();
+        let beside: Vec<(&[u8], u16)> = copies.iter().map(|copy| (&copy[..], WEIGHT)).collect();
         let plain: Vec<Vec<f32>> = weighted.iter().map(|_| self.update.clone()).collect();
         let plain: Vec<&[f32]> = plain.iter().map(Vec::as_slice).collect();
         let weights = vec![f32::from(WEIGHT); plain.len()];
         let plain_sum = Mutex::new(vec![0.0; self.update.len()]);
-        let wire = Mutex::new(Vec::new());
+        let wires = [Mutex::new(Vec::new()), Mutex::new(Vec::new())];
         let ciphertext_bytes = (weighted.len() * self.params.ciphertext_bytes()) as f64;
         let chunks = self.params.chunks();
         let sum = weighted_digit_sum(chunks, &weighted)?;
@@ -167,8 +169,9 @@ impl Round {
                 what: "weighted sum",
                 unit: "parameters",
                 items: self.update.len() as f64 * weighted.len() as f64,
-                run: &|| {
-                    weighted_digit_sum_into(chunks, &weighted, &mut reused(&wire))?;
+                run: &|number| {
+                    let weighted = [&weighted, &beside][number];
+                    weighted_digit_sum_into(chunks, weighted, &mut reused(&wires[number]))?;
                     Ok(())
                 },
                 spread: true,
@@ -184,7 +187,7 @@ impl Round {
                 "linear hash",
                 (24, "its 24 B of AES-CTR"),
                 true,
-                &|| {
+                &|_| {
                     let mut hasher = LinearHasher::new(&self.params);
                     hasher.update(&first.ciphertext);
                     done(hasher.finish()?)
@@ -196,7 +199,7 @@ impl Round {
                 "verify the sum",
                 (24, "its 24 B of AES-CTR"),
                 true,
-                &|| self.verify(&sum),
+                &|_| self.verify(&sum),
             )?,
         ])
     }
@@ -253,7 +256,7 @@ impl Round {
                    what,
                    vectors: usize,
                    contributions: usize,
-                   run: &(dyn Fn() -> anyhow::Result<()> + Sync)| {
+                   run: &(dyn Fn(usize) -> anyhow::Result<()> + Sync)| {
             pools.measure(&Work {
                 name,
                 what,
@@ -275,7 +278,7 @@ impl Round {
         };
         let count = ciphertexts.len();
         Ok(vec![
-            row("project", "projections of all", PROJECTIONS, count, &|| {
+            row("project", "projections of all", PROJECTIONS, count, &|_| {
                 let mut queries = Queries::of_projections(&projections, count);
                 queries.add(0, &ciphertexts)?;
                 done(queries.finish()?)
@@ -285,14 +288,14 @@ impl Round {
                 "  a member's keys",
                 PROJECTIONS,
                 1,
-                &|| done(ProjectionKeys::new(&projections)),
+                &|_| done(ProjectionKeys::new(&projections)),
             )?,
             row(
                 "openings",
                 "128 directions on all",
                 DIRECTIONS,
                 count,
-                &|| {
+                &|_| {
                     let mut queries = Queries::of_directions(&self.params, &directions, count)?;
                     queries.add(0, &ciphertexts)?;
                     done(queries.finish()?)

@@ -1,54 +1,18 @@
-//! Scalar openings on one core: `cargo bench -p unsilo-fhe --profile release --bench openings`.
+//! Scalar openings: `cargo bench -p unsilo-fhe --profile release --bench speed -- openings`.
 //!
 //! The shape is 128 directions x 10 contributions x 1 M parameters unless the name says otherwise. `plain_products` is the
 //! same sum of products on plain f32 vectors, compiled for the same instruction sets: the two give the ratio.
 
+use crate::{CONTEXT, D, committee, keys, params, permutation, pool, words};
 use divan::{Bencher, counter::ItemsCount};
-use rayon::{ThreadPool, ThreadPoolBuilder};
 use unsilo_fhe::{
-    AnswerSheet, CHUNK_BYTES, Committee, Dealing, Direction, Entropy, KeyShare, N, PROJECTIONS,
-    Params, ParamsLiteral, Permutation, ProjectionAnswers, ProjectionKeys, ProjectionTable,
-    Projections, Q, Queries, RoundContext, RoundKeyPair, answer_projections, contribute, encode,
-    judge, open_share, project, threshold_for,
+    AnswerSheet, Committee, Dealing, Direction, Entropy, KeyShare, PROJECTIONS, ProjectionAnswers,
+    ProjectionKeys, ProjectionTable, Projections, Queries, answer_projections, contribute, encode,
+    judge, open_share, project, yardstick,
 };
 
-fn main() {
-    divan::main();
-}
-
-const D: usize = 1_000_000;
 const DIRECTIONS: usize = 128;
 const CONTRIBUTIONS: usize = 10;
-const CONTEXT: RoundContext = RoundContext {
-    federation: [1; 32],
-    round: 7,
-    model: [2; 32],
-};
-
-fn params(parameters: usize) -> Params {
-    let literal = ParamsLiteral {
-        profile: "default".into(),
-        parameters: parameters as u64,
-    };
-    Params::new(&literal).expect("in range")
-}
-
-fn pool(threads: usize) -> ThreadPool {
-    ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .build()
-        .expect("threads")
-}
-
-/// A stand-in for a ciphertext: chunks of reduced words.
-fn words(chunks: usize, seed: u64) -> Vec<u8> {
-    let mut bytes = vec![0; chunks * CHUNK_BYTES];
-    for (i, word) in bytes.chunks_mut(6).enumerate() {
-        let value = (seed + i as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) % Q;
-        word.copy_from_slice(&value.to_le_bytes()[..6]);
-    }
-    bytes
-}
 
 fn ciphertexts(count: usize) -> Vec<Vec<u8>> {
     let chunks = params(D).chunks();
@@ -59,7 +23,7 @@ fn ciphertexts(count: usize) -> Vec<Vec<u8>> {
 #[divan::bench(args = [1, 2])]
 fn query_128_directions_on_10(bencher: Bencher, threads: usize) {
     let params = params(D);
-    let permutation = Permutation::new(&params, &CONTEXT.federation);
+    let permutation = permutation();
     let directions: Vec<_> = (0..DIRECTIONS)
         .map(|k| {
             let values: Vec<i8> = (0..D).map(|i| ((i * (2 * k + 1)) % 15) as i8 - 7).collect();
@@ -86,7 +50,6 @@ fn query_128_directions_on_10(bencher: Bencher, threads: usize) {
 /// The same products of plain f32 vectors.
 #[divan::bench(args = [1, 2])]
 fn plain_products_128_on_10(bencher: Bencher, threads: usize) {
-    use rayon::prelude::*;
     let vectors: Vec<Vec<f32>> = (0..DIRECTIONS)
         .map(|k| {
             (0..D)
@@ -97,68 +60,12 @@ fn plain_products_128_on_10(bencher: Bencher, threads: usize) {
     let updates: Vec<Vec<f32>> = (0..CONTRIBUTIONS)
         .map(|j| (0..D).map(|i| ((i + j) as f32 * 0.37).sin()).collect())
         .collect();
+    let vectors: Vec<&[f32]> = vectors.iter().map(Vec::as_slice).collect();
+    let updates: Vec<&[f32]> = updates.iter().map(Vec::as_slice).collect();
     let pool = pool(threads);
     bencher
         .counter(ItemsCount::new(DIRECTIONS * CONTRIBUTIONS * D))
-        .bench(|| {
-            pool.install(|| {
-                let zero = || vec![0.0; DIRECTIONS * CONTRIBUTIONS];
-                // Block by block, as the encrypted query does it.
-                (0..D.div_ceil(N))
-                    .into_par_iter()
-                    .with_min_len(8)
-                    .fold(zero, |mut sums, block| {
-                        let range = block * N..D.min((block + 1) * N);
-                        for (j, update) in updates.iter().enumerate() {
-                            for (k, vector) in vectors.iter().enumerate() {
-                                sums[j * DIRECTIONS + k] +=
-                                    plain_product(&vector[range.clone()], &update[range.clone()]);
-                            }
-                        }
-                        sums
-                    })
-                    .reduce(zero, |a, b| a.iter().zip(&b).map(|(a, b)| a + b).collect())
-            })
-        });
-}
-
-fn plain_product(a: &[f32], b: &[f32]) -> f32 {
-    #[inline(always)]
-    fn product(a: &[f32], b: &[f32]) -> f32 {
-        let mut sums = [0.0_f32; 64];
-        for (a, b) in a.as_chunks::<64>().0.iter().zip(b.as_chunks::<64>().0) {
-            for (sum, (a, b)) in sums.iter_mut().zip(a.iter().zip(b)) {
-                *sum += a * b;
-            }
-        }
-        sums.iter().sum()
-    }
-    #[cfg(target_arch = "x86_64")]
-    {
-        #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq")]
-        fn avx512(a: &[f32], b: &[f32]) -> f32 {
-            product(a, b)
-        }
-        #[target_feature(enable = "avx2")]
-        fn avx2(a: &[f32], b: &[f32]) -> f32 {
-            product(a, b)
-        }
-        if is_x86_feature_detected!("avx512f")
-            && is_x86_feature_detected!("avx512vl")
-            && is_x86_feature_detected!("avx512bw")
-            && is_x86_feature_detected!("avx512dq")
-        {
-            #[expect(unsafe_code, reason = "the features were detected in the line above")]
-            // SAFETY: detected.
-            return unsafe { avx512(a, b) };
-        }
-        if is_x86_feature_detected!("avx2") {
-            #[expect(unsafe_code, reason = "the feature was detected in the line above")]
-            // SAFETY: detected.
-            return unsafe { avx2(a, b) };
-        }
-    }
-    product(a, b)
+        .bench(|| pool.install(|| yardstick::plain_products(D, &vectors, &updates)));
 }
 
 /// The coordinator's part of the check: X of 10 ciphertexts, the projections expanded on the way.
@@ -192,7 +99,7 @@ fn projection_keys(bencher: Bencher, threads: usize) {
 /// A validator's key A_v.
 #[divan::bench]
 fn direction_key(bencher: Bencher) {
-    let permutation = Permutation::new(&params(D), &CONTEXT.federation);
+    let permutation = permutation();
     let direction =
         Direction::new(&permutation, &vec![8; D], Entropy::from_bytes([1; 32])).expect("short");
     let pool = pool(1);
@@ -216,14 +123,8 @@ struct Round {
 impl Round {
     fn new(seats: usize, contributions: u32) -> Self {
         let params = params(100);
-        let round_keys: Vec<_> = (0..seats)
-            .map(|_| RoundKeyPair::generate().expect("randomness"))
-            .collect();
-        let members = round_keys
-            .iter()
-            .map(|keys| keys.public().clone())
-            .collect();
-        let committee = Committee::new(members, threshold_for(seats)).expect("valid");
+        let round_keys = keys(seats);
+        let committee = committee(&round_keys);
         let projections = Projections::new(&params, &CONTEXT, [3; 32]);
         let mut shares: Vec<Vec<KeyShare>> = round_keys.iter().map(|_| vec![]).collect();
         let mut others: Vec<Vec<KeyShare>> = (0..3).map(|_| vec![]).collect();
