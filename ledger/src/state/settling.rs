@@ -13,7 +13,6 @@ use crate::member::OwnerId;
 use crate::rating;
 use crate::rejected::Rejected;
 use crate::settlement::Settlement;
-use std::collections::BTreeMap;
 
 /// An epoch worked out, ready to be put into the books.
 pub(super) struct Settled {
@@ -260,6 +259,7 @@ pub(super) fn keep_ratings(books: &mut Books) {
     let Some(judgement) = &current.judgement else {
         return;
     };
+    let places = places_by_owner(books, judgement);
     let mut rows = Vec::with_capacity(current.ratings.len());
     for (rater, record) in &current.ratings {
         if let (Some(ratings), Some(participant)) =
@@ -267,7 +267,7 @@ pub(super) fn keep_ratings(books: &mut Books) {
         {
             let row = EpochRow {
                 round: current.opening.round,
-                rewards: by_owner(books, judgement, ratings),
+                rewards: by_owner(&places, ratings),
             };
             rows.push((participant.owner, Fixed::new(row)));
         }
@@ -275,25 +275,35 @@ pub(super) fn keep_ratings(books: &mut Books) {
     books.economy.epoch_rows.extend(rows);
 }
 
+/// Whose each accepted contribution is and where in the judgement it stands, by owner: the same for every rater.
+fn places_by_owner(books: &Books, judgement: &Judgement) -> Vec<(OwnerId, usize)> {
+    let accepted = judgement.accepted.iter().enumerate();
+    let mut places: Vec<(OwnerId, usize)> = accepted
+        .filter_map(|(place, (id, _))| Some((books.members.participant(*id)?.owner, place)))
+        .collect();
+    places.sort_unstable();
+    places
+}
+
 /// The mean reward of each owner's accepted contributions, rounded down; owners without one are left out.
-fn by_owner(
-    books: &Books,
-    judgement: &Judgement,
-    ratings: &rating::Ratings,
-) -> Vec<(OwnerId, u16)> {
-    let mut sums: BTreeMap<OwnerId, (u32, u32)> = BTreeMap::new();
-    for ((id, _), reward) in judgement.accepted.iter().zip(&ratings.rewards) {
-        if let Some(contributor) = books.members.participant(*id) {
-            let (sum, count) = sums.entry(contributor.owner).or_default();
-            // At most 8,000 of 2^16.
-            *sum = sum.saturating_add(u32::from(*reward));
-            *count = count.saturating_add(1);
-        }
-    }
-    sums.into_iter()
-        .map(|(owner, (sum, count))| {
-            let mean = sum.checked_div(count).unwrap_or(0);
-            (owner, u16::try_from(mean).unwrap_or(u16::MAX))
-        })
+fn by_owner(places: &[(OwnerId, usize)], ratings: &rating::Ratings) -> Vec<(OwnerId, u16)> {
+    let mean = |of_owner: &[(OwnerId, usize)]| {
+        let (owner, _) = of_owner.first()?;
+        let rewards = of_owner
+            .iter()
+            .filter_map(|(_, place)| ratings.rewards.get(*place));
+        // At most 8,000 of 2^16.
+        let (sum, count) = rewards.fold((0_u32, 0_u32), |(sum, count), reward| {
+            (
+                sum.saturating_add(u32::from(*reward)),
+                count.saturating_add(1),
+            )
+        });
+        let mean = sum.checked_div(count)?;
+        Some((*owner, u16::try_from(mean).unwrap_or(u16::MAX)))
+    };
+    places
+        .chunk_by(|(one, _), (next, _)| one == next)
+        .filter_map(mean)
         .collect()
 }
