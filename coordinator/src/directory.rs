@@ -11,6 +11,7 @@
 //! | `ledger.tlog` | the log |
 //! | `contributions/`, `models/` | bulk data |
 //! | `scalars/` | members' answers, raters' directions, evidence and appeals |
+//! | `evaluations` | accuracies that participants chose to show |
 //! | `lock` | held while a coordinator serves from here |
 
 use std::{
@@ -38,8 +39,9 @@ use crate::{
     config::{ModelFile, Settings, Terms},
     contributions::Contributions,
     durable::{self, Readers},
-    endpoint::Endpoint,
+    endpoint::{Endpoint, View},
     error::CoordinatorError,
+    evaluations::Evaluations,
     models::Models,
     owner::{self, OwnerParts, OwnerThread},
     payload::Payload,
@@ -339,12 +341,20 @@ impl Directory {
             failed,
         })?;
         let connected = Arc::new(Mutex::new(BTreeMap::new()));
+        let evaluations = Evaluations::open(&self.path)?;
         let endpoint = Endpoint {
             owner: owner.clone(),
             draft: Arc::new(self.draft.clone()),
             served: serving,
             connected: connected.clone(),
             predictions: Arc::new(Semaphore::new(PREDICTIONS)),
+            view: View::start(
+                owner.clone(),
+                Arc::new(self.draft.clone()),
+                connected.clone(),
+                evaluations.clone(),
+                stopping.clone(),
+            ),
         };
         let services = Arc::new(Services {
             owner,
@@ -357,6 +367,7 @@ impl Directory {
             draft: self.draft,
             federation,
             authority: self.authority,
+            evaluations,
             connected,
             uploading: Mutex::new(BTreeMap::new()),
             stopping,

@@ -14,6 +14,7 @@ mod directory;
 mod durable;
 mod endpoint;
 mod error;
+mod evaluations;
 mod models;
 mod owner;
 mod payload;

@@ -51,7 +51,7 @@ pub struct DataSection {
     pub drop_missing: bool,
 }
 
-/// How the model is measured here. Nothing of it leaves this machine.
+/// How the model is measured here. Nothing of it leaves this machine unless `publish` is set.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct EvaluationSection {
@@ -60,6 +60,8 @@ pub struct EvaluationSection {
     pub file: Option<String>,
     /// Also train a model on own data alone, for comparison.
     pub baseline: bool,
+    /// Show the accuracies of every round to the whole federation, on the coordinator's page.
+    pub publish: bool,
 }
 
 /// How the model is trained here; what all participants share is in the federation's card.
@@ -171,6 +173,11 @@ impl Config {
                 "evaluation.baseline needs evaluation.file, the rows to compare on".to_owned(),
             );
         }
+        if config.evaluation.publish && config.evaluation.file.is_none() {
+            return Err(
+                "evaluation.publish needs evaluation.file, the rows to measure on".to_owned(),
+            );
+        }
         Ok(config)
     }
 
@@ -229,6 +236,8 @@ drop_missing = {drop_missing}
 {evaluation}
 # true also trains a model on the own data alone, for as many steps, and measures it beside the shared one.
 baseline = {baseline}
+# true shows both accuracies of every round to everybody who can open the coordinator's page. Two numbers; never rows.
+publish = {publish}
 
 [training]
 # \"auto\" takes a CUDA GPU where this build and machine have one, else the CPU; or \"cuda\", or \"cpu\".
@@ -255,6 +264,7 @@ keep_models = {keep_models}
             file = text(&self.data.file),
             drop_missing = self.data.drop_missing,
             baseline = self.evaluation.baseline,
+            publish = self.evaluation.publish,
             device = text(&self.training.device),
             keepalive = self.network.keepalive_seconds,
             answer = self.network.answer_seconds,
@@ -294,6 +304,7 @@ mod tests {
         full.data.label = Some("art".into());
         full.evaluation.file = Some("/data/test.csv".into());
         full.evaluation.baseline = true;
+        full.evaluation.publish = true;
         full.training.seed = Some(7);
         assert_eq!(Config::from_text(&full.to_commented_text()), Ok(full));
     }
@@ -311,6 +322,7 @@ mod tests {
             ),
             ("device = \"auto\"", "device = \"tpu\"", "tpu"),
             ("baseline = false", "baseline = true", "evaluation.file"),
+            ("publish = false", "publish = true", "evaluation.file"),
             ("authority = \"ab", "authority = \"zz", "authority"),
         ] {
             let message = Config::from_text(&text.replace(from, to)).expect_err(from);

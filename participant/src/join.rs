@@ -43,6 +43,8 @@ pub struct JoinOptions {
     pub evaluation: Option<PathBuf>,
     /// Also train a model on own data alone, for comparison.
     pub baseline: bool,
+    /// Show both accuracies of every round on the coordinator's page.
+    pub publish: bool,
     /// Leave out rows with missing values instead of refusing the file.
     pub drop_missing: bool,
     /// Fixes the order of rows in training.
@@ -58,6 +60,7 @@ impl JoinOptions {
             label: None,
             evaluation: None,
             baseline: false,
+            publish: false,
             drop_missing: false,
             seed: None,
         }
@@ -119,6 +122,7 @@ pub async fn join(invite: &Invite, options: &JoinOptions) -> Result<Joined, Node
             evaluation: EvaluationSection {
                 file: evaluation,
                 baseline: options.baseline,
+                publish: options.publish,
             },
             training: TrainingSection {
                 seed: options.seed,

@@ -29,6 +29,9 @@ pub(crate) struct Arguments {
     /// Also train a model on the own data alone, and measure it beside the shared one.
     #[arg(long, requires = "evaluate")]
     baseline: bool,
+    /// Show the accuracies of every round to the whole federation, on the coordinator's page.
+    #[arg(long, requires = "evaluate")]
+    publish: bool,
 }
 
 pub(crate) async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<()> {
@@ -42,6 +45,7 @@ pub(crate) async fn run(global: &Global, arguments: Arguments) -> anyhow::Result
             label: arguments.label,
             evaluation: arguments.evaluate,
             baseline: arguments.baseline,
+            publish: arguments.publish,
             ..JoinOptions::new(&dir, arguments.data)
         },
     )

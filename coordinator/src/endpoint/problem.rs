@@ -70,6 +70,6 @@ pub(super) async fn not_found() -> Problem {
     Problem::new(
         StatusCode::NOT_FOUND,
         "Not found",
-        "there is GET /, GET /v1/status, GET /v1/models, POST /v1/predict and GET /healthz",
+        "there is GET /, POST /v1/predict, GET /v1/models, /v1/status, /v1/progress and /healthz; docs/endpoint.md lists the rest",
     )
 }

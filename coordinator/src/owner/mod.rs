@@ -42,6 +42,19 @@ pub(crate) struct JoinApplication {
     pub(crate) certificate_request: Vec<u8>,
 }
 
+/// An entry, and why it is in the log.
+#[derive(Debug)]
+pub(crate) struct EntryProof {
+    /// Its canonical bytes.
+    pub(crate) entry: Vec<u8>,
+    /// The newest checkpoint: a signed note, with its cosignatures.
+    pub(crate) checkpoint: String,
+    /// Entries in the log at that checkpoint.
+    pub(crate) size: u64,
+    /// The hashes from the entry's leaf up to the checkpoint's root, as in RFC 6962.
+    pub(crate) path: Vec<Hash>,
+}
+
 type Reply<T> = oneshot::Sender<Result<T, Rejected>>;
 
 /// A message to the owner.
@@ -56,6 +69,10 @@ pub(crate) enum Command {
     Cosign(u64, String, Reply<()>),
     /// A page of the log.
     Entries(u64, Reply<EntriesReply>),
+    /// Canonical bytes of so many entries at most, from one on: a few, for people to look at.
+    Excerpt(u64, usize, Reply<Vec<Vec<u8>>>),
+    /// An entry with the proof that the newest checkpoint is about it.
+    Proof(u64, Reply<EntryProof>),
     /// The receipt of a contribution with this root, if it is on the ledger.
     Receipt(u64, ParticipantId, Hash, Reply<Option<SignedReceipt>>),
     /// What a background job found.
@@ -110,6 +127,16 @@ impl Owner {
     /// Reads a page of the log from entry `from` on.
     pub(crate) async fn entries(&self, from: u64) -> Result<EntriesReply, Rejected> {
         self.ask(|reply| Command::Entries(from, reply)).await
+    }
+
+    /// A few entries from `from` on, for people to look at.
+    pub(crate) async fn excerpt(&self, from: u64, limit: usize) -> Result<Vec<Vec<u8>>, Rejected> {
+        self.ask(|reply| Command::Excerpt(from, limit, reply)).await
+    }
+
+    /// Entry `index`, which must be in the log, with its proof.
+    pub(crate) async fn proof(&self, index: u64) -> Result<EntryProof, Rejected> {
+        self.ask(|reply| Command::Proof(index, reply)).await
     }
 
     /// The federation as it is now.

@@ -222,6 +222,14 @@ impl Task {
                     let result = self.entries(from);
                     answer(reply, result);
                 }
+                Command::Excerpt(from, limit, reply) => {
+                    let result = self.excerpt(from, limit);
+                    answer(reply, result);
+                }
+                Command::Proof(index, reply) => {
+                    let result = self.proof(index);
+                    answer(reply, result);
+                }
                 Command::Receipt(round, participant, root, reply) => {
                     answer(reply, Ok(self.receipt(round, participant, root)));
                 }

@@ -41,6 +41,7 @@ use unsilo_proto::{
 use crate::{
     admission::{Caller, Members, authority},
     contributions::Contributions,
+    evaluations::Evaluations,
     models::Models,
     owner::Owner,
     payload::Payload,
@@ -71,6 +72,8 @@ pub(crate) struct Services {
     pub(crate) draft: Draft,
     pub(crate) federation: FederationId,
     pub(crate) authority: Arc<authority::Authority>,
+    /// What participants show of their evaluations.
+    pub(crate) evaluations: Evaluations,
     /// How many step streams each identity holds open.
     pub(crate) connected: Connected,
     /// One upload a participant at a time. As many locks as there are participants on the ledger.

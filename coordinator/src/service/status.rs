@@ -3,9 +3,17 @@
 use std::sync::PoisonError;
 
 use tonic::{Request, Response, Status as GrpcStatus, async_trait};
-use unsilo_proto::v1::{ParticipantStatus, StatusReply, StatusRequest, status_server::Status};
+use unsilo_ledger::Outcome;
+use unsilo_proto::{
+    Code, Rejected,
+    v1::{
+        Acknowledgement, ParticipantStatus, PublishEvaluationRequest, StatusReply, StatusRequest,
+        status_server::Status,
+    },
+};
 
 use super::Services;
+use crate::evaluations::Evaluation;
 
 #[async_trait]
 impl Status for Services {
@@ -44,5 +52,44 @@ impl Status for Services {
             ledger_entries: snapshot.entries,
             participants,
         }))
+    }
+
+    async fn publish_evaluation(
+        &self,
+        request: Request<PublishEvaluationRequest>,
+    ) -> Result<Response<Acknowledgement>, GrpcStatus> {
+        let participant = self.participant(&request)?;
+        let request = request.into_inner();
+        let is_share = |value: &f64| (0.0..=1.0).contains(value);
+        if !is_share(&request.shared_accuracy)
+            || request
+                .alone_accuracy
+                .is_some_and(|alone| !is_share(&alone))
+        {
+            let wrong = "an accuracy is a number from 0 to 1";
+            return Err(Rejected::new(Code::Malformed, wrong).into());
+        }
+        let snapshot = self.owner.now();
+        let published = snapshot.state.history().any(|record| {
+            record.round == request.round && matches!(record.outcome, Outcome::Published { .. })
+        });
+        if !published {
+            let wrong = format!("round {} has published no model", request.round);
+            return Err(Rejected::new(Code::Malformed, wrong).into());
+        }
+        let evaluation = Evaluation {
+            shared: request.shared_accuracy,
+            alone: request.alone_accuracy,
+        };
+        self.evaluations
+            .keep(request.round, participant.id, evaluation)
+            .map_err(|error| {
+                tracing::warn!(%error, "an evaluation is not kept");
+                Rejected::new(
+                    Code::StorageFull,
+                    "the coordinator does not keep the figures",
+                )
+            })?;
+        Ok(Response::new(Acknowledgement {}))
     }
 }

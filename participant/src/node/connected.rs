@@ -31,9 +31,9 @@ const CLOCK: Duration = Duration::from_secs(2);
 
 /// Requests of one connection: dropped with it, so that nothing of it is heard later.
 pub(super) struct Connection {
-    channel: Channel,
+    pub(super) channel: Channel,
     address: String,
-    wait: Duration,
+    pub(super) wait: Duration,
     events: UnboundedSender<Outcome>,
     tasks: JoinSet<()>,
 }
@@ -161,7 +161,14 @@ impl Runtime<'_> {
                 Effect::Record(record) => {
                     on_disk(|| self.guards.record(&record))?;
                 }
-                Effect::Tell(progress) => self.tell(progress),
+                Effect::Tell(progress) => {
+                    if let Some(connection) = connection.as_deref_mut()
+                        && self.shared.config.evaluation.publish
+                    {
+                        requests::publish_evaluation(connection, &progress).await;
+                    }
+                    self.tell(progress);
+                }
                 Effect::Alarm(alarm) => {
                     tracing::error!(alarm = alarm.name(), "{alarm}");
                     alarm.keep(&self.shared.directory.alarms())?;

@@ -10,15 +10,16 @@ use unsilo_proto::{
     Code, Rejected, limits,
     v1::{
         ContributePart, ContributionHeader, CosignCloseRequest, CosignRequest, MailboxRequest,
-        OfferSeatRequest, OpenRequest, PostReceiptRequest, RateRequest, SignGenesisRequest,
-        SignJudgementRequest, SignPublishRequest, SignRatingStepRequest, SignViolationRequest,
-        SignVoidRequest, UploadStateRequest, admission_client::AdmissionClient,
-        committee_client::CommitteeClient, contribute_part::Part,
-        ledger_log_client::LedgerLogClient, rounds_client::RoundsClient,
+        OfferSeatRequest, OpenRequest, PostReceiptRequest, PublishEvaluationRequest, RateRequest,
+        SignGenesisRequest, SignJudgementRequest, SignPublishRequest, SignRatingStepRequest,
+        SignViolationRequest, SignVoidRequest, UploadStateRequest,
+        admission_client::AdmissionClient, committee_client::CommitteeClient,
+        contribute_part::Part, ledger_log_client::LedgerLogClient, rounds_client::RoundsClient,
+        status_client::StatusClient,
     },
 };
 
-use super::Shared;
+use super::{Shared, connected::Connection};
 use crate::{
     error::NodeError,
     outbox::next_part,
@@ -93,6 +94,38 @@ pub(super) async fn within<T>(
             "no answer within {} s",
             wait.as_secs()
         ))),
+    }
+}
+
+/// Longest wait for the coordinator to take what is published of an evaluation: it is waited for, so that the last
+/// round's arrives before the node ends, and nothing else may wait long for it.
+const PUBLISH_WAIT: Duration = Duration::from_secs(2);
+
+/// Shows what this company measured of a new model to everybody, as its configuration says. A failure costs a point in
+/// a chart and nothing else.
+pub(super) async fn publish_evaluation(connection: &Connection, progress: &Progress) {
+    let Progress::Published {
+        round,
+        evaluation: Some(evaluation),
+        ..
+    } = progress
+    else {
+        return;
+    };
+    let request = PublishEvaluationRequest {
+        round: *round,
+        shared_accuracy: evaluation.shared_accuracy,
+        alone_accuracy: evaluation.alone_accuracy,
+    };
+    let mut client = StatusClient::new(connection.channel.clone());
+    let wait = connection.wait.min(PUBLISH_WAIT);
+    if let Err(failure) = within(wait, client.publish_evaluation(request)).await {
+        let reason = match failure {
+            Failure::Refused(rejected) => rejected.message,
+            Failure::Lost(reason) => reason,
+            Failure::Untrusted(error) | Failure::Broken(error) => error.to_string(),
+        };
+        tracing::warn!(round, reason, "the evaluation was not published");
     }
 }
 

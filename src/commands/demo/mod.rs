@@ -166,6 +166,7 @@ async fn run_companies(
         let options = JoinOptions {
             evaluation: Some(data.test.clone()),
             baseline: true,
+            publish: true,
             seed: Some(
                 arguments
                     .seed

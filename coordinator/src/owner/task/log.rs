@@ -7,7 +7,7 @@ use unsilo_ledger::{
 use unsilo_proto::{Code, Rejected, limits, v1::EntriesReply};
 
 use super::{Task, internal, stopping};
-use crate::{error::CoordinatorError, round::Event};
+use crate::{error::CoordinatorError, owner::EntryProof, round::Event};
 
 impl Task {
     /// Appends durably; what follows from the entry for our files happens after.
@@ -202,6 +202,33 @@ impl Task {
             entries,
             size,
             checkpoint: self.checkpoint(),
+        })
+    }
+
+    /// A few entries, for people to look at.
+    pub(super) fn excerpt(&self, from: u64, limit: usize) -> Result<Vec<Vec<u8>>, Rejected> {
+        self.ledger
+            .encoded_entries(from, limit, limits::ENTRIES_PAGE_BYTES)
+            .map_err(|error| internal(CoordinatorError::Ledger(error.to_string())))
+    }
+
+    /// An entry with the proof that the newest checkpoint is about it.
+    pub(super) fn proof(&self, index: u64) -> Result<EntryProof, Rejected> {
+        let ledger_failed = |error: String| internal(CoordinatorError::Ledger(error));
+        let size = self.ledger.len();
+        let path = self
+            .ledger
+            .prove_inclusion(index, size)
+            .map_err(|error| Rejected::new(Code::Malformed, error.to_string()))?;
+        let mut entries = self.excerpt(index, 1)?;
+        let entry = entries
+            .pop()
+            .ok_or_else(|| ledger_failed(format!("entry {index} cannot be read")))?;
+        Ok(EntryProof {
+            entry,
+            checkpoint: self.checkpoint(),
+            size,
+            path,
         })
     }
 }

@@ -1,0 +1,147 @@
+//! What is read a page at a time: rounds, payments, published evaluations, and the matrices of ratings.
+//!
+//! Page 0 holds the oldest; a page that is full never changes. A page beyond the last is an empty list.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::StatusCode,
+};
+use serde::{Serialize, Serializer};
+
+use super::{
+    Endpoint,
+    chronicle::{Payment, Revealed, Round, Settled},
+    problem::Problem,
+};
+/// Rounds, payments or rounds of evaluations in a page.
+pub(super) const PAGE: usize = 64;
+
+/// A page of a list.
+#[derive(Serialize)]
+pub(super) struct Page<T> {
+    page: u64,
+    /// Items in a full page.
+    size: usize,
+    items: Vec<T>,
+}
+
+/// A part of the chronicle, written without copying it.
+pub(super) struct Shared<T>(Arc<T>);
+
+impl<T: Serialize> Serialize for Shared<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+/// A number in a path.
+pub(super) fn number(text: &str, what: &'static str) -> Result<u64, Problem> {
+    text.parse().map_err(|_| {
+        Problem::new(
+            StatusCode::BAD_REQUEST,
+            "Not a number",
+            format!("the {what} in the path is {text:?}: a whole number from 0 is expected"),
+        )
+    })
+}
+
+fn page_of<T>(all: &[Arc<T>], page: u64) -> Vec<Shared<T>> {
+    let from = usize::try_from(page)
+        .unwrap_or(usize::MAX)
+        .saturating_mul(PAGE);
+    let items = all.iter().skip(from).take(PAGE);
+    items.map(|item| Shared(item.clone())).collect()
+}
+
+/// `GET /v1/rounds/pages/{page}`: rounds that are over, in order.
+pub(super) async fn rounds(
+    State(endpoint): State<Endpoint>,
+    Path(page): Path<String>,
+) -> Result<Json<Page<Shared<Round>>>, Problem> {
+    let page = number(&page, "page")?;
+    let items = page_of(&endpoint.view.chronicle.borrow().rounds, page);
+    Ok(Json(Page {
+        page,
+        size: PAGE,
+        items,
+    }))
+}
+
+/// `GET /v1/rewards/pages/{page}`: what was paid, in order.
+pub(super) async fn rewards(
+    State(endpoint): State<Endpoint>,
+    Path(page): Path<String>,
+) -> Result<Json<Page<Shared<Payment>>>, Problem> {
+    let page = number(&page, "page")?;
+    let items = page_of(&endpoint.view.chronicle.borrow().payments, page);
+    Ok(Json(Page {
+        page,
+        size: PAGE,
+        items,
+    }))
+}
+
+/// What participants published of one round's model. Each measured on its own rows; nobody can check it.
+#[derive(Serialize)]
+pub(super) struct RoundEvaluations {
+    round: u64,
+    evaluations: Vec<PublishedEvaluation>,
+}
+
+#[derive(Serialize)]
+struct PublishedEvaluation {
+    participant: u32,
+    shared_accuracy: f64,
+    alone_accuracy: Option<f64>,
+}
+
+/// `GET /v1/evaluations/pages/{page}`: rounds `64·page` to `64·page + 63`.
+pub(super) async fn evaluations(
+    State(endpoint): State<Endpoint>,
+    Path(page): Path<String>,
+) -> Result<Json<Page<RoundEvaluations>>, Problem> {
+    let page = number(&page, "page")?;
+    let from = page.saturating_mul(PAGE as u64);
+    let shown = endpoint.view.evaluations.from(from, PAGE);
+    let items = shown
+        .into_iter()
+        .filter(|(round, _)| *round < from.saturating_add(PAGE as u64))
+        .map(|(round, of)| RoundEvaluations {
+            round,
+            evaluations: of
+                .into_iter()
+                .map(|(participant, evaluation)| PublishedEvaluation {
+                    participant: participant.0,
+                    shared_accuracy: evaluation.shared,
+                    alone_accuracy: evaluation.alone,
+                })
+                .collect(),
+        })
+        .collect();
+    Ok(Json(Page {
+        page,
+        size: PAGE,
+        items,
+    }))
+}
+
+/// Who rates whom how.
+#[derive(Serialize)]
+pub(super) struct Ratings {
+    /// The ratings revealed last; absent while nobody has rated.
+    revealed: Option<Shared<Revealed>>,
+    /// The epoch settled last; absent before the first.
+    settled: Option<Shared<Settled>>,
+}
+
+/// `GET /v1/ratings`.
+pub(super) async fn ratings(State(endpoint): State<Endpoint>) -> Json<Ratings> {
+    let chronicle = endpoint.view.chronicle.borrow().clone();
+    Json(Ratings {
+        revealed: chronicle.revealed.clone().map(Shared),
+        settled: chronicle.settled.clone().map(Shared),
+    })
+}
