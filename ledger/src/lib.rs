@@ -101,6 +101,7 @@ mod member;
 pub mod model;
 pub mod name;
 mod parallel;
+pub mod query;
 pub mod raters;
 mod rating;
 mod receipt;
@@ -150,6 +151,7 @@ pub use judgement::{Judgement, RejectionReason};
 pub use kept::{KEPT_CHECKPOINTS, KEPT_COSIGNED};
 pub use member::{Member, Owner, OwnerId, Participant, ParticipantId};
 pub use model::{Activation, ModelError, ModelHasher, ModelKind, ModelSpec, model_hash};
+pub use query::{AnswerHasher, Query, QueryTree, request_hash, verify_query};
 pub use rating::{RaterRecord, RatingStep, Ratings, commit_rating, ratings_hash};
 pub use receipt::{Receipt, SignedReceipt};
 pub use rejected::{
