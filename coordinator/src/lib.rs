@@ -17,13 +17,19 @@ mod error;
 mod models;
 mod owner;
 mod payload;
+mod queries;
 mod round;
 mod scalars;
 mod server;
 mod service;
+mod tokens;
 
-pub use directory::{DEFAULT_VALID_HOURS, InitOptions, Initialised, init, invite, suspend};
+pub use directory::{
+    DEFAULT_VALID_HOURS, InitOptions, Initialised, create_token, init, invite, list_tokens,
+    revoke_tokens, rollback, suspend,
+};
 pub use error::CoordinatorError;
 #[cfg(feature = "plaintext-bench")]
 pub use payload::plain::mark_plaintext;
 pub use server::{ServeOptions, Server};
+pub use tokens::{DEFAULT_ROWS_PER_DAY, DEFAULT_TOKEN_DAYS, MAX_TOKEN_DAYS, Token, TokenOptions};

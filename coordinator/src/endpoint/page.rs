@@ -89,7 +89,7 @@ fn yes_no(value: bool) -> &'static str {
 }
 
 /// Text as HTML: names are chosen by people we do not trust.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")

@@ -9,7 +9,7 @@ mod task;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
-use unsilo_ledger::{Hash, ParticipantId, PublicKey, SignedEntry, SignedReceipt, State};
+use unsilo_ledger::{Hash, ParticipantId, Proof, PublicKey, SignedEntry, SignedReceipt, State};
 use unsilo_proto::{
     Code, Rejected,
     v1::{EntriesReply, Step},
@@ -30,8 +30,24 @@ pub(crate) struct Snapshot {
     pub(crate) entries: u64,
     /// A short word for the step under way.
     pub(crate) phase: &'static str,
+    /// The newest checkpoint under the coordinator's signature; empty before the genesis.
+    pub(crate) checkpoint: Arc<str>,
     /// What participants are signing, with the signatures so far.
     pub(crate) pending: Vec<SignedEntry>,
+}
+
+/// A batch of queries that is on the ledger, with everything that shows it.
+pub(crate) struct EnteredBatch {
+    pub(crate) first: u64,
+    pub(crate) count: u32,
+    pub(crate) root: Hash,
+    /// The signed entry, canonical bytes, and its place in the log.
+    pub(crate) entry: Vec<u8>,
+    pub(crate) index: u64,
+    /// From the entry to the root of `checkpoint`.
+    pub(crate) proof: Proof,
+    /// The newest, under the coordinator's signature.
+    pub(crate) checkpoint: String,
 }
 
 /// A company that wants to join, with everything it sent.
@@ -58,6 +74,8 @@ pub(crate) enum Command {
     Entries(u64, Reply<EntriesReply>),
     /// The receipt of a contribution with this root, if it is on the ledger.
     Receipt(u64, ParticipantId, Hash, Reply<Option<SignedReceipt>>),
+    /// The batch on the ledger that holds the query of this number.
+    Batch(u64, Reply<Option<EnteredBatch>>),
     /// What a background job found.
     Finished(Event),
     /// Time has passed.
@@ -110,6 +128,11 @@ impl Owner {
     /// Reads a page of the log from entry `from` on.
     pub(crate) async fn entries(&self, from: u64) -> Result<EntriesReply, Rejected> {
         self.ask(|reply| Command::Entries(from, reply)).await
+    }
+
+    /// The batch on the ledger that holds the query of this number; `None` while it waits for one.
+    pub(crate) async fn batch(&self, number: u64) -> Result<Option<EnteredBatch>, Rejected> {
+        self.ask(|reply| Command::Batch(number, reply)).await
     }
 
     /// The federation as it is now.
