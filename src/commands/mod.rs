@@ -14,6 +14,7 @@ mod pending;
 mod query;
 mod simulate;
 mod stake;
+mod token;
 mod void;
 
 use clap::{ArgAction, Args, Parser, Subcommand};

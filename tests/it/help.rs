@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf};
 
 use crate::support::{repository, run, unsilo};
 
-const COMMANDS: [&[&str]; 28] = [
+const COMMANDS: [&[&str]; 33] = [
     &[],
     &["demo"],
     &["coordinator"],
@@ -12,6 +12,11 @@ const COMMANDS: [&[&str]; 28] = [
     &["coordinator", "serve"],
     &["coordinator", "invite"],
     &["coordinator", "suspend"],
+    &["coordinator", "token"],
+    &["coordinator", "token", "create"],
+    &["coordinator", "token", "list"],
+    &["coordinator", "token", "revoke"],
+    &["coordinator", "rollback"],
     &["join"],
     &["participate"],
     &["approve"],

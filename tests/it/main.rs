@@ -3,6 +3,7 @@
 mod bad_input;
 mod companies;
 mod demo;
+mod endpoint;
 mod fedavg;
 mod federation;
 mod guards;
