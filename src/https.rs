@@ -7,7 +7,8 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::{
     Method, Request, StatusCode,
     body::Bytes,
-    header::{CONTENT_TYPE, HOST},
+    client::conn::http1::SendRequest,
+    header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue},
 };
 use hyper_util::rt::TokioIo;
 use rustls::{
@@ -16,6 +17,8 @@ use rustls::{
 };
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+
+use zeroize::Zeroizing;
 
 use crate::exit::CommandError;
 
@@ -29,6 +32,15 @@ pub(crate) struct Endpoint {
     address: String,
     host: ServerName<'static>,
     tls: TlsConnector,
+    /// Sent with every request.
+    token: Option<Zeroizing<String>>,
+}
+
+/// A connection to it.
+pub(crate) struct Session<'a> {
+    endpoint: &'a Endpoint,
+    sender: SendRequest<Full<Bytes>>,
+    driver: tokio::task::JoinHandle<Result<(), hyper::Error>>,
 }
 
 impl Endpoint {
@@ -74,7 +86,16 @@ impl Endpoint {
             address: address.to_owned(),
             host,
             tls: TlsConnector::from(Arc::new(config)),
+            token: None,
         })
+    }
+
+    /// The same, asked with a token.
+    pub(crate) fn with_token(self, token: Option<String>) -> Self {
+        Self {
+            token: token.map(|token| Zeroizing::new(token.trim().to_owned())),
+            ..self
+        }
     }
 
     /// `GET path`, as JSON.
@@ -83,12 +104,7 @@ impl Endpoint {
     }
 
     /// `POST path` with a JSON body, as JSON.
-    pub(crate) async fn post(
-        &self,
-        path: &str,
-        body: &serde_json::Value,
-    ) -> anyhow::Result<serde_json::Value> {
-        let body = Bytes::from(serde_json::to_vec(body)?);
+    pub(crate) async fn post(&self, path: &str, body: Bytes) -> anyhow::Result<serde_json::Value> {
         self.request(Method::POST, path, body).await
     }
 
@@ -112,7 +128,10 @@ impl Endpoint {
         let field = text("field")
             .map(|field| format!("{field}: "))
             .unwrap_or_default();
-        Err(CommandError::Refused(format!("{field}{detail} ({status})")).into())
+        let next = text("next")
+            .map(|next| format!("; {next}"))
+            .unwrap_or_default();
+        Err(CommandError::Refused(format!("{field}{detail}{next} ({status})")).into())
     }
 
     async fn exchange(
@@ -121,32 +140,29 @@ impl Endpoint {
         path: &str,
         body: Bytes,
     ) -> anyhow::Result<(StatusCode, Bytes)> {
+        let mut session = self.open().await?;
+        session.send(method, path, body).await
+    }
+
+    /// A connection for many requests, one after another.
+    pub(crate) async fn open(&self) -> anyhow::Result<Session<'_>> {
         let stream = TcpStream::connect(&self.address)
             .await
             .map_err(|error| self.unreachable(&error))?;
+        // Small requests go out at once.
+        let _ = stream.set_nodelay(true);
         let stream = self
             .tls
             .connect(self.host.clone(), stream)
             .await
             .map_err(|error| self.unreachable(&error))?;
-        let (mut sender, connection) =
+        let (sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-        let driver = tokio::spawn(connection);
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header(HOST, &self.address)
-            .header(CONTENT_TYPE, "application/json")
-            .body(Full::new(body))?;
-        let response = sender.send_request(request).await?;
-        let status = response.status();
-        let answer = Limited::new(response.into_body(), ANSWER_BYTES)
-            .collect()
-            .await
-            .map_err(|error| self.unreachable(&error))?
-            .to_bytes();
-        driver.abort();
-        Ok((status, answer))
+        Ok(Session {
+            endpoint: self,
+            sender,
+            driver: tokio::spawn(connection),
+        })
     }
 
     fn unreachable(&self, reason: &dyn std::fmt::Display) -> CommandError {
@@ -155,5 +171,52 @@ impl Endpoint {
              authority file is this federation's",
             self.address
         ))
+    }
+}
+
+impl Session<'_> {
+    /// One request, and its answer whatever its status.
+    pub(crate) async fn send(
+        &mut self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> anyhow::Result<(StatusCode, Bytes)> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(HOST, &self.endpoint.address)
+            .header(CONTENT_TYPE, "application/json");
+        if let Some(token) = &self.endpoint.token {
+            let mut value =
+                HeaderValue::from_str(&format!("Bearer {}", token.as_str())).map_err(|_| {
+                    CommandError::Input(
+                        "the token is not one: give it as the admin sent it".to_owned(),
+                    )
+                })?;
+            value.set_sensitive(true);
+            request = request.header(AUTHORIZATION, value);
+        }
+        let lost = |error: &dyn std::fmt::Display| self.endpoint.unreachable(error);
+        // The answer before this one may still be on its way out of the connection.
+        self.sender.ready().await.map_err(|error| lost(&error))?;
+        let sent = self
+            .sender
+            .send_request(request.body(Full::new(body))?)
+            .await;
+        let response = sent.map_err(|error| lost(&error))?;
+        let status = response.status();
+        let answer = Limited::new(response.into_body(), ANSWER_BYTES)
+            .collect()
+            .await
+            .map_err(|error| lost(&error))?
+            .to_bytes();
+        Ok((status, answer))
+    }
+}
+
+impl Drop for Session<'_> {
+    fn drop(&mut self) {
+        self.driver.abort();
     }
 }

@@ -2,7 +2,7 @@
 
 use tracing_subscriber::{EnvFilter, fmt};
 
-use crate::commands::Global;
+use crate::commands::{Global, LogFormat};
 
 /// Starts logging: warnings and errors, more with `--verbose`, as `UNSILO_LOG` says if it is set.
 pub(crate) fn start(global: &Global) {
@@ -13,8 +13,11 @@ pub(crate) fn start(global: &Global) {
         (false, _) => "unsilo=debug,unsilo_coordinator=debug,unsilo_participant=debug,info",
     };
     let filter = EnvFilter::try_from_env("UNSILO_LOG").unwrap_or_else(|_| EnvFilter::new(level));
-    fmt()
+    let log = fmt()
         .with_env_filter(filter)
-        .with_writer(crate::progress::LogWriter::default)
-        .init();
+        .with_writer(crate::progress::LogWriter::default);
+    match global.log_format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().flatten_event(true).init(),
+    }
 }

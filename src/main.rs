@@ -8,6 +8,7 @@ mod https;
 mod log;
 mod output;
 mod progress;
+mod proof;
 mod simulate;
 
 use clap::Parser;

@@ -9,6 +9,10 @@
 //! | `invitations/`, `members/` | who was invited, who joined |
 //! | `signatures` | what participants have signed and others must sign too |
 //! | `ledger.tlog` | the log |
+//! | `feedback/` | what participants said, and the answers |
+//! | `tokens/` | who may ask the endpoint: hashes of tokens |
+//! | `queries.log` | every query that was answered |
+//! | `serving` | the round whose model is served, if not the newest |
 //! | `contributions/`, `models/` | bulk data |
 //! | `scalars/` | members' answers, raters' directions, evidence and appeals |
 //! | `evaluations` | accuracies that participants chose to show |
@@ -39,15 +43,18 @@ use crate::{
     config::{ModelFile, Settings, Terms},
     contributions::Contributions,
     durable::{self, Readers},
-    endpoint::{Endpoint, View},
+    endpoint::{Earlier, Endpoint, Metrics, View},
     error::CoordinatorError,
     evaluations::Evaluations,
-    models::Models,
+    inbox::{Answer, Inbox, Piece},
+    models::{Models, Pin},
     owner::{self, OwnerParts, OwnerThread},
     payload::Payload,
+    queries::{self, QueryLog},
     round::Timing,
     scalars::Scalars,
     service::{Mailbox, Services},
+    tokens::{Token, TokenOptions, Tokens},
 };
 
 /// Predictions computed at a time; more wait. Each takes a core.
@@ -238,6 +245,111 @@ pub fn suspend(path: &Path, name: &str, suspended: bool) -> Result<(), Coordinat
     Members::open(path.join("members"))?.suspend(name, suspended)
 }
 
+/// The directory of tokens, and the file of the round that is served.
+const TOKENS: &str = "tokens";
+const PIN: &str = "serving";
+/// The directory of feedback.
+const INBOX: &str = "feedback";
+
+/// Makes a token for the endpoint and returns its text: it is shown once and not kept. The coordinator may be running.
+///
+/// # Errors
+/// [`CoordinatorError`] if the directory is not a federation's, cannot be written, or an option is out of its range.
+pub fn create_token(
+    path: &Path,
+    options: &TokenOptions,
+) -> Result<(Token, Zeroizing<String>), CoordinatorError> {
+    Directory::open(path)?;
+    Tokens::open(path.join(TOKENS))?.create(options, owner::now_ms())
+}
+
+/// Every token that was made.
+///
+/// # Errors
+/// [`CoordinatorError`] if the directory is not a federation's or a token's file is damaged.
+pub fn list_tokens(path: &Path) -> Result<Vec<Token>, CoordinatorError> {
+    Directory::open(path)?;
+    Tokens::open(path.join(TOKENS))?.list()
+}
+
+/// Refuses the token with this id, or all of this name, for good: a running coordinator from the next request on.
+///
+/// # Errors
+/// [`CoordinatorError`] if there is none, or the directory cannot be written.
+pub fn revoke_tokens(path: &Path, which: &str) -> Result<Vec<Token>, CoordinatorError> {
+    Directory::open(path)?;
+    Tokens::open(path.join(TOKENS))?.revoke(which)
+}
+
+/// Serves the model of this round from now on, or (`None`) again always the newest. A running coordinator does so
+/// within a second. Training goes on from the newest model whatever is served. Returns the rounds that have a model.
+///
+/// # Errors
+/// [`CoordinatorError`] if the round published no model, its file is gone or damaged, or the directory is not usable.
+pub fn rollback(path: &Path, round: Option<u64>) -> Result<Vec<u64>, CoordinatorError> {
+    let directory = Directory::open(path)?;
+    let ledger = path.join(FILE_NAME);
+    if !ledger.exists() {
+        return Err(CoordinatorError::Directory(
+            "no round has been published yet: there is nothing to go back to".to_owned(),
+        ));
+    }
+    let replica = unsilo_ledger::store::read(&ledger, |_, _| {})
+        .map_err(|error| CoordinatorError::Ledger(error.to_string()))?;
+    let published: Vec<(u64, unsilo_ledger::Hash)> = replica.state().published().collect();
+    let rounds = published.iter().map(|(round, _)| *round).collect();
+    if let Some(round) = round {
+        let found = published.iter().find(|(of, _)| *of == round);
+        let (_, hash) = found.ok_or_else(|| {
+            CoordinatorError::Directory(format!(
+                "round {round} has published no model; these have: {}",
+                spans(&rounds)
+            ))
+        })?;
+        Models::open(path.join("models"), directory.draft.model)?.bytes(hash)?;
+    }
+    Pin::new(path.join(PIN)).write(round)?;
+    Ok(rounds)
+}
+
+/// Everything that participants said, oldest first, with the answers.
+///
+/// # Errors
+/// [`CoordinatorError`] if the directory is not a federation's or a file is damaged.
+pub fn feedback(path: &Path) -> Result<Vec<(Piece, Option<Answer>)>, CoordinatorError> {
+    Directory::open(path)?;
+    Inbox::open(path.join(INBOX))?.list(None)
+}
+
+/// Answers the piece with this id ([`Piece::id`]); its author sees it at once. The coordinator may be running.
+///
+/// # Errors
+/// [`CoordinatorError`] if there is none, the text is empty or too long, or the directory cannot be written.
+pub fn answer_feedback(path: &Path, id: &str, text: &str) -> Result<Piece, CoordinatorError> {
+    Directory::open(path)?;
+    let answer = Answer {
+        at_ms: owner::now_ms(),
+        text: text.to_owned(),
+    };
+    Inbox::open(path.join(INBOX))?.answer(id, &answer)
+}
+
+/// Numbers as in "1-4, 6".
+fn spans(numbers: &Vec<u64>) -> String {
+    let mut spans: Vec<(u64, u64)> = Vec::new();
+    for number in numbers {
+        match spans.last_mut() {
+            Some((_, last)) if *last + 1 == *number => *last = *number,
+            _ => spans.push((*number, *number)),
+        }
+    }
+    let words = spans.iter().map(|(first, last)| match first == last {
+        true => first.to_string(),
+        false => format!("{first}-{last}"),
+    });
+    words.collect::<Vec<_>>().join(", ")
+}
+
 impl Directory {
     pub(crate) fn open(path: &Path) -> Result<Self, CoordinatorError> {
         let draft_path = path.join("draft");
@@ -319,6 +431,15 @@ impl Directory {
         let contributions = Contributions::open(self.path.join("contributions"))?;
         let scalars = Scalars::open(self.path.join("scalars"))?;
         let models = Models::open(self.path.join("models"), self.draft.model.clone())?;
+        let entered = ledger.state().pool().copied().unwrap_or_default();
+        let queries = QueryLog::open(
+            &self.path.join("queries.log"),
+            entered.queries,
+            entered.fees_entered,
+        )?;
+        let tokens = Tokens::open(self.path.join(TOKENS))?;
+        let now_ms = owner::now_ms();
+        tokens.recall(queries.rows_of_day(now_ms)?, now_ms);
         let (served, serving) = watch::channel(None);
         let (owner, thread) = owner::start(OwnerParts {
             draft: self.draft.clone(),
@@ -338,14 +459,25 @@ impl Directory {
             payload: self.payload,
             served,
             signatures: self.path.join("signatures"),
+            pin: Pin::new(self.path.join(PIN)),
             failed,
         })?;
+        tokio::spawn(queries::enter(
+            queries.clone(),
+            owner.clone(),
+            stopping.clone(),
+        ));
         let connected = Arc::new(Mutex::new(BTreeMap::new()));
         let evaluations = Evaluations::open(&self.path)?;
         let endpoint = Endpoint {
             owner: owner.clone(),
             draft: Arc::new(self.draft.clone()),
+            settings: self.settings.endpoint,
             served: serving,
+            earlier: Arc::new(Earlier::new(models.clone())),
+            tokens,
+            queries,
+            metrics: Metrics::new(),
             connected: connected.clone(),
             predictions: Arc::new(Semaphore::new(PREDICTIONS)),
             view: View::start(
@@ -362,6 +494,7 @@ impl Directory {
             contributions,
             scalars,
             mailbox: Mailbox::default(),
+            inbox: Inbox::open(self.path.join(INBOX))?,
             models,
             payload: self.payload,
             draft: self.draft,

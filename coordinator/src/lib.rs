@@ -15,16 +15,24 @@ mod durable;
 mod endpoint;
 mod error;
 mod evaluations;
+mod inbox;
 mod models;
 mod owner;
 mod payload;
+mod queries;
 mod round;
 mod scalars;
 mod server;
 mod service;
+mod tokens;
 
-pub use directory::{DEFAULT_VALID_HOURS, InitOptions, Initialised, init, invite, suspend};
+pub use directory::{
+    DEFAULT_VALID_HOURS, InitOptions, Initialised, answer_feedback, create_token, feedback, init,
+    invite, list_tokens, revoke_tokens, rollback, suspend,
+};
 pub use error::CoordinatorError;
+pub use inbox::{Answer, MAX_FEEDBACK_BYTES, Piece};
 #[cfg(feature = "plaintext-bench")]
 pub use payload::plain::mark_plaintext;
 pub use server::{ServeOptions, Server};
+pub use tokens::{DEFAULT_ROWS_PER_DAY, DEFAULT_TOKEN_DAYS, MAX_TOKEN_DAYS, Token, TokenOptions};

@@ -80,3 +80,42 @@ impl Models {
             .join(format!("{}.f32", HEXLOWER.encode(hash)))
     }
 }
+
+/// Which round's model the endpoint serves: the newest, unless the admin rolled back. Training goes on from the
+/// newest, always. A file that holds the number of the round, or none; whoever writes it, a running coordinator notices.
+#[derive(Clone, Debug)]
+pub(crate) struct Pin(PathBuf);
+
+impl Pin {
+    pub(crate) fn new(path: PathBuf) -> Self {
+        Self(path)
+    }
+
+    /// The round, if not the newest.
+    pub(crate) fn read(&self) -> Result<Option<u64>, CoordinatorError> {
+        let text = match fs::read_to_string(&self.0) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            text => text.map_err(CoordinatorError::io("read", &self.0))?,
+        };
+        let round = text.trim().parse().map_err(|_| {
+            CoordinatorError::config(
+                &self.0,
+                "does not hold the number of a round: write it with `unsilo coordinator rollback`",
+            )
+        })?;
+        Ok(Some(round))
+    }
+
+    /// Serves the model of this round from now on, or the newest.
+    pub(crate) fn write(&self, round: Option<u64>) -> Result<(), CoordinatorError> {
+        match round {
+            Some(round) => durable::write(&self.0, round.to_string().as_bytes(), Readers::Owner),
+            None => match fs::remove_file(&self.0) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    Err(CoordinatorError::io("remove", &self.0)(error))
+                }
+                _ => durable::sync_parent(&self.0).map_err(CoordinatorError::io("write", &self.0)),
+            },
+        }
+    }
+}

@@ -101,6 +101,7 @@ mod member;
 pub mod model;
 pub mod name;
 mod parallel;
+pub mod query;
 pub mod raters;
 mod rating;
 mod receipt;
@@ -138,7 +139,7 @@ pub use entry::signed::{DecodeError, ENTRY_VERSION, EntrySignature, MAX_ENTRY_BY
 pub use entry::{AppealAuthority, Entry, VoidAuthority, VoidReason};
 pub use epoch_case::EpochCase;
 pub use event::Event;
-pub use feedback::FeedbackKind;
+pub use feedback::{FeedbackKind, feedback_hash};
 pub use fixed::Fixed;
 pub use fork::{ForkProof, ForkProofError};
 pub use guard_head::GuardHead;
@@ -150,6 +151,7 @@ pub use judgement::{Judgement, RejectionReason};
 pub use kept::{KEPT_CHECKPOINTS, KEPT_COSIGNED};
 pub use member::{Member, Owner, OwnerId, Participant, ParticipantId};
 pub use model::{Activation, ModelError, ModelHasher, ModelKind, ModelSpec, model_hash};
+pub use query::{AnswerHasher, Query, QueryTree, request_hash, verify_query};
 pub use rating::{RaterRecord, RatingStep, Ratings, commit_rating, ratings_hash};
 pub use receipt::{Receipt, SignedReceipt};
 pub use rejected::{

@@ -327,7 +327,7 @@ fn keep_reply(
 }
 
 /// A certificate in PEM form.
-fn pem(certificate: &[u8]) -> String {
+pub(crate) fn pem(certificate: &[u8]) -> String {
     let base64 = data_encoding::BASE64.encode(certificate);
     let mut text = String::from("-----BEGIN CERTIFICATE-----\n");
     for line in base64.as_bytes().chunks(64) {

@@ -6,6 +6,7 @@
 
 pub mod admission;
 pub mod appeal;
+pub mod feedback;
 pub mod membership;
 mod session;
 pub mod stake;

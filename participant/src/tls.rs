@@ -212,8 +212,7 @@ pub(crate) fn classify(address: &str, error: &(dyn StdError + 'static)) -> NodeE
 /// What a TLS alert of the coordinator's means.
 fn not_accepted(alert: &dyn std::fmt::Debug) -> String {
     format!(
-        "the coordinator does not accept this node's certificate ({alert:?}): join again in the same directory to \
-         renew it"
+        "the coordinator does not accept this node's certificate ({alert:?}): `unsilo renew` gets a fresh one"
     )
 }
 

@@ -14,9 +14,9 @@ pub use appeal::{APPEAL_DOMAIN, SignedAppeal};
 pub use invite::{Invite, InviteError};
 pub use rejected::{Code, Rejected};
 pub use statement::{
-    ANSWER_DOMAIN, JOIN_DOMAIN, OPENING_DOMAIN, SealedHashes, answer_statement, dispute_hash,
-    join_statement, key_sum_hash, opening_hash, opening_statement, sealed_hash, sum_hash,
-    sum_hasher, weights_digest,
+    ANSWER_DOMAIN, JOIN_DOMAIN, OPENING_DOMAIN, RENEW_DOMAIN, SealedHashes, answer_statement,
+    dispute_hash, join_statement, key_sum_hash, opening_hash, opening_statement, renew_statement,
+    sealed_hash, sum_hash, sum_hasher, weights_digest,
 };
 
 /// Messages, clients and servers generated from `unsilo/v1/unsilo.proto`.

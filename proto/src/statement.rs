@@ -12,6 +12,9 @@ use crate::{
 /// Under which an identity signs a [`join_statement`].
 pub const JOIN_DOMAIN: Domain = Domain::new("join");
 
+/// Under which an identity signs a [`renew_statement`].
+pub const RENEW_DOMAIN: Domain = Domain::new("renew certificate");
+
 /// Under which an identity signs an [`opening_statement`].
 pub const OPENING_DOMAIN: Domain = Domain::new("opening answer");
 
@@ -28,6 +31,26 @@ pub fn join_statement(name: &str, secret_hash: &[u8; 32], certificate_request: &
     bytes.extend_from_slice(secret_hash);
     bytes.extend_from_slice(&length(certificate_request));
     bytes.extend_from_slice(certificate_request);
+    bytes
+}
+
+/// What a company signs to get a fresh certificate for the TLS key in `certificate_request`, at `at_ms` by its clock.
+#[must_use]
+pub fn renew_statement(
+    federation: &[u8; 32],
+    name: &str,
+    certificate_request: &[u8],
+    at_ms: u64,
+    drop_old: bool,
+) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    bytes.extend_from_slice(federation);
+    bytes.extend_from_slice(&length(name.as_bytes()));
+    bytes.extend_from_slice(name.as_bytes());
+    bytes.extend_from_slice(&length(certificate_request));
+    bytes.extend_from_slice(certificate_request);
+    bytes.extend_from_slice(&at_ms.to_le_bytes());
+    bytes.push(u8::from(drop_old));
     bytes
 }
 

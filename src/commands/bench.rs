@@ -1,6 +1,7 @@
 //! `unsilo bench`: this machine's rates and sizes, each rate beside a yardstick of the same run.
 
 mod encryption;
+mod endpoint;
 mod round;
 mod turns;
 
@@ -21,11 +22,14 @@ pub(crate) struct Arguments {
 enum What {
     /// Whole rounds of a federation on this machine, encrypted and (in a build for it) in plain.
     Round(round::Arguments),
+    /// The endpoint: predictions a second in batches, and how long a single one takes.
+    Endpoint(endpoint::Arguments),
 }
 
 pub(crate) fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<()> {
     match &arguments.what {
         Some(What::Round(arguments)) => super::asynchronous(round::run(global, arguments)),
+        Some(What::Endpoint(arguments)) => super::asynchronous(endpoint::run(global, arguments)),
         None => encryption::run(global, &arguments.encryption),
     }
 }

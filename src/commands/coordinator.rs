@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde_json::json;
 use unsilo_coordinator::{
-    DEFAULT_VALID_HOURS, InitOptions, ServeOptions, Server, init, invite, suspend,
+    DEFAULT_VALID_HOURS, InitOptions, ServeOptions, Server, init, invite, rollback, suspend,
 };
 
-use super::{Global, interrupted};
+use super::{Global, feedback, interrupted, token};
 use crate::output;
 
 /// Commands of the coordinator's admin.
@@ -22,6 +22,14 @@ pub(crate) enum Command {
     Invite(Invite),
     /// Refuse a company's certificate from now on (a lost laptop); the ledger is not touched.
     Suspend(Suspend),
+    /// Tokens for the endpoint: who may ask the shared model, how much, until when.
+    #[command(subcommand)]
+    Token(token::Command),
+    /// Serve the model of an earlier round, or again the newest. Training goes on from the newest, always.
+    Rollback(Rollback),
+    /// What participants have to say, and your answers.
+    #[command(subcommand)]
+    Feedback(feedback::Command),
 }
 
 #[derive(Args)]
@@ -82,6 +90,23 @@ pub(crate) struct Suspend {
     lift: bool,
 }
 
+#[derive(Args)]
+pub(crate) struct Rollback {
+    /// The coordinator's directory.
+    dir: PathBuf,
+    /// The round whose model is served from now on.
+    #[arg(
+        long,
+        value_name = "N",
+        required_unless_present = "newest",
+        conflicts_with = "newest"
+    )]
+    round: Option<u64>,
+    /// Serve the newest model again, and from then on each new one.
+    #[arg(long)]
+    newest: bool,
+}
+
 pub(crate) async fn run(global: &Global, command: Command) -> anyhow::Result<()> {
     match command {
         Command::Init(arguments) => initialise(global, arguments),
@@ -90,6 +115,20 @@ pub(crate) async fn run(global: &Global, command: Command) -> anyhow::Result<()>
             let text = invite(&arguments.dir, &arguments.name, arguments.valid_hours)?;
             let document = json!({"name": arguments.name, "invitation": text});
             output::print(global.json, &document, || format!("{text}\n"))
+        }
+        Command::Feedback(command) => feedback::admin(global, &command),
+        Command::Token(command) => token::run(global, command),
+        Command::Rollback(Rollback { dir, round, .. }) => {
+            let rounds = rollback(&dir, round)?;
+            let document =
+                json!({"served_round": round, "newest": round.is_none(), "rounds": rounds});
+            output::print(global.json, &document, || {
+                let what = round.map_or_else(
+                    || "The newest model is served, and from now on each new one".to_owned(),
+                    |round| format!("The model of round {round} is served from now on, also when rounds close"),
+                );
+                format!("{what}; a running coordinator does so within a second.\n")
+            })
         }
         Command::Suspend(Suspend { dir, name, lift }) => {
             suspend(&dir, &name, !lift)?;

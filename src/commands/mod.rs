@@ -4,19 +4,24 @@ mod account;
 mod appeal;
 mod approve;
 mod bench;
+mod completions;
 mod coordinator;
 mod demo;
+mod doctor;
+mod feedback;
 mod join;
 mod ledger;
 mod membership;
 mod participate;
 mod pending;
 mod query;
+mod report;
 mod simulate;
 mod stake;
+mod token;
 mod void;
 
-use clap::{ArgAction, Args, Parser, Subcommand};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 /// Train one model together; show nobody your data or your update; be paid what it was worth.
 ///
@@ -45,6 +50,19 @@ pub(crate) struct Global {
     /// Log more; twice for details. The variable UNSILO_LOG sets filters in full.
     #[arg(long, short, global = true, action = ArgAction::Count)]
     pub(crate) verbose: u8,
+    /// Form of the log on standard error: a line of text, or a JSON object a line for log collectors.
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text, value_name = "FORMAT")]
+    pub(crate) log_format: LogFormat,
+}
+
+/// Form of the log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// Lines for people.
+    #[default]
+    Text,
+    /// A JSON object a line.
+    Json,
 }
 
 #[derive(Subcommand)]
@@ -78,6 +96,14 @@ enum Command {
     Stake(stake::Arguments),
     /// Withdraw some of your company's stake.
     Withdraw(stake::Arguments),
+    /// Check a node's or coordinator's directory and surroundings: each check ok, or a problem and how to fix it.
+    Doctor(doctor::Arguments),
+    /// Get a fresh certificate for a node now, with a new TLS key if others may have read the old one.
+    Renew(doctor::Renew),
+    /// Say something to the coordinator's admin, recorded on the ledger by its hash; or read the answers.
+    Feedback(feedback::Arguments),
+    /// Write a bundle for whoever helps you: checks, settings, newest entries; no secret.
+    Report(report::Arguments),
     /// Ask the shared model.
     Query(query::Arguments),
     /// Read and verify a ledger.
@@ -88,6 +114,10 @@ enum Command {
     Simulate(simulate::Command),
     /// Measure this machine: rates and sizes of the encryption, for capacity planning.
     Bench(bench::Arguments),
+    /// Print a shell's completions for this program.
+    Completions(completions::Completions),
+    /// Write man pages for all commands.
+    Man(completions::Man),
 }
 
 /// Runs what was asked for.
@@ -108,10 +138,16 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Account(arguments) => account::run(global, &arguments),
         Command::Stake(arguments) => asynchronous(stake::deposit(global, &arguments)),
         Command::Withdraw(arguments) => asynchronous(stake::withdraw(global, &arguments)),
+        Command::Doctor(arguments) => asynchronous(doctor::run(global, &arguments)),
+        Command::Renew(arguments) => asynchronous(doctor::renew_certificate(global, &arguments)),
+        Command::Feedback(arguments) => asynchronous(feedback::run(global, &arguments)),
+        Command::Report(arguments) => asynchronous(report::run(global, &arguments)),
         Command::Query(arguments) => asynchronous(query::run(global, &arguments)),
         Command::Ledger(command) => ledger::run(global, command),
         Command::Simulate(command) => simulate::run(global, &command),
         Command::Bench(arguments) => bench::run(global, &arguments),
+        Command::Completions(arguments) => completions::completions(global, &arguments),
+        Command::Man(arguments) => completions::man(global, &arguments),
     }
 }
 

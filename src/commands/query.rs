@@ -1,15 +1,28 @@
 //! `unsilo query URL --row '…' | --csv FILE`.
 
-use std::path::PathBuf;
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use clap::Args;
+use data_encoding::HEXLOWER;
 use serde_json::{Map, Value, json};
+use unsilo_ledger::{FederationId, PublicKey};
 
 use super::Global;
-use crate::{exit::CommandError, https::Endpoint, output};
+use crate::{
+    exit::CommandError,
+    https::Endpoint,
+    output,
+    proof::{self, Exchange, Held},
+};
 
 /// Rows sent in one request: well below the endpoint's limit.
 const ROWS_PER_REQUEST: usize = 1024;
+/// How long `--verify` waits for the ledger: a round's steps of the committee, in which it does not grow, take a minute
+/// each at most by default.
+const ENTERED: Duration = Duration::from_secs(180);
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -24,10 +37,20 @@ pub(crate) struct Arguments {
     /// The federation's authority: authority.der of the coordinator's directory or authority.pem of a participant's.
     #[arg(long, value_name = "FILE", env = "UNSILO_AUTHORITY")]
     authority: PathBuf,
+    /// The token that the coordinator's admin gave you.
+    #[arg(long, env = "UNSILO_TOKEN", hide_env_values = true)]
+    token: Option<String>,
+    /// Ask the model of this round instead of the one that is served.
+    #[arg(long, value_name = "N")]
+    round: Option<u64>,
+    /// Wait until the answer is on the ledger, and check the proof: that this question and this answer are there.
+    #[arg(long)]
+    verify: bool,
 }
 
 pub(crate) async fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<()> {
-    let endpoint = Endpoint::new(&arguments.url, &arguments.authority)?;
+    let endpoint =
+        Endpoint::new(&arguments.url, &arguments.authority)?.with_token(arguments.token.clone());
     let rows = match (&arguments.row, &arguments.csv) {
         (Some(row), _) => vec![parse_row(row)?],
         (None, Some(path)) => {
@@ -36,19 +59,47 @@ pub(crate) async fn run(global: &Global, arguments: &Arguments) -> anyhow::Resul
         }
         (None, None) => Vec::new(),
     };
+    let path = match arguments.round {
+        Some(round) => format!("/v1/predict?round={round}"),
+        None => "/v1/predict".to_owned(),
+    };
     let mut predictions = Vec::new();
+    let mut receipts = Vec::new();
+    let ledger = match arguments.verify {
+        true => Some(ledger_of(&endpoint).await?),
+        false => None,
+    };
     let mut last = Value::Null;
     for page in rows.chunks(ROWS_PER_REQUEST) {
-        last = endpoint.post("/v1/predict", &json!({"rows": page})).await?;
-        if let Some(Value::Array(page)) = last.get_mut("predictions").map(Value::take) {
+        let request = serde_json::to_vec(&json!({"rows": page}))?;
+        let mut answer = endpoint.post(&path, request.clone().into()).await?;
+        let id = answer["receipt"].as_str().unwrap_or_default().to_owned();
+        let exchange = Exchange {
+            request,
+            answer: answer.clone(),
+        };
+        let held = match &ledger {
+            Some(ledger) => Some(verify(global, &endpoint, ledger, &exchange, &id).await?),
+            None => None,
+        };
+        receipts.push((id, held));
+        if let Some(Value::Array(page)) = answer.get_mut("predictions").map(Value::take) {
             predictions.extend(page);
         }
+        last = answer;
     }
     let document = json!({
         "predictions": predictions,
         "round": last.get("round"),
         "model": last.get("model"),
         "ledger_entries": last.get("ledger_entries"),
+        "checkpoint": last.get("checkpoint"),
+        "receipts": receipts.iter().map(|(id, held)| json!({
+            "receipt": id,
+            "verified": held.is_some(),
+            "number": held.map(|held| held.number),
+            "entry_index": held.map(|held| held.entry_index),
+        })).collect::<Vec<_>>(),
     });
     output::print(global.json, &document, || {
         let mut text = String::new();
@@ -64,8 +115,79 @@ pub(crate) async fn run(global: &Global, arguments: &Arguments) -> anyhow::Resul
                 .unwrap_or_default();
             text.push_str(&format!("{class}  {:.1} %\n", 100.0 * probability));
         }
+        for (id, held) in &receipts {
+            if let Some(held) = held {
+                text.push_str(&format!(
+                    "Receipt {id} holds: query {} is in entry {} of the ledger of {} entries, with this question and this answer.\n",
+                    held.number, held.entry_index, held.size
+                ));
+            }
+        }
         text
     })
+}
+
+/// Whose ledger the coordinator keeps, by its own word over the connection that the authority vouches for.
+async fn ledger_of(endpoint: &Endpoint) -> anyhow::Result<(FederationId, PublicKey)> {
+    let models = endpoint.get("/v1/models").await?;
+    let text = |key: &str| models[key].as_str().unwrap_or_default();
+    let federation = HEXLOWER.decode(text("federation").as_bytes()).ok();
+    let federation = federation.and_then(|bytes| Some(FederationId(bytes.try_into().ok()?)));
+    let coordinator = PublicKey::from_hex(text("coordinator"));
+    federation.zip(coordinator).ok_or_else(|| {
+        CommandError::Refused(
+            "the coordinator does not say whose ledger it keeps: it is of an older version"
+                .to_owned(),
+        )
+        .into()
+    })
+}
+
+/// Waits until the exchange is on the ledger, and checks that it is this one. A coordinator that is away for a while
+/// is waited for.
+async fn verify(
+    global: &Global,
+    endpoint: &Endpoint,
+    (federation, coordinator): &(FederationId, PublicKey),
+    exchange: &Exchange,
+    id: &str,
+) -> anyhow::Result<Held> {
+    let started = Instant::now();
+    let mut told = global.quiet;
+    loop {
+        let away = match endpoint.get(&format!("/v1/receipts/{id}")).await {
+            Ok(receipt) if receipt["state"] == "entered" => {
+                let held = proof::check(exchange, &receipt, federation, coordinator);
+                return held.map_err(|why| {
+                    CommandError::Alarm(format!(
+                        "receipt {id} does not hold: {why}. Keep the receipt and the answer, and tell the federation's \
+                         companies"
+                    ))
+                    .into()
+                });
+            }
+            Ok(_) => None,
+            Err(error) => match error.downcast_ref() {
+                Some(CommandError::Unreachable(_)) => Some(error),
+                _ => return Err(error),
+            },
+        };
+        if started.elapsed() > ENTERED {
+            return Err(away.unwrap_or_else(|| {
+                CommandError::Unreachable(format!(
+                    "the answer is not on the ledger after {} s: a round under way may hold it up. Look again later: GET \
+                     /v1/receipts/{id}",
+                    ENTERED.as_secs()
+                ))
+                .into()
+            }));
+        }
+        if !told {
+            told = true;
+            eprintln!("waiting until the answer is on the ledger …");
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
 }
 
 fn parse_row(text: &str) -> anyhow::Result<Value> {

@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf};
 
 use crate::support::{repository, run, unsilo};
 
-const COMMANDS: [&[&str]; 28] = [
+const COMMANDS: [&[&str]; 42] = [
     &[],
     &["demo"],
     &["coordinator"],
@@ -12,6 +12,14 @@ const COMMANDS: [&[&str]; 28] = [
     &["coordinator", "serve"],
     &["coordinator", "invite"],
     &["coordinator", "suspend"],
+    &["coordinator", "token"],
+    &["coordinator", "token", "create"],
+    &["coordinator", "token", "list"],
+    &["coordinator", "token", "revoke"],
+    &["coordinator", "rollback"],
+    &["coordinator", "feedback"],
+    &["coordinator", "feedback", "list"],
+    &["coordinator", "feedback", "answer"],
     &["join"],
     &["participate"],
     &["approve"],
@@ -24,6 +32,12 @@ const COMMANDS: [&[&str]; 28] = [
     &["account"],
     &["stake"],
     &["withdraw"],
+    &["doctor"],
+    &["renew"],
+    &["feedback"],
+    &["report"],
+    &["completions"],
+    &["man"],
     &["query"],
     &["ledger"],
     &["ledger", "show"],
@@ -97,5 +111,23 @@ fn the_exit_codes_in_the_help_are_those_of_the_program() {
             help.contains(&format!(" {code} ")),
             "exit code {code} is not in {help}"
         );
+    }
+}
+
+#[test]
+fn completions_and_man_pages_cover_every_command() {
+    for shell in ["bash", "zsh", "fish"] {
+        let script = run(&mut unsilo(["completions", shell])).ok().stdout;
+        for command in ["participate", "doctor", "rollback"] {
+            assert!(script.contains(command), "{shell}: {command}");
+        }
+    }
+    run(&mut unsilo(["completions", "cobol"])).fails(2, &["bash"]);
+    let out = tempfile::tempdir().expect("made");
+    run(unsilo(["man", "--out"]).arg(out.path())).ok();
+    for command in COMMANDS {
+        let name = [&["unsilo"], command].concat().join("-");
+        let page = fs::read_to_string(out.path().join(format!("{name}.1")));
+        assert!(page.is_ok_and(|page| page.contains(".TH")), "{name}");
     }
 }

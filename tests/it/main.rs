@@ -1,8 +1,10 @@
 //! The binary from outside, as people use it: separate processes, real files, real TLS.
 
 mod bad_input;
+mod care;
 mod companies;
 mod demo;
+mod endpoint;
 mod fedavg;
 mod federation;
 mod guards;

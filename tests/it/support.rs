@@ -39,6 +39,7 @@ pub(crate) fn unsilo<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) ->
         .args(arguments)
         .env_remove("UNSILO_LOG")
         .env_remove("UNSILO_AUTHORITY")
+        .env_remove("UNSILO_TOKEN")
         .env_remove("COLUMNS")
         .stdin(Stdio::null());
     command

@@ -19,7 +19,7 @@ use crate::error::CoordinatorError;
 
 /// Life of the authority: longer than any federation we plan for; a new one means new invitations.
 const AUTHORITY_DAYS: i64 = 3650;
-/// Life of a participant's certificate. It is renewed by joining again with the same keys.
+/// Life of a participant's certificate. Its node renews it when a third of it is left.
 const PARTICIPANT_DAYS: i64 = 397;
 /// Life of the coordinator's own certificate, which is made anew at every start.
 const SERVER_DAYS: i64 = 397;

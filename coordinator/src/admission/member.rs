@@ -27,6 +27,12 @@ pub(crate) struct Member {
     identity: String,
     /// SHA-256 of the certificate in use, hex. Joining again replaces it.
     certificate: String,
+    /// The one before, which a connection from before the renewal still holds; it ends with its own life.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    before: Option<String>,
+    /// The time that the last renewal was asked for with, by the company's clock: an older request is a copy.
+    #[serde(default)]
+    renewed_ms: u64,
     /// When it first joined, milliseconds since 1970: the order of the founders.
     joined_ms: u64,
 }
@@ -42,8 +48,24 @@ impl Member {
             name: name.to_owned(),
             identity: identity.to_hex(),
             certificate: HEXLOWER.encode(&certificate),
+            before: None,
+            renewed_ms: 0,
             joined_ms,
         }
+    }
+
+    /// The same company with a fresh certificate.
+    pub(crate) fn renewed(&self, certificate: [u8; 32], at_ms: u64, drop_old: bool) -> Self {
+        Self {
+            certificate: HEXLOWER.encode(&certificate),
+            before: (!drop_old).then(|| self.certificate.clone()),
+            renewed_ms: at_ms,
+            ..self.clone()
+        }
+    }
+
+    pub(crate) fn renewed_ms(&self) -> u64 {
+        self.renewed_ms
     }
 
     pub(crate) fn identity(&self) -> Option<PublicKey> {
@@ -177,9 +199,9 @@ impl Members {
     pub(crate) fn caller(&self, certificate: &[u8; 32]) -> Result<Caller, Rejected> {
         let fingerprint = HEXLOWER.encode(certificate);
         let members = self.by_name.read().unwrap_or_else(PoisonError::into_inner);
-        let member = members
-            .values()
-            .find(|member| member.certificate == fingerprint);
+        let member = members.values().find(|member| {
+            member.certificate == fingerprint || member.before.as_ref() == Some(&fingerprint)
+        });
         let identity = member.and_then(Member::identity);
         match (member, identity) {
             (Some(member), Some(identity)) => {

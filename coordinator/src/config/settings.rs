@@ -28,7 +28,38 @@ pub struct Settings {
     pub answer_seconds: u64,
     /// Pause between rounds.
     pub pause_seconds: u64,
+    /// Who may ask the shared model, and what it costs.
+    #[serde(default)]
+    pub endpoint: EndpointSettings,
 }
+
+/// Who may ask the shared model, and what it costs.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EndpointSettings {
+    /// Who may ask.
+    pub access: Access,
+    /// What the coordinator owes the federation for each row that it answers, in the federation's unit; a token may
+    /// say otherwise. It is entered on the ledger and paid out with the rewards.
+    pub fee_per_row: u64,
+}
+
+/// Who may ask the shared model.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Access {
+    /// Everybody who reaches the address, until the admin makes the first token; from then on holders of one. So a
+    /// trial needs nothing, and who begins to hand out tokens need not also remember to close the door.
+    #[default]
+    Auto,
+    /// Everybody who reaches the address.
+    Open,
+    /// Holders of a token.
+    Token,
+}
+
+/// The highest fee for a row: with the most rows of a request it stays far from the end of 64 bits.
+const MAX_FEE_PER_ROW: u64 = 1_000_000_000_000;
 
 impl Settings {
     /// The defaults for a coordinator that listens on `listen` and is reached at `address`.
@@ -41,6 +72,7 @@ impl Settings {
             contribute_seconds: 600,
             answer_seconds: 60,
             pause_seconds: 0,
+            endpoint: EndpointSettings::default(),
         }
     }
 
@@ -83,6 +115,12 @@ impl Settings {
                 ));
             }
         }
+        if self.endpoint.fee_per_row > MAX_FEE_PER_ROW {
+            return Err(format!(
+                "endpoint.fee_per_row = {} is out of range: give 0 to {MAX_FEE_PER_ROW}",
+                self.endpoint.fee_per_row
+            ));
+        }
         for (field, value) in [("listen", &self.listen), ("address", &self.address)] {
             let port = value
                 .rsplit_once(':')
@@ -108,13 +146,26 @@ impl Settings {
              # Longest time for each step of the committee; a step ends earlier once everybody answered.\n\
              answer_seconds = {}\n\
              # Pause between rounds.\n\
-             pause_seconds = {}\n",
+             pause_seconds = {}\n\
+             \n\
+             [endpoint]\n\
+             # Who may ask the shared model: \"token\" for holders of one (unsilo coordinator token), \"open\" for everybody\n\
+             # who reaches the address, \"auto\" for open until the first token is made.\n\
+             access = {:?}\n\
+             # What this coordinator owes the federation for each row it answers; it goes to the rewards.\n\
+             fee_per_row = {}\n",
             self.version,
             self.listen,
             self.address,
             self.contribute_seconds,
             self.answer_seconds,
             self.pause_seconds,
+            match self.endpoint.access {
+                Access::Auto => "auto",
+                Access::Open => "open",
+                Access::Token => "token",
+            },
+            self.endpoint.fee_per_row,
         )
     }
 }
@@ -136,5 +187,27 @@ mod tests {
         assert!(wrong.check().is_err_and(|error| error.contains("address")));
         let unknown = format!("{}colour = 1\n", settings.to_text());
         assert!(toml::from_str::<Settings>(&unknown).is_err());
+        // A file from before there were settings of the endpoint.
+        let (before, _) = settings
+            .to_text()
+            .split_once("\n[endpoint]")
+            .map(|(a, b)| (a.to_owned(), b.to_owned()))
+            .expect("there");
+        assert_eq!(
+            toml::from_str::<Settings>(&before).expect("reads"),
+            settings
+        );
+        let dear = Settings {
+            endpoint: EndpointSettings {
+                access: Access::Token,
+                fee_per_row: MAX_FEE_PER_ROW + 1,
+            },
+            ..settings
+        };
+        assert!(
+            dear.check()
+                .is_err_and(|error| error.contains("endpoint.fee_per_row"))
+        );
+        assert!(dear.to_text().contains("access = \"token\""));
     }
 }

@@ -1,18 +1,25 @@
 //! The shared model and the federation's state over HTTPS: `GET /` (a page for people), `POST /v1/predict`, and what
-//! the page is made of, for apps too. docs/endpoint.md lists every path with its document.
+//! the page is made of, for apps too. docs/endpoint.md lists every path with its document; `GET /v1/openapi.json` and
+//! its page `/reference` say the same to programs.
 //!
 //! Whoever reaches the port may read all of it: names, contributions, weights, rewards and the log are known to every
 //! participant. Nothing here changes the federation.
 
+mod access;
 mod assets;
 mod chronicle;
 mod events;
 mod log;
+mod metrics;
+mod openapi;
 mod pages;
 mod participants;
 mod predict;
 mod problem;
 mod progress;
+mod receipts;
+mod rounds;
+mod rows;
 mod served;
 mod status;
 mod view;
@@ -21,17 +28,23 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, Path},
+    extract::{DefaultBodyLimit, Path, Request},
+    http::header::CONTENT_LENGTH,
+    middleware::{Next, from_fn, from_fn_with_state},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
 use tokio::sync::{Semaphore, watch};
 use unsilo_ledger::Draft;
 
+pub(crate) use metrics::Metrics;
+pub(crate) use rounds::Earlier;
 pub(crate) use served::Served;
 pub(crate) use view::View;
 
-use crate::{owner::Owner, service::Connected};
+use crate::{
+    config::EndpointSettings, owner::Owner, queries::QueryLog, service::Connected, tokens::Tokens,
+};
 
 /// Largest request body, bytes.
 const BODY_BYTES: usize = 4 << 20;
@@ -41,7 +54,14 @@ const BODY_BYTES: usize = 4 << 20;
 pub(crate) struct Endpoint {
     pub(crate) owner: Owner,
     pub(crate) draft: Arc<Draft>,
+    pub(crate) settings: EndpointSettings,
     pub(crate) served: watch::Receiver<Option<Arc<Served>>>,
+    /// The models of earlier rounds.
+    pub(crate) earlier: Arc<Earlier>,
+    pub(crate) tokens: Tokens,
+    /// Where every answer is noted before it is given.
+    pub(crate) queries: QueryLog,
+    pub(crate) metrics: Arc<Metrics>,
     pub(crate) connected: Connected,
     /// One permit a prediction that is being computed.
     pub(crate) predictions: Arc<Semaphore>,
@@ -55,7 +75,11 @@ impl Endpoint {
         Router::new()
             .route("/", get(assets::page))
             .route("/assets/{name}", get(asset))
-            .route("/healthz", get(|| async { "ok\n" }))
+            .route("/reference", get(openapi::reference))
+            .route("/healthz", get(metrics::healthz))
+            .route("/readyz", get(metrics::readyz))
+            .route("/metrics", get(metrics::metrics))
+            .route("/v1/openapi.json", get(openapi::openapi))
             .route("/v1/status", get(status::status))
             .route("/v1/progress", get(events::progress))
             .route("/v1/events", get(events::events))
@@ -68,9 +92,12 @@ impl Endpoint {
             .route("/v1/ledger/entries/{index}", get(log::entry))
             .route("/v1/models", get(status::models))
             .route("/v1/predict", post(predict::predict))
+            .route("/v1/receipts/{receipt}", get(receipts::receipt))
             .fallback(problem::not_found)
             .method_not_allowed_fallback(problem::method_not_allowed)
             .layer(DefaultBodyLimit::max(BODY_BYTES))
+            .layer(from_fn(refuse_large))
+            .layer(from_fn_with_state(self.clone(), metrics::count))
             .with_state(self)
     }
 }
@@ -80,4 +107,15 @@ async fn asset(Path(name): Path<String>) -> Response {
         Some(file) => file,
         None => problem::not_found().await.into_response(),
     }
+}
+
+/// Refuses a body that says beforehand that it is too large, before a byte of it is waited for. One that does not say
+/// so is cut off by [`DefaultBodyLimit`].
+async fn refuse_large(request: Request, next: Next) -> Response {
+    let length = request.headers().get(CONTENT_LENGTH);
+    let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if length.is_some_and(|length| length > BODY_BYTES as u64) {
+        return predict::too_large().into_response();
+    }
+    next.run(request).await
 }

@@ -1,29 +1,36 @@
-//! `POST /v1/predict`: rows in, classes out.
+//! `POST /v1/predict`: rows in, classes out, and a receipt.
+
+use std::sync::Arc;
 
 use axum::{
     Json,
     body::Bytes,
-    extract::{State, rejection::BytesRejection},
-    http::StatusCode,
+    extract::{RawQuery, State, rejection::BytesRejection},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
 };
-use data_encoding::HEXLOWER;
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
-use unsilo_ledger::{Feature, Schema};
+use data_encoding::{BASE64, HEXLOWER};
+use serde::Serialize;
+use unsilo_ledger::{AnswerHasher, Draft, Hash, request_hash};
+use utoipa::ToSchema;
 
-use super::{Endpoint, Served, problem::Problem, served::softmax};
+use super::{
+    Endpoint, Served,
+    access::Caller,
+    problem::Problem,
+    rounds,
+    rows::{self, Rows},
+    served::softmax,
+};
+use crate::{
+    queries::{NewQuery, NotNoted},
+    tokens::Charge,
+};
 
-/// Rows in one request.
-const MAX_ROWS: usize = 4096;
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Request {
-    rows: Vec<Value>,
-}
-
-#[derive(Serialize)]
+/// Predictions of all rows, and what they can be held against.
+#[derive(Serialize, ToSchema)]
 pub(super) struct Answer {
+    /// One for each row, in order.
     predictions: Vec<Prediction>,
     /// The round that published the model.
     round: u64,
@@ -31,175 +38,235 @@ pub(super) struct Answer {
     model: String,
     /// Entries in the ledger when it was answered.
     ledger_entries: u64,
+    /// The ledger's newest checkpoint then: a C2SP signed note.
+    checkpoint: String,
+    /// For `GET /v1/receipts/{id}`: the proof that this answer is on the ledger. A secret between caller and endpoint.
+    receipt: String,
 }
 
-#[derive(Serialize)]
-struct Prediction {
+/// One row's.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Prediction {
+    /// The most probable class.
     class: String,
     /// Probability of each class, in the order of the federation's classes.
     probabilities: Vec<f32>,
 }
 
-/// Answers rows, each an object of all features by name or an array in the schema's order.
+/// Answers rows: `{"rows": […]}`, `{"row": …}`, or CSV with a header.
+#[utoipa::path(
+    post,
+    path = "/v1/predict",
+    tag = "model",
+    params(("round" = Option<u64>, Query, description = "Answer with the model of this round instead of the one that is served.")),
+    request_body(
+        description = "`{\"rows\": [ROW, …]}` or `{\"row\": ROW}`; a ROW is an object of all columns by name, or an array in the order of `GET /v1/models`. Or `text/csv` with a header. At most 4,096 rows and 4 MiB.",
+        content((serde_json::Value = "application/json"), (String = "text/csv")),
+    ),
+    responses(
+        (status = 200, description = "Predictions. With `Accept: text/csv` a table; what else the JSON holds is then in the headers `unsilo-round`, `unsilo-model`, `unsilo-receipt` and, in base64, `unsilo-checkpoint`.", content((Answer = "application/json"), (String = "text/csv"))),
+        (status = 400, description = "Not JSON or CSV of the expected form.", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "A token is needed, or this one is unknown, expired or revoked.", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "That round published no model.", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "More than 4 MiB.", body = Problem, content_type = "application/problem+json"),
+        (status = 415, description = "Neither JSON nor CSV.", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "A field is not as expected; `field` names it.", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "The token's rows of today are used up.", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "No model yet.", body = Problem, content_type = "application/problem+json"),
+        (status = 507, description = "No room for the receipt: nothing is answered.", body = Problem, content_type = "application/problem+json"),
+    ),
+    security((), ("token" = [])),
+)]
 pub(super) async fn predict(
     State(endpoint): State<Endpoint>,
+    caller: Caller,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
-) -> Result<Json<Answer>, Problem> {
-    let body = body.map_err(|_| {
-        Problem::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "Too large",
-            "a request has at most 4 MiB: send fewer rows at a time",
-        )
-    })?;
-    let request: Request = serde_json::from_slice(&body).map_err(|error| {
-        Problem::new(
-            StatusCode::BAD_REQUEST,
-            "Not the expected JSON",
-            format!("{error}; send {{\"rows\": [{{\"column\": 1.5, …}}, …]}}"),
-        )
-    })?;
-    if request.rows.is_empty() {
-        return Err(Problem::field("rows", "there is no row: send at least one"));
-    }
-    if request.rows.len() > MAX_ROWS {
-        return Err(Problem::field(
-            "rows",
-            format!("{} rows, at most {MAX_ROWS} a request", request.rows.len()),
-        ));
-    }
-    let served = endpoint.served.borrow().clone();
-    let Some((served, round)) = served.and_then(|served| {
-        let round = served.round?;
-        Some((served, round))
-    }) else {
-        return Err(Problem::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "No model yet",
-            "no round has been published yet; look at /v1/status and try again after the first one",
-        ));
-    };
+) -> Result<Response, Problem> {
+    let timer = endpoint.metrics.answering();
+    let read = read_body(&headers)?;
+    let body = body.map_err(|_| too_large())?;
     // A large model on many rows takes seconds of a core: not on the threads that serve everybody.
     let permit = endpoint.predictions.clone().acquire_owned().await;
-    let draft = endpoint.draft.clone();
-    let hash = HEXLOWER.encode(&served.hash);
+    // What is wrong with the rows is said also before there is a model.
+    let served = rounds::served(&endpoint, query.as_deref()).await;
+    let (endpoint_, caller) = (endpoint.clone(), Arc::new(caller));
+    let asking = caller.clone();
     let computed = tokio::task::spawn_blocking(move || {
         let _permit = permit;
-        predictions(&draft.schema, &served, &request.rows)
-    })
-    .await
-    .map_err(|error| {
+        let rows = read(&endpoint_.draft.schema, &body)?;
+        compute(&endpoint_, &asking, served?, &rows, request_hash(&body))
+    });
+    let computed = computed.await.map_err(|error| {
         tracing::error!(%error, "a prediction failed");
-        Problem::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "Failed",
-            "the coordinator failed and logged why; try again later",
-        )
-    })?;
-    Ok(Json(Answer {
-        predictions: computed?,
+        Problem::failed()
+    })??;
+    let snapshot = endpoint.owner.now();
+    let rows = computed.query.rows;
+    let (round, model) = (computed.query.round, computed.query.model);
+    // Durable before visible: whoever has this receipt finds it on the ledger later, also after a crash.
+    let receipt = endpoint.queries.note(computed.query).await;
+    let receipt = receipt.map_err(not_noted)?;
+    computed.charge.keep();
+    timer.answered(rows);
+    let answer = Answer {
+        predictions: computed.predictions,
         round,
-        model: hash,
-        ledger_entries: endpoint.owner.now().entries,
-    }))
+        model: HEXLOWER.encode(&model),
+        ledger_entries: snapshot.entries,
+        checkpoint: snapshot.checkpoint.as_ref().to_owned(),
+        receipt: receipt.to_text(),
+    };
+    Ok(if wants_csv(&headers) {
+        as_csv(&endpoint.draft, &answer)
+    } else {
+        Json(answer).into_response()
+    })
 }
 
-fn predictions(
-    schema: &Schema,
-    served: &Served,
-    rows: &[Value],
-) -> Result<Vec<Prediction>, Problem> {
-    let mut predictions = Vec::with_capacity(rows.len());
-    for (index, row) in rows.iter().enumerate() {
-        let features = scaled(schema, index, row)?;
-        let probabilities = softmax(&served.logits(&features));
-        let best = probabilities
-            .iter()
-            .enumerate()
-            .max_by(|a, b| a.1.total_cmp(b.1))
-            .map_or(0, |(class, _)| class);
-        predictions.push(Prediction {
-            class: schema.classes.get(best).cloned().unwrap_or_default(),
-            probabilities,
-        });
-    }
-    Ok(predictions)
+/// Predictions that are not given out yet.
+struct Computed {
+    predictions: Vec<Prediction>,
+    query: NewQuery,
+    charge: Charge,
 }
 
-fn scaled(schema: &Schema, index: usize, row: &Value) -> Result<Vec<f32>, Problem> {
-    match row {
-        Value::Object(columns) => from_object(schema, index, columns),
-        Value::Array(values) => from_array(schema, index, values),
-        _ => Err(Problem::field(
-            format!("rows[{index}]"),
-            "a row is an object of columns or an array of numbers",
-        )),
-    }
-}
-
-fn from_object(
-    schema: &Schema,
-    index: usize,
-    columns: &Map<String, Value>,
-) -> Result<Vec<f32>, Problem> {
-    let known = |name: &String| schema.features.iter().any(|feature| feature.name == *name);
-    if let Some(unknown) = columns.keys().find(|name| !known(name)) {
-        return Err(Problem::field(
-            format!("rows[{index}].{unknown}"),
-            "the model has no such column; GET /v1/models lists them",
-        ));
-    }
-    schema
-        .features
+fn compute(
+    endpoint: &Endpoint,
+    caller: &Caller,
+    served: Arc<Served>,
+    Rows(rows): &Rows,
+    request: Hash,
+) -> Result<Computed, Problem> {
+    let count = u32::try_from(rows.len()).unwrap_or(u32::MAX);
+    let charge = caller.charge(endpoint, count)?;
+    let mut hasher = AnswerHasher::new(count);
+    let classes = &endpoint.draft.schema.classes;
+    let predictions = rows
         .iter()
-        .map(|feature| {
-            let field = || format!("rows[{index}].{}", feature.name);
-            let value = columns
-                .get(&feature.name)
-                .ok_or_else(|| Problem::field(field(), "this column is missing"))?;
-            scale(feature, value).ok_or_else(|| not_a_number(field(), value))
+        .map(|row| {
+            let probabilities = softmax(&served.logits(row));
+            let best = probabilities
+                .iter()
+                .enumerate()
+                .max_by(|a, b| a.1.total_cmp(b.1))
+                .map_or(0, |(class, _)| class);
+            let class = classes.get(best).cloned().unwrap_or_default();
+            hasher.row(&class, probabilities.iter().map(|p| p.to_bits()));
+            Prediction {
+                class,
+                probabilities,
+            }
         })
-        .collect()
+        .collect();
+    let query = NewQuery {
+        round: served.round.unwrap_or_default(),
+        model: served.hash,
+        request,
+        answer: hasher.finish(),
+        rows: count,
+        fee: caller.fee(endpoint, count),
+        token: caller.token(),
+    };
+    Ok(Computed {
+        predictions,
+        query,
+        charge,
+    })
 }
 
-fn from_array(schema: &Schema, index: usize, values: &[Value]) -> Result<Vec<f32>, Problem> {
-    if values.len() != schema.features.len() {
-        return Err(Problem::field(
-            format!("rows[{index}]"),
+type Read = fn(&unsilo_ledger::Schema, &[u8]) -> Result<Rows, Problem>;
+
+/// How the body is to be read. Without a type, or with the one that curl gives, it is JSON.
+fn read_body(headers: &HeaderMap) -> Result<Read, Problem> {
+    let kind = headers.get(header::CONTENT_TYPE).map(HeaderValue::to_str);
+    let kind = kind.map(|kind| {
+        kind.unwrap_or("?")
+            .split(';')
+            .next()
+            .unwrap_or_default()
+            .trim()
+    });
+    match kind {
+        None | Some("application/json" | "application/x-www-form-urlencoded" | "text/plain") => {
+            Ok(rows::from_json)
+        }
+        Some("text/csv") => Ok(rows::from_csv),
+        Some(other) => Err(Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "Unsupported media type",
             format!(
-                "{} values, the model takes {}",
-                values.len(),
-                schema.features.len()
+                "{:?} is not read here",
+                other.chars().take(64).collect::<String>()
             ),
-        ));
+        )
+        .at("Content-Type")
+        .next("send application/json or text/csv")),
     }
-    schema
-        .features
-        .iter()
-        .zip(values)
-        .enumerate()
-        .map(|(column, (feature, value))| {
-            scale(feature, value)
-                .ok_or_else(|| not_a_number(format!("rows[{index}][{column}]"), value))
-        })
-        .collect()
 }
 
-fn not_a_number(field: String, value: &Value) -> Problem {
-    Problem::field(field, format!("{value} is not a finite number"))
+pub(super) fn too_large() -> Problem {
+    Problem::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "Too large",
+        "a request has at most 4 MiB",
+    )
+    .at("body")
+    .next("send fewer rows at a time")
 }
 
-/// Scales to 0..=1 by the schema's range and clips, as participants do with their training data.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_precision_loss,
-    reason = "features are f32 by definition; ranges are below 2^53"
-)]
-fn scale(feature: &Feature, value: &Value) -> Option<f32> {
-    let value = value.as_f64().filter(|value| value.is_finite())?;
-    let (min, max) = (
-        feature.min_micro as f64 / 1e6,
-        feature.max_micro as f64 / 1e6,
+pub(super) fn not_noted(reason: NotNoted) -> Problem {
+    match reason {
+        NotNoted::Full => Problem::new(
+            StatusCode::INSUFFICIENT_STORAGE,
+            "The disk is full",
+            "the coordinator's disk has no room for a receipt, so nothing was answered and nothing counted",
+        )
+        .next("tell the coordinator's admin, and try again later"),
+        NotNoted::Failed => Problem::failed(),
+    }
+}
+
+fn wants_csv(headers: &HeaderMap) -> bool {
+    let accepted = headers
+        .get(header::ACCEPT)
+        .and_then(|value| value.to_str().ok());
+    accepted.is_some_and(|accepted| accepted.trim_start().starts_with("text/csv"))
+}
+
+/// A line for each row: its class, then the probability of every class.
+fn as_csv(draft: &Draft, answer: &Answer) -> Response {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let head = std::iter::once("class").chain(draft.schema.classes.iter().map(String::as_str));
+    let mut written = writer.write_record(head);
+    for prediction in &answer.predictions {
+        let probabilities = prediction.probabilities.iter().map(f32::to_string);
+        let line = std::iter::once(prediction.class.clone()).chain(probabilities);
+        written = written.and_then(|()| writer.write_record(line));
+    }
+    let Some(bytes) = written.ok().and_then(|()| writer.into_inner().ok()) else {
+        return Problem::failed().into_response();
+    };
+    let mut response = bytes.into_response();
+    let headers = response.headers_mut();
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/csv; charset=utf-8"),
     );
-    Some(((value - min) / (max - min)).clamp(0.0, 1.0) as f32)
+    for (name, value) in [
+        ("unsilo-round", answer.round.to_string()),
+        ("unsilo-model", answer.model.clone()),
+        ("unsilo-receipt", answer.receipt.clone()),
+        (
+            "unsilo-checkpoint",
+            BASE64.encode(answer.checkpoint.as_bytes()),
+        ),
+    ] {
+        // Digits and letters only: every one is a header value.
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            headers.insert(HeaderName::from_static(name), value);
+        }
+    }
+    response
 }

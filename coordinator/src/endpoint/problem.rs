@@ -2,39 +2,59 @@
 
 use axum::{
     Json,
-    http::{HeaderValue, StatusCode, header::CONTENT_TYPE},
+    http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
+use utoipa::ToSchema;
 
-/// One problem document.
-#[derive(Debug, Serialize)]
+/// One problem document (RFC 9457), as `application/problem+json`.
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Problem {
+    /// `urn:unsilo:problem:` and the title in lower case with dashes: stable, for programs.
     #[serde(rename = "type")]
-    kind: &'static str,
+    #[schema(value_type = String)]
+    kind: Box<str>,
+    /// What kind of problem it is, in words; always the same for one type.
     title: &'static str,
+    /// The HTTP status.
     status: u16,
-    detail: String,
+    /// What is wrong with this request.
+    #[schema(value_type = String)]
+    detail: Box<str>,
     /// Where in the request, as in `rows[3].p7`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    field: Option<String>,
+    #[schema(value_type = Option<String>)]
+    field: Option<Box<str>>,
+    /// What to do now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<&'static str>,
+    /// Seconds after which the same request may work.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_seconds: Option<u64>,
 }
 
 impl Problem {
     pub(super) fn new(status: StatusCode, title: &'static str, detail: impl Into<String>) -> Self {
         Self {
-            kind: "about:blank",
+            kind: format!(
+                "urn:unsilo:problem:{}",
+                title.to_ascii_lowercase().replace(' ', "-")
+            )
+            .into(),
             title,
             status: status.as_u16(),
-            detail: detail.into(),
+            detail: detail.into().into(),
             field: None,
+            next: None,
+            retry_after_seconds: None,
         }
     }
 
     /// A field of the request that is not as it should be.
     pub(super) fn field(field: impl Into<String>, detail: impl Into<String>) -> Self {
         Self {
-            field: Some(field.into()),
+            field: Some(field.into().into()),
             ..Self::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "A field is not as expected",
@@ -42,16 +62,58 @@ impl Problem {
             )
         }
     }
+
+    /// The same problem, which lies in this field.
+    pub(super) fn at(self, field: impl Into<String>) -> Self {
+        Self {
+            field: Some(field.into().into()),
+            ..self
+        }
+    }
+
+    /// What to do now.
+    pub(super) fn next(self, next: &'static str) -> Self {
+        Self {
+            next: Some(next),
+            ..self
+        }
+    }
+
+    /// The same request may work after so many seconds.
+    pub(super) fn retry_after(self, seconds: u64) -> Self {
+        Self {
+            retry_after_seconds: Some(seconds),
+            ..self
+        }
+    }
+
+    /// This process failed, and logged why.
+    pub(super) fn failed() -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "Failed",
+            "the coordinator failed and logged why",
+        )
+        .next("try again later; if that goes on, tell the coordinator's admin")
+    }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let retry = self.retry_after_seconds;
         let mut response = (status, Json(self)).into_response();
-        response.headers_mut().insert(
-            CONTENT_TYPE,
+        let headers = response.headers_mut();
+        headers.insert(
+            header::CONTENT_TYPE,
             HeaderValue::from_static("application/problem+json"),
         );
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(seconds) = retry {
+            headers.insert(header::RETRY_AFTER, seconds.into());
+        }
         response
     }
 }
@@ -63,6 +125,7 @@ pub(super) async fn method_not_allowed() -> Problem {
         "Method not allowed",
         "POST is for /v1/predict, GET for everything else",
     )
+    .next("/v1/openapi.json says which method each path takes")
 }
 
 /// The answer to an unknown path.
@@ -70,6 +133,7 @@ pub(super) async fn not_found() -> Problem {
     Problem::new(
         StatusCode::NOT_FOUND,
         "Not found",
-        "there is GET /, POST /v1/predict, GET /v1/models, /v1/status, /v1/progress and /healthz; docs/endpoint.md lists the rest",
+        "there is no such path here",
     )
+    .next("/v1/openapi.json and the page at /reference list what there is")
 }

@@ -6,11 +6,12 @@ use axum::{Json, extract::State};
 use data_encoding::HEXLOWER;
 use serde::Serialize;
 use unsilo_ledger::Outcome;
+use utoipa::ToSchema;
 
 use super::Endpoint;
 
 /// The federation as people and monitors see it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct Status {
     pub(super) federation: String,
     pub(super) name: String,
@@ -26,7 +27,8 @@ pub(super) struct Status {
     pub(super) rounds: Vec<Round>,
 }
 
-#[derive(Serialize)]
+/// A company in the federation.
+#[derive(Serialize, ToSchema)]
 pub(super) struct Participant {
     pub(super) name: String,
     pub(super) connected: bool,
@@ -35,7 +37,8 @@ pub(super) struct Participant {
     pub(super) seated: bool,
 }
 
-#[derive(Serialize)]
+/// A round that is over.
+#[derive(Serialize, ToSchema)]
 pub(super) struct Round {
     pub(super) round: u64,
     pub(super) outcome: &'static str,
@@ -95,16 +98,25 @@ pub(super) fn now(endpoint: &Endpoint) -> Status {
     }
 }
 
+/// The federation as it is now.
+#[utoipa::path(get, path = "/v1/status", tag = "federation", responses((status = 200, body = Status)))]
 pub(super) async fn status(State(endpoint): State<Endpoint>) -> Json<Status> {
     Json(now(&endpoint))
 }
 
 /// The model that `/v1/predict` answers with.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct Models {
     /// The round that published it; absent before the first.
     round: Option<u64>,
+    /// Its hash, hex.
     model: Option<String>,
+    /// Every round that published a model, for `?round=`.
+    rounds: Vec<u64>,
+    /// Whose ledger the answers are entered on.
+    federation: String,
+    /// The key that signs the ledger's checkpoints and batches of queries, hex.
+    coordinator: String,
     parameters: u64,
     layers: Vec<u32>,
     label: String,
@@ -112,13 +124,16 @@ pub(super) struct Models {
     features: Vec<FeatureRange>,
 }
 
-#[derive(Serialize)]
+/// A column, and the range that its values are scaled from.
+#[derive(Serialize, ToSchema)]
 struct FeatureRange {
     name: String,
     min: f64,
     max: f64,
 }
 
+/// The model that answers, its columns and classes.
+#[utoipa::path(get, path = "/v1/models", tag = "model", responses((status = 200, body = Models)))]
 #[expect(
     clippy::cast_precision_loss,
     reason = "millionths of ranges, for display; below 2^53"
@@ -130,6 +145,15 @@ pub(super) async fn models(State(endpoint): State<Endpoint>) -> Json<Models> {
     Json(Models {
         round: served.as_ref().and_then(|served| served.round),
         model: served.as_ref().map(|served| HEXLOWER.encode(&served.hash)),
+        rounds: endpoint
+            .owner
+            .now()
+            .state
+            .published()
+            .map(|(round, _)| round)
+            .collect(),
+        federation: draft.federation_id().to_string(),
+        coordinator: draft.coordinator.to_hex(),
         parameters: draft.model.parameters(),
         layers: draft.model.layers.clone(),
         label: draft.schema.label.clone(),

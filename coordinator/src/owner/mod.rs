@@ -9,7 +9,7 @@ mod task;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
-use unsilo_ledger::{Hash, ParticipantId, PublicKey, SignedEntry, SignedReceipt, State};
+use unsilo_ledger::{Hash, ParticipantId, Proof, PublicKey, SignedEntry, SignedReceipt, State};
 use unsilo_proto::{
     Code, Rejected,
     v1::{EntriesReply, Step},
@@ -30,8 +30,24 @@ pub(crate) struct Snapshot {
     pub(crate) entries: u64,
     /// A short word for the step under way.
     pub(crate) phase: &'static str,
+    /// The newest checkpoint under the coordinator's signature; empty before the genesis.
+    pub(crate) checkpoint: Arc<str>,
     /// What participants are signing, with the signatures so far.
     pub(crate) pending: Vec<SignedEntry>,
+}
+
+/// A batch of queries that is on the ledger, with everything that shows it.
+pub(crate) struct EnteredBatch {
+    pub(crate) first: u64,
+    pub(crate) count: u32,
+    pub(crate) root: Hash,
+    /// The signed entry, canonical bytes, and its place in the log.
+    pub(crate) entry: Vec<u8>,
+    pub(crate) index: u64,
+    /// From the entry to the root of `checkpoint`.
+    pub(crate) proof: Proof,
+    /// The newest, under the coordinator's signature.
+    pub(crate) checkpoint: String,
 }
 
 /// A company that wants to join, with everything it sent.
@@ -55,6 +71,15 @@ pub(crate) struct EntryProof {
     pub(crate) path: Vec<Hash>,
 }
 
+/// A company that wants a fresh certificate; its signature is checked.
+pub(crate) struct Renewal {
+    pub(crate) name: String,
+    pub(crate) identity: PublicKey,
+    pub(crate) certificate_request: Vec<u8>,
+    pub(crate) at_ms: u64,
+    pub(crate) drop_old: bool,
+}
+
 type Reply<T> = oneshot::Sender<Result<T, Rejected>>;
 
 /// A message to the owner.
@@ -65,6 +90,8 @@ pub(crate) enum Command {
     Commit(Box<SignedEntry>, Reply<SignedReceipt>),
     /// A company joins; answered with its certificate, DER.
     Join(JoinApplication, Reply<Vec<u8>>),
+    /// A company renews; answered with its certificate, DER.
+    Renew(Renewal, Reply<Vec<u8>>),
     /// A participant's cosignature of the checkpoint of so many entries.
     Cosign(u64, String, Reply<()>),
     /// A page of the log.
@@ -75,6 +102,8 @@ pub(crate) enum Command {
     Proof(u64, Reply<EntryProof>),
     /// The receipt of a contribution with this root, if it is on the ledger.
     Receipt(u64, ParticipantId, Hash, Reply<Option<SignedReceipt>>),
+    /// The batch on the ledger that holds the query of this number.
+    Batch(u64, Reply<Option<EnteredBatch>>),
     /// What a background job found.
     Finished(Event),
     /// Time has passed.
@@ -119,6 +148,11 @@ impl Owner {
         self.ask(|reply| Command::Join(application, reply)).await
     }
 
+    /// Handles a renewal.
+    pub(crate) async fn renew(&self, renewal: Renewal) -> Result<Vec<u8>, Rejected> {
+        self.ask(|reply| Command::Renew(renewal, reply)).await
+    }
+
     /// Keeps a participant's cosignature.
     pub(crate) async fn cosign(&self, size: u64, line: String) -> Result<(), Rejected> {
         self.ask(|reply| Command::Cosign(size, line, reply)).await
@@ -137,6 +171,11 @@ impl Owner {
     /// Entry `index`, which must be in the log, with its proof.
     pub(crate) async fn proof(&self, index: u64) -> Result<EntryProof, Rejected> {
         self.ask(|reply| Command::Proof(index, reply)).await
+    }
+
+    /// The batch on the ledger that holds the query of this number; `None` while it waits for one.
+    pub(crate) async fn batch(&self, number: u64) -> Result<Option<EnteredBatch>, Rejected> {
+        self.ask(|reply| Command::Batch(number, reply)).await
     }
 
     /// The federation as it is now.

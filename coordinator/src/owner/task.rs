@@ -1,6 +1,7 @@
 //! The owner's thread: takes commands, runs the machine, carries out its effects.
 
 mod admission;
+mod batches;
 mod effects;
 mod log;
 mod signatures;
@@ -28,7 +29,7 @@ use crate::{
     contributions::Contributions,
     endpoint::Served,
     error::CoordinatorError,
-    models::Models,
+    models::{Models, Pin},
     payload::Payload,
     round::{Event, Machine, Timing},
     scalars::Scalars,
@@ -54,6 +55,8 @@ pub(crate) struct OwnerParts {
     pub(crate) served: watch::Sender<Option<Arc<Served>>>,
     /// The file of signatures that wait for more.
     pub(crate) signatures: PathBuf,
+    /// Which round's model is served, if not the newest.
+    pub(crate) pin: Pin,
     /// Told when the ledger cannot be written any more: the process must end and open it again.
     pub(crate) failed: mpsc::Sender<CoordinatorError>,
 }
@@ -72,6 +75,11 @@ struct Task {
     jobs: Jobs,
     /// Where the contributions of the newest rounds are in the log.
     receipts: BTreeMap<(u64, ParticipantId), (Hash, u64)>,
+    /// The batches of queries in the log, in order: first query, how many, and where the entry is.
+    batches: Vec<(u64, u32, u64)>,
+    pin: Pin,
+    /// What `pin` said last.
+    pinned: Option<u64>,
     signatures: PathBuf,
     /// Events of jobs that could not even be started; the next tick takes them.
     unstarted: Vec<Event>,
@@ -127,6 +135,9 @@ pub(crate) fn start(parts: OwnerParts) -> Result<(Owner, OwnerThread), Coordinat
         scalars: parts.scalars,
         models: parts.models,
         receipts: BTreeMap::new(),
+        batches: Vec::new(),
+        pin: parts.pin,
+        pinned: None,
         signatures: parts.signatures,
         unstarted: Vec::new(),
         running: Vec::new(),
@@ -136,6 +147,7 @@ pub(crate) fn start(parts: OwnerParts) -> Result<(Owner, OwnerThread), Coordinat
             state: unsilo_ledger::State::new(),
             entries: 0,
             phase: "founding",
+            checkpoint: Arc::from(""),
             pending: Vec::new(),
         })),
         steps: watch::Sender::new(Step::default()),
@@ -178,10 +190,12 @@ impl Task {
             .map_err(|error| CoordinatorError::Ledger(error.to_string()))?;
         for (index, signed) in (0..).zip(&entries) {
             self.note_receipt(signed, index);
+            self.note_batch(signed, index);
         }
         if let Some(seed) = self.ledger.state().founders_seed() {
             self.models.store_initial(&seed)?;
         }
+        self.pinned = self.pin.read()?;
         self.serve_current();
         let joined = self.joined_event();
         for event in [joined, Event::Advanced] {
@@ -214,6 +228,10 @@ impl Task {
                     let result = self.join(application);
                     answer(reply, result);
                 }
+                Command::Renew(renewal, reply) => {
+                    let result = self.renew(&renewal);
+                    answer(reply, result);
+                }
                 Command::Cosign(size, line, reply) => {
                     let result = self.cosign(size, &line);
                     answer(reply, result);
@@ -233,8 +251,13 @@ impl Task {
                 Command::Receipt(round, participant, root, reply) => {
                     answer(reply, Ok(self.receipt(round, participant, root)));
                 }
+                Command::Batch(number, reply) => {
+                    let result = self.batch(number);
+                    answer(reply, result);
+                }
                 Command::Finished(event) => self.step_unasked(event),
                 Command::Tick => {
+                    self.look_at_pin();
                     for event in std::mem::take(&mut self.unstarted) {
                         self.step_unasked(event);
                     }
@@ -279,23 +302,57 @@ impl Task {
             state: self.ledger.state().clone(),
             entries: self.ledger.len(),
             phase: self.machine.phase(),
+            checkpoint: self
+                .ledger
+                .checkpoint()
+                .map_or_else(|| Arc::from(""), |checkpoint| Arc::from(checkpoint.note())),
             pending: self.machine.pending().collect(),
         }));
     }
 
+    /// Serves the model of the pinned round, or the newest. What cannot be read leaves the one that is served.
     fn serve_current(&self) {
         let state = self.ledger.state();
-        let Some(hash) = state.model() else { return };
-        let round = state.history().rev().find_map(|record| {
-            matches!(record.outcome, unsilo_ledger::Outcome::Published { .. })
-                .then_some(record.round)
-        });
+        let newest = || {
+            let round = state.published().next_back().map(|(round, _)| round);
+            Some((state.model()?, round))
+        };
+        let wanted = match self.pinned {
+            None => newest(),
+            Some(pinned) => {
+                let mut published = state.published();
+                let found = published.find(|(round, _)| *round == pinned);
+                if found.is_none() {
+                    tracing::error!(
+                        pinned,
+                        "no such round was published: the newest model is served"
+                    );
+                }
+                found
+                    .map(|(round, model)| (model, Some(round)))
+                    .or_else(newest)
+            }
+        };
+        let Some((hash, round)) = wanted else { return };
         match self.models.weights(&hash) {
             Ok(weights) => {
                 let served = Served::new(self.models.spec().clone(), weights, hash, round);
                 self.served.send_replace(Some(Arc::new(served)));
             }
             Err(error) => tracing::error!(%error, "the current model cannot be served"),
+        }
+    }
+
+    /// Somebody may have rolled back, or forward.
+    fn look_at_pin(&mut self) {
+        match self.pin.read() {
+            Ok(pinned) if pinned != self.pinned => {
+                tracing::info!(?pinned, "another model is served");
+                self.pinned = pinned;
+                self.serve_current();
+            }
+            Ok(_) => {}
+            Err(error) => tracing::error!(%error, "which model to serve cannot be read"),
         }
     }
 }

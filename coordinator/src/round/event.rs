@@ -5,7 +5,7 @@ use unsilo_ledger::{
     VoidReason,
 };
 
-use super::{effect::Note, proposals::Signed};
+use super::{effect::Note, proposals::Signed, queries::QueryBatch};
 
 /// What the disk holds of a closed round that is not on the ledger.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -62,6 +62,8 @@ pub(crate) enum Event {
         entry: Vec<u8>,
         signature: EntrySignature,
     },
+    /// Answered queries wait for the ledger.
+    Queries(QueryBatch),
     /// A participant signs an entry outside of the rounds.
     Signed(Signed),
     /// A drawn participant offers its seat.

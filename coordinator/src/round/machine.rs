@@ -16,6 +16,7 @@ use super::{
     opening::Opening,
     proposals::{Proposals, Signed},
     publishing::Publishing,
+    queries::Queries,
     rating::Rating,
     seating::Seating,
     violations::Violations,
@@ -82,6 +83,7 @@ pub(crate) struct Machine {
     pub(super) federation: FederationId,
     pub(super) proposals: Proposals,
     pub(super) violations: Violations,
+    pub(super) queries: Queries,
     pub(super) joined: Vec<(String, PublicKey)>,
     pub(super) payload: Payload,
 }
@@ -98,6 +100,7 @@ impl Machine {
             draft,
             proposals: Proposals::default(),
             violations: Violations::default(),
+            queries: Queries::default(),
             joined: Vec::new(),
             payload,
         }
@@ -161,6 +164,10 @@ impl Machine {
             },
             Event::Signed(signed) => {
                 self.proposals.sign(&self.federation, signed, ledger)?;
+                Ok(self.enter_complete(now_ms, ledger))
+            }
+            Event::Queries(batch) => {
+                self.queries.offered(batch);
                 Ok(self.enter_complete(now_ms, ledger))
             }
             Event::ViolationSigned { entry, signature } => {
@@ -367,12 +374,19 @@ impl Machine {
         effects
     }
 
-    /// What participants signed and is complete goes on the ledger, one entry at a time: each changes what the next is
+    /// What participants signed and is complete, and queries that were answered, go on the ledger, one entry at a time: each changes what the next is
     /// checked against.
     pub(super) fn enter_complete(&mut self, now_ms: u64, ledger: &State) -> Vec<Effect> {
         let contributing = matches!(self.due, Due::Contributing);
         let complete = self.proposals.complete(now_ms, contributing, ledger);
-        complete.map(Effect::Append).into_iter().collect()
+        let entered = complete.map(Effect::Append).or_else(|| {
+            let entry = self.queries.entry(contributing, ledger)?;
+            Some(Effect::SignAndAppend {
+                entry,
+                signatures: Vec::new(),
+            })
+        });
+        entered.into_iter().collect()
     }
 
     fn joined(

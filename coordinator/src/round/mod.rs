@@ -10,7 +10,7 @@
 //!
 //! One file a step: `founding` → `seating` → `contributing` → `closing` → `answering` → `judging` → `rating` →
 //! `opening` → `publishing`, and `voiding` beside them. Beside the rounds: `proposals`, what participants sign
-//! whatever step is due, and `violations`.
+//! whatever step is due, `violations`, and `queries`, what the endpoint answered.
 
 mod advance;
 mod answering;
@@ -25,6 +25,7 @@ mod machine;
 mod opening;
 mod proposals;
 mod publishing;
+mod queries;
 mod rating;
 mod seating;
 #[cfg(test)]
@@ -36,3 +37,4 @@ pub(crate) use effect::{Announcement, Effect, Note};
 pub(crate) use event::{Answer, DecodeFailure, Decoded, Event, Recalled};
 pub(crate) use machine::{Machine, Timing};
 pub(crate) use proposals::Signed;
+pub(crate) use queries::QueryBatch;

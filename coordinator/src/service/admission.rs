@@ -3,14 +3,18 @@
 use tonic::{Request, Response, Status, async_trait};
 use unsilo_ledger::{PublicKey, name::check_name};
 use unsilo_proto::{
-    Code, Invite, JOIN_DOMAIN, Rejected, join_statement, limits,
+    Code, Invite, JOIN_DOMAIN, RENEW_DOMAIN, Rejected, join_statement, limits, renew_statement,
     v1::{
-        Acknowledgement, JoinReply, JoinRequest, SignGenesisRequest, admission_server::Admission,
+        Acknowledgement, JoinReply, JoinRequest, RenewReply, RenewRequest, SignGenesisRequest,
+        admission_server::Admission,
     },
 };
 
-use super::{Services, hash_field, signature_field};
-use crate::{owner::JoinApplication, round::Event};
+use super::{Services, at_most, hash_field, signature_field};
+use crate::{
+    owner::{JoinApplication, Renewal},
+    round::Event,
+};
 
 #[async_trait]
 impl Admission for Services {
@@ -24,6 +28,12 @@ impl Admission for Services {
             authority: self.authority.certificate().to_vec(),
             draft,
         }))
+    }
+
+    async fn renew(&self, request: Request<RenewRequest>) -> Result<Response<RenewReply>, Status> {
+        let renewal = parse_renewal(request.into_inner(), &self.federation.0)?;
+        let certificate = self.owner.renew(renewal).await?;
+        Ok(Response::new(RenewReply { certificate }))
     }
 
     async fn sign_genesis(
@@ -44,18 +54,7 @@ fn parse(request: JoinRequest) -> Result<JoinApplication, Rejected> {
     if request.protocol_version != limits::PROTOCOL_VERSION {
         return Err(version_refused(request.protocol_version));
     }
-    check_name("participant name", &request.name)
-        .map_err(|error| Rejected::new(Code::Malformed, error.to_string()))?;
-    if request.certificate_request.len() > limits::CERTIFICATE_REQUEST_BYTES {
-        return Err(Rejected::new(
-            Code::TooLarge,
-            format!(
-                "the certificate request has {} bytes, at most {} are taken",
-                request.certificate_request.len(),
-                limits::CERTIFICATE_REQUEST_BYTES
-            ),
-        ));
-    }
+    check_request(&request.name, &request.certificate_request)?;
     let secret = hash_field("secret", &request.secret)?;
     let identity = PublicKey(hash_field("identity", &request.identity)?);
     let statement = join_statement(
@@ -75,6 +74,45 @@ fn parse(request: JoinRequest) -> Result<JoinApplication, Rejected> {
         secret,
         identity,
         certificate_request: request.certificate_request,
+    })
+}
+
+fn check_request(name: &str, certificate_request: &[u8]) -> Result<(), Rejected> {
+    check_name("participant name", name)
+        .map_err(|error| Rejected::new(Code::Malformed, error.to_string()))?;
+    at_most(
+        "the certificate request",
+        certificate_request,
+        limits::CERTIFICATE_REQUEST_BYTES,
+    )
+}
+
+fn parse_renewal(request: RenewRequest, federation: &[u8; 32]) -> Result<Renewal, Rejected> {
+    if request.protocol_version != limits::PROTOCOL_VERSION {
+        return Err(version_refused(request.protocol_version));
+    }
+    check_request(&request.name, &request.certificate_request)?;
+    let identity = PublicKey(hash_field("identity", &request.identity)?);
+    let statement = renew_statement(
+        federation,
+        &request.name,
+        &request.certificate_request,
+        request.at_ms,
+        request.drop_old,
+    );
+    let signature = signature_field(identity, &request.signature)?.signature;
+    if !identity.is_usable() || !identity.verify(RENEW_DOMAIN, &statement, &signature) {
+        return Err(Rejected::new(
+            Code::SignatureInvalid,
+            "the renewal is not signed by the identity it names",
+        ));
+    }
+    Ok(Renewal {
+        name: request.name,
+        identity,
+        certificate_request: request.certificate_request,
+        at_ms: request.at_ms,
+        drop_old: request.drop_old,
     })
 }
 

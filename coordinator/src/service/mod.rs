@@ -6,6 +6,7 @@ mod answers;
 mod committee;
 mod directions;
 mod disputes;
+mod feedback;
 mod ledger_log;
 mod mailbox;
 mod model;
@@ -32,9 +33,9 @@ use unsilo_proto::{
     Code, Rejected, limits,
     v1::{
         admission_server::AdmissionServer, committee_server::CommitteeServer,
-        ledger_log_server::LedgerLogServer, models_server::ModelsServer,
-        proposals_server::ProposalsServer, rounds_server::RoundsServer,
-        status_server::StatusServer,
+        feedback_server::FeedbackServer, ledger_log_server::LedgerLogServer,
+        models_server::ModelsServer, proposals_server::ProposalsServer,
+        rounds_server::RoundsServer, status_server::StatusServer,
     },
 };
 
@@ -42,6 +43,7 @@ use crate::{
     admission::{Caller, Members, authority},
     contributions::Contributions,
     evaluations::Evaluations,
+    inbox::Inbox,
     models::Models,
     owner::Owner,
     payload::Payload,
@@ -67,6 +69,8 @@ pub(crate) struct Services {
     pub(crate) scalars: Scalars,
     /// Receipts that their holders posted for the committee.
     pub(crate) mailbox: mailbox::Mailbox,
+    /// What participants have to say.
+    pub(crate) inbox: Inbox,
     pub(crate) models: Models,
     pub(crate) payload: Payload,
     pub(crate) draft: Draft,
@@ -94,6 +98,9 @@ impl Services {
             .add_service(
                 ProposalsServer::from_arc(shared())
                     .max_decoding_message_size(limits::ENTRY_BYTES + 1024),
+            )
+            .add_service(
+                FeedbackServer::from_arc(shared()).max_decoding_message_size(limits::MESSAGE_BYTES),
             )
             .add_service(
                 RoundsServer::from_arc(shared()).max_decoding_message_size(limits::MESSAGE_BYTES),

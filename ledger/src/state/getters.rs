@@ -12,7 +12,7 @@ use crate::identity::PublicKey;
 use crate::judgement::Judgement;
 use crate::member::{Owner, OwnerId, Participant, ParticipantId};
 use crate::rating::Ratings;
-use crate::round::{CurrentRound, Phase, RoundRecord, SumRecord};
+use crate::round::{CurrentRound, Outcome, Phase, RoundRecord, SumRecord};
 
 /// What is in the books.
 impl State {
@@ -221,5 +221,13 @@ impl State {
             .as_ref()
             .map_or(&[][..], |books| &books.history[..])
             .iter()
+    }
+
+    /// The rounds that published a model, oldest first, with its hash.
+    pub fn published(&self) -> impl DoubleEndedIterator<Item = (u64, Hash)> {
+        self.history().filter_map(|record| match record.outcome {
+            Outcome::Published { model, .. } => Some((record.round, model)),
+            Outcome::Voided { .. } => None,
+        })
     }
 }

@@ -4,6 +4,7 @@
 //! owes them to the federation: one that enters more than it received raises everybody's payouts in
 //! proportion, and nobody's in particular. The draft bounds what it can enter between two rounds.
 
+use super::State;
 use super::books::Books;
 use super::settling::check_balances;
 use super::signers;
@@ -42,13 +43,7 @@ pub(super) fn check(
         }
         .into());
     }
-    // After the plan no round ends any more: then each batch has the bound to itself.
-    let already = if books.training_ended() {
-        0
-    } else {
-        pool.round_fees
-    };
-    let left = books.draft.incentive.max_round_fees.saturating_sub(already);
+    let (already, left) = fees_left(books);
     if fees > left {
         return Err(FeesRejected::TooHigh { fees, left }.into());
     }
@@ -74,6 +69,26 @@ pub(super) fn check(
         fees,
         payouts,
     })
+}
+
+/// Fees entered since the last round ended, as far as they count, and how many more may be.
+fn fees_left(books: &Books) -> (u64, u64) {
+    // After the plan no round ends any more: then each batch has the bound to itself.
+    let already = if books.training_ended() {
+        0
+    } else {
+        books.economy.pool.round_fees
+    };
+    let most = books.draft.incentive.max_round_fees;
+    (already, most.saturating_sub(already))
+}
+
+impl State {
+    /// The most fees that a batch of queries may enter now ([`crate::Incentive::max_round_fees`]); 0 before the
+    /// genesis.
+    pub fn query_fees_left(&self) -> u64 {
+        self.books.as_ref().map_or(0, |books| fees_left(books).1)
+    }
 }
 
 /// `fees`, divided as the last epoch was among the owners that are still there.

@@ -18,7 +18,7 @@ use unsilo_ledger::{
 use unsilo_proto::{
     Code,
     v1::{
-        Acknowledgement, SignGenesisRequest,
+        Acknowledgement, RenewReply, RenewRequest, SignGenesisRequest,
         admission_server::{Admission, AdmissionServer},
     },
 };
@@ -121,6 +121,10 @@ impl Admission for FakeAdmission {
             authority: authority.to_vec(),
             draft: borsh::to_vec(&draft).unwrap(),
         }))
+    }
+
+    async fn renew(&self, _: Request<RenewRequest>) -> Result<Response<RenewReply>, Status> {
+        Err(Status::unimplemented(""))
     }
 
     async fn sign_genesis(

@@ -88,7 +88,6 @@ pub struct Node {
     guards: GuardStore,
     ledger: LedgerReplica,
     session: Session,
-    identity: Identity,
     authority: [u8; 32],
     device: String,
 }
@@ -162,7 +161,6 @@ impl Node {
         Ok(Self {
             device: learner.1,
             session: Session::new(membership, guards.guards().clone(), models.held()?),
-            identity: tls_identity(&directory)?,
             authority,
             shared: Arc::new(Shared {
                 params,
@@ -227,7 +225,6 @@ impl Node {
             mut guards,
             mut ledger,
             mut session,
-            identity,
             authority,
             device: _,
         } = self;
@@ -243,7 +240,7 @@ impl Node {
         };
         let mut shutdown = pin!(shutdown);
         let ended = tokio::select! {
-            ended = reconnect::go_on(&mut runtime, &mut ledger, identity, authority, &mut finished) => ended,
+            ended = reconnect::go_on(&mut runtime, &mut ledger, authority, &mut finished) => ended,
             () = &mut shutdown => Ok(()),
         };
         let summary = std::mem::take(&mut runtime.summary);

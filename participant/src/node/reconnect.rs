@@ -5,34 +5,56 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::mpsc::UnboundedReceiver;
-use tonic::transport::Identity;
+use tokio::{sync::mpsc::UnboundedReceiver, task::JoinSet};
 
 use super::{
     Runtime,
     connected::{self, Outcome},
     replica::LedgerReplica,
+    tls_identity,
 };
-use crate::{error::NodeError, progress::Progress, session::Event};
+use crate::{error::NodeError, progress::Progress, renew, session::Event};
 
 /// Connects, works until the connection is lost, pauses, again.
 pub(super) async fn go_on(
     runtime: &mut Runtime<'_>,
     ledger: &mut LedgerReplica,
-    identity: Identity,
     authority: [u8; 32],
     finished: &mut UnboundedReceiver<Outcome>,
 ) -> Result<(), NodeError> {
     let longest = Duration::from_secs(runtime.shared.config.network.reconnect_seconds.into());
     let mut pause = Backoff::new(longest);
     let mut ever_connected = false;
+    let (directory, config) = (
+        runtime.shared.directory.clone(),
+        runtime.shared.config.clone(),
+    );
+    // A connection outlives its certificate's renewal; the next one takes the fresh one. Ends with this function.
+    let mut renewing = JoinSet::new();
+    renewing.spawn(async move {
+        loop {
+            tokio::time::sleep(renew::LOOK).await;
+            if let Some(Err(error)) = renew::if_due(&directory, &config).await {
+                tracing::warn!(%error, "the certificate is not renewed yet");
+            }
+        }
+    });
     loop {
+        let shared = runtime.shared.clone();
+        // Also before the first connection, for a certificate that expired while the node was off.
+        if let Some(Err(error)) = renew::if_due(&shared.directory, &shared.config).await {
+            runtime.tell(Progress::Warning {
+                message: format!("the certificate is to be renewed: {error}"),
+            });
+        }
+        let identity = tls_identity(&shared.directory)?;
+        drop(shared);
         let began = Instant::now();
         let mut connected = false;
         let ended = connected::work(
             runtime,
             ledger,
-            identity.clone(),
+            identity,
             authority,
             finished,
             &mut connected,

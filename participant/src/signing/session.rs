@@ -29,10 +29,10 @@ const MAX_LOG_BYTES: usize = 4 << 30;
 
 /// A person's session at the directory of a node.
 pub struct Signing {
-    channel: Channel,
+    pub(super) channel: Channel,
     address: String,
-    federation: FederationId,
-    identity: SigningIdentity,
+    pub(super) federation: FederationId,
+    pub(super) identity: SigningIdentity,
     replica: Replica,
 }
 
@@ -251,7 +251,7 @@ impl Signing {
         }
     }
 
-    fn failed(&self, status: &Status) -> NodeError {
+    pub(super) fn failed(&self, status: &Status) -> NodeError {
         match Rejected::from_status(status) {
             Some(rejected) => rejected.into(),
             None => tls::classify(&self.address, status),
@@ -259,7 +259,7 @@ impl Signing {
     }
 
     /// As [`Signing::failed`], for a request that may have arrived all the same.
-    fn unanswered(&self, status: &Status) -> NodeError {
+    pub(super) fn unanswered(&self, status: &Status) -> NodeError {
         match self.failed(status) {
             NodeError::Unreachable { address, reason } => NodeError::Unreachable {
                 address,

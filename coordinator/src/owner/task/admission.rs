@@ -6,9 +6,12 @@ use unsilo_proto::{Code, Rejected};
 use super::{Task, internal, now_ms};
 use crate::{
     admission::{Member, authority},
-    owner::JoinApplication,
+    owner::{JoinApplication, Renewal},
     round::Event,
 };
+
+/// How far a renewal's time may be from the clock here: ten minutes.
+const RENEWAL_SKEW_MS: u64 = 600_000;
 
 impl Task {
     pub(super) fn join(&mut self, application: JoinApplication) -> Result<Vec<u8>, Rejected> {
@@ -37,6 +40,43 @@ impl Task {
         tracing::info!(name, "joined");
         let event = self.joined_event();
         self.step(event)?;
+        Ok(certificate)
+    }
+
+    /// A fresh certificate for a company that has joined, under the identity that it joined with.
+    pub(super) fn renew(&mut self, renewal: &Renewal) -> Result<Vec<u8>, Rejected> {
+        let Renewal { name, at_ms, .. } = renewal;
+        let member = self.members.get(name);
+        let member = member.filter(|member| member.identity() == Some(renewal.identity));
+        let member = member.ok_or_else(|| {
+            Rejected::new(
+                Code::CertificateUnknown,
+                format!(
+                    "{name:?} has not joined with this identity: join with an invitation first"
+                ),
+            )
+        })?;
+        self.members.check_suspension(name)?;
+        let now_ms = now_ms();
+        if now_ms.abs_diff(*at_ms) > RENEWAL_SKEW_MS || *at_ms <= member.renewed_ms() {
+            return Err(Rejected::new(
+                Code::WrongStep,
+                format!(
+                    "the renewal was asked for at {at_ms}, the clock here says {now_ms} and the last one was at {} \
+                     (milliseconds since 1970): set this machine's clock and ask again",
+                    member.renewed_ms()
+                ),
+            ));
+        }
+        let certificate = self
+            .authority
+            .issue(name, &renewal.certificate_request)
+            .map_err(|error| Rejected::new(Code::Malformed, error))?;
+        let fingerprint = authority::fingerprint(&certificate);
+        self.members
+            .record(member.renewed(fingerprint, *at_ms, renewal.drop_old))
+            .map_err(internal)?;
+        tracing::info!(name, "renewed its certificate");
         Ok(certificate)
     }
 

@@ -17,6 +17,7 @@ impl Task {
             .append(std::slice::from_ref(&entry))
             .map_err(|error| self.append_failed(&error))?;
         self.note_receipt(&entry, index);
+        self.note_batch(&entry, index);
         match &entry.entry {
             Entry::FederationCreated { .. } => {
                 if let Some(seed) = self.ledger.state().founders_seed()

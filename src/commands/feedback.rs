@@ -1,0 +1,196 @@
+//! `unsilo feedback DIR "…"`, and `unsilo coordinator feedback list|answer`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+use data_encoding::HEXLOWER;
+use serde_json::{Value, json};
+use unsilo_coordinator::{answer_feedback, feedback};
+use unsilo_ledger::FeedbackKind;
+use unsilo_participant::signing::Signing;
+
+use super::Global;
+use crate::output;
+
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// The participant's directory.
+    dir: PathBuf,
+    /// What you have to say, at most 4,096 bytes. Without it, what was said before is listed, with the answers.
+    text: Option<String>,
+    /// What it is.
+    #[arg(long, value_enum, default_value_t = Kind::Problem)]
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Kind {
+    /// Something does not work, or works against somebody.
+    Problem,
+    /// Something could be better.
+    Idea,
+    /// Something is good.
+    Praise,
+}
+
+/// What participants have to say.
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// List what participants said, and the answers.
+    List(List),
+    /// Answer a piece; its author sees the answer at once.
+    Answer(Answer),
+}
+
+#[derive(Args)]
+pub(crate) struct List {
+    /// The coordinator's directory.
+    dir: PathBuf,
+    /// Only what has no answer yet.
+    #[arg(long)]
+    open: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Answer {
+    /// The coordinator's directory.
+    dir: PathBuf,
+    /// The piece, as `list` names it.
+    id: String,
+    /// The answer, at most 4,096 bytes.
+    text: String,
+}
+
+/// `unsilo feedback`.
+pub(crate) async fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<()> {
+    let mut signing = Signing::open(&arguments.dir).await?;
+    let Some(text) = &arguments.text else {
+        let pieces = signing.feedback().await?;
+        let document: Vec<Value> = pieces
+            .iter()
+            .map(|piece| {
+                json!({
+                    "number": piece.number,
+                    "kind": piece.kind,
+                    "hash": HEXLOWER.encode(&piece.hash),
+                    "text": piece.text,
+                    "at_ms": piece.at_ms,
+                    "entered": piece.entered,
+                    "intact": piece.intact,
+                    "answer": piece.answer.as_ref().map(|(text, _)| text),
+                    "answered_ms": piece.answer.as_ref().map(|(_, at_ms)| at_ms),
+                })
+            })
+            .collect();
+        return output::print(global.json, &json!({ "feedback": document }), || {
+            let each = pieces.iter().map(|piece| {
+                let answer = piece.answer.as_ref().map(|(text, _)| text.as_str());
+                words(&piece.number.to_string(), &piece.kind, &piece.text, answer)
+            });
+            let text: String = each.collect();
+            if text.is_empty() {
+                "Nothing was said yet.\n".to_owned()
+            } else {
+                text
+            }
+        });
+    };
+    let kind = match arguments.kind {
+        Kind::Problem => FeedbackKind::Problem,
+        Kind::Idea => FeedbackKind::Idea,
+        Kind::Praise => FeedbackKind::Praise,
+    };
+    let (number, hash) = signing.file_feedback(kind, text).await?;
+    let hash = HEXLOWER.encode(&hash);
+    let document = json!({"number": number, "kind": kind.to_string(), "hash": hash});
+    output::print(global.json, &document, || {
+        format!(
+            "Filed as number {number}. Its hash {hash} goes on the ledger, its text to the coordinator's admin; `unsilo \
+             feedback {}` shows the answer once there is one.\n",
+            arguments.dir.display()
+        )
+    })
+}
+
+/// `unsilo coordinator feedback`.
+pub(crate) fn admin(global: &Global, command: &Command) -> anyhow::Result<()> {
+    match command {
+        Command::List(List { dir, open }) => {
+            let mut pieces = feedback(dir)?;
+            pieces.retain(|(_, answer)| !*open || answer.is_none());
+            let document: Vec<Value> = pieces
+                .iter()
+                .map(|(piece, answer)| {
+                    json!({
+                        "id": piece.id(),
+                        "author": piece.author,
+                        "kind": piece.kind,
+                        "at_ms": piece.at_ms,
+                        "hash": piece.hash,
+                        "text": piece.text,
+                        "answer": answer.as_ref().map(|answer| &answer.text),
+                        "answered_ms": answer.as_ref().map(|answer| answer.at_ms),
+                    })
+                })
+                .collect();
+            output::print(global.json, &json!({ "feedback": document }), || {
+                let each = pieces.iter().map(|(piece, answer)| {
+                    let id = format!("{} from {}", piece.id(), piece.author);
+                    words(
+                        &id,
+                        &piece.kind,
+                        &piece.text,
+                        answer.as_ref().map(|answer| answer.text.as_str()),
+                    )
+                });
+                let text: String = each.collect();
+                if text.is_empty() {
+                    "The inbox is empty.\n".to_owned()
+                } else {
+                    text
+                }
+            })
+        }
+        Command::Answer(Answer { dir, id, text }) => {
+            let piece = answer_feedback(dir, id, text)?;
+            let document = json!({"id": id, "author": piece.author});
+            output::print(global.json, &document, || {
+                format!(
+                    "{} sees the answer with `unsilo feedback DIR`.\n",
+                    piece.author
+                )
+            })
+        }
+    }
+}
+
+/// A piece for people. What somebody wrote cannot move the cursor of who reads it.
+fn words(id: &str, kind: &str, text: &str, answer: Option<&str>) -> String {
+    let plain = |text: &str| -> String {
+        let shown = text.chars().map(|c| {
+            if c.is_control() && c != '\n' {
+                '\u{fffd}'
+            } else {
+                c
+            }
+        });
+        shown.collect::<String>().replace('\n', "\n    ")
+    };
+    let mut words = format!("{} ({kind})\n    {}\n", plain(id), plain(text));
+    if let Some(answer) = answer {
+        words.push_str(&format!("  answer\n    {}\n", plain(answer)));
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_somebody_wrote_does_not_reach_the_terminal_as_control_codes() {
+        let shown = words("1-0", "idea", "a\u{1b}[2Jb\nc", Some("d\r"));
+        assert!(!shown.contains('\u{1b}') && !shown.contains('\r'));
+        assert!(shown.contains("\n    c\n"));
+    }
+}

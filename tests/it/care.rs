@@ -1,0 +1,303 @@
+//! Looking after a node: doctor, certificates, feedback, and the bundle for whoever helps.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use rcgen::{
+    CertificateParams, ExtendedKeyUsagePurpose, Issuer, KeyPair, KeyUsagePurpose, date_time_ymd,
+};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::{
+    companies::{Companies, count},
+    support::{Ran, Running, edit, run, unsilo, until},
+};
+
+const NAMES: [&str; 3] = ["Aster Labs", "Birch Post", "Cedar Bank"];
+
+fn joined(rounds: u64) -> (Companies, Running) {
+    let fed = Companies::found(&NAMES, rounds);
+    let coordinator = fed.serve();
+    for (part, name) in NAMES.iter().enumerate() {
+        fed.join_fast(name, part, 9);
+    }
+    (fed, coordinator)
+}
+
+fn finish(fed: &Companies) {
+    let mut nodes: Vec<Running> = NAMES.iter().map(|name| fed.participate(name)).collect();
+    for node in &mut nodes {
+        node.wait().ok();
+    }
+}
+
+fn pem(certificate: &[u8]) -> String {
+    let base64 = data_encoding::BASE64.encode(certificate);
+    format!("-----BEGIN CERTIFICATE-----\n{base64}\n-----END CERTIFICATE-----\n")
+}
+
+/// Gives a company, in place of its certificate, one of the same authority that ends `seconds` from now.
+fn shorten(fed: &Companies, name: &str, seconds: i64) {
+    let dir = fed.company(name);
+    let coordinator = fed.coordinator();
+    let authority = fs::read(coordinator.join("authority.der")).expect("read");
+    let key = fs::read_to_string(coordinator.join("secrets/authority.pem")).expect("read");
+    let key = KeyPair::from_pem(&key).expect("a key");
+    let issuer = Issuer::from_ca_cert_der(&authority.into(), key).expect("an authority");
+    let tls = fs::read_to_string(dir.join("tls.key")).expect("read");
+    let tls = KeyPair::from_pem(&tls).expect("a key");
+    let mut params = CertificateParams::default();
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    params.not_before = date_time_ymd(2020, 1, 1);
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .expect("after 1970")
+        .as_secs();
+    let end = now.checked_add_signed(seconds).expect("after 1970");
+    params.not_after = date_time_ymd(1970, 1, 1) + Duration::from_secs(end);
+    let short = params.signed_by(&tls, &issuer).expect("signed");
+    fs::write(dir.join("tls.pem"), pem(short.der())).expect("written");
+    let member = data_encoding::HEXLOWER.encode(name.as_bytes());
+    let member = coordinator.join(format!("members/{member}.toml"));
+    let text = fs::read_to_string(&member).expect("read");
+    let line = text
+        .lines()
+        .find(|line| line.starts_with("certificate = "))
+        .expect("there");
+    let hash = data_encoding::HEXLOWER.encode(&Sha256::digest(short.der()));
+    edit(&member, line, &format!("certificate = \"{hash}\""));
+}
+
+fn doctor(dir: &Path) -> Ran {
+    run(unsilo(["doctor", "--json"]).arg(dir))
+}
+
+fn state<'a>(document: &'a Value, check: &str) -> &'a str {
+    let checks = document["checks"].as_array().expect("checks");
+    let found = checks.iter().find(|one| one["check"] == check);
+    found
+        .and_then(|one| one["state"].as_str())
+        .unwrap_or_else(|| panic!("no {check} in {document}"))
+}
+
+#[test]
+fn a_node_renews_a_certificate_that_ends_soon_or_has_ended_and_takes_part() {
+    let (fed, mut coordinator) = joined(1);
+    coordinator.terminate();
+    coordinator.wait().ok();
+    shorten(&fed, "Aster Labs", 600);
+    shorten(&fed, "Birch Post", -60);
+    let before = NAMES.map(|name| fs::read(fed.company(name).join("tls.pem")).expect("read"));
+    let key = fs::read(fed.company("Aster Labs").join("tls.key")).expect("read");
+    let _coordinator = fed.serve();
+    let ended = doctor(&fed.company("Birch Post"));
+    assert_eq!(ended.status.code(), Some(3), "{ended:?}");
+    assert_eq!(state(&ended.json(), "certificate"), "problem");
+    finish(&fed);
+    let after = NAMES.map(|name| fs::read(fed.company(name).join("tls.pem")).expect("read"));
+    assert!(before[0] != after[0] && before[1] != after[1]);
+    assert_eq!(before[2], after[2], "nobody else's is issued again");
+    assert_eq!(
+        key,
+        fs::read(fed.company("Aster Labs").join("tls.key")).expect("read")
+    );
+    for name in NAMES {
+        let found = doctor(&fed.company(name)).ok().json();
+        for check in [
+            "directory",
+            "secrets",
+            "card",
+            "data",
+            "device",
+            "ledger",
+            "certificate",
+            "address",
+            "pin",
+            "membership",
+        ] {
+            assert_eq!(state(&found, check), "ok", "{name}: {found}");
+        }
+    }
+    let found = doctor(&fed.coordinator()).ok().json();
+    assert!(
+        state(&found, "ledger") == "ok" && state(&found, "address") == "ok",
+        "{found}"
+    );
+}
+
+#[test]
+fn a_key_is_replaced_and_a_suspended_company_gets_no_certificate() {
+    let (fed, _coordinator) = joined(1);
+    let dir = fed.company("Aster Labs");
+    let old = ["tls.key", "tls.pem"].map(|name| (name, fs::read(dir.join(name)).expect("read")));
+    let renew = |arguments: &[&str]| run(unsilo(["renew", "--json"]).arg(&dir).args(arguments));
+    renew(&[]).ok();
+    renew(&["--new-key"]).ok();
+    assert_ne!(old[0].1, fs::read(dir.join("tls.key")).expect("read"));
+    assert_eq!(state(&doctor(&dir).ok().json(), "membership"), "ok");
+    let fresh = ["tls.key", "tls.pem"].map(|name| (name, fs::read(dir.join(name)).expect("read")));
+    for (name, bytes) in &old {
+        fs::write(dir.join(name), bytes).expect("written");
+    }
+    // Who took the old key has nothing of it any more.
+    let refused = doctor(&dir);
+    assert_eq!(
+        state(&refused.json(), "membership"),
+        "problem",
+        "{refused:?}"
+    );
+    for (name, bytes) in &fresh {
+        fs::write(dir.join(name), bytes).expect("written");
+    }
+    let suspend = |lift: &[&str]| {
+        let mut command = unsilo(["coordinator", "suspend"]);
+        run(command.arg(fed.coordinator()).arg("Aster Labs").args(lift)).ok();
+    };
+    suspend(&[]);
+    renew(&[]).fails(5, &["suspended"]);
+    suspend(&["--lift"]);
+    renew(&[]).ok();
+    // What is wrong is named, with the way out.
+    fs::set_permissions(dir.join("tls.key"), fs::Permissions::from_mode(0o644)).expect("set");
+    fs::write(fed.rows(0, 9), "nonsense\n1\n").expect("written");
+    let found = doctor(&dir);
+    assert_eq!(found.status.code(), Some(3));
+    let document = found.json();
+    assert!(
+        state(&document, "secrets") == "problem" && state(&document, "data") == "problem",
+        "{document}"
+    );
+    assert!(document.to_string().contains("chmod 600"));
+    assert_eq!(
+        state(&doctor(fed.path("").as_path()).json(), "directory"),
+        "problem"
+    );
+}
+
+#[test]
+fn feedback_reaches_the_admin_the_ledger_and_comes_back_answered() {
+    let (fed, _coordinator) = joined(1);
+    finish(&fed);
+    let dir = fed.company("Birch Post");
+    let say = |arguments: &[&str]| run(unsilo(["feedback", "--json"]).arg(&dir).args(arguments));
+    assert_eq!(
+        say(&[]).ok().json()["feedback"].as_array().map(Vec::len),
+        Some(0)
+    );
+    let filed = say(&["The rounds are \"slow\"\non Mondays", "--kind", "idea"])
+        .ok()
+        .json();
+    assert_eq!(filed["number"], 0);
+    say(&[""]).fails(5, &["say something"]);
+    say(&[&"a".repeat(4097)]).fails(5, &["4096"]);
+    let admin = |arguments: &[&str]| {
+        let mut command = unsilo(["coordinator", "feedback", arguments[0], "--json"]);
+        run(command.arg(fed.coordinator()).args(&arguments[1..]))
+    };
+    let listed = admin(&["list", "--open"]).ok().json();
+    let piece = &listed["feedback"][0];
+    assert!(
+        piece["author"] == "Birch Post" && piece["kind"] == "idea",
+        "{listed}"
+    );
+    assert_eq!(piece["hash"], filed["hash"]);
+    admin(&["answer", "9-9", "what?"]).fails(3, &["feedback list"]);
+    admin(&[
+        "answer",
+        piece["id"].as_str().expect("an id"),
+        "We pause at night now.",
+    ])
+    .ok();
+    assert_eq!(
+        admin(&["list", "--open"]).ok().json()["feedback"]
+            .as_array()
+            .map(Vec::len),
+        Some(0)
+    );
+    until("it is on the ledger", || {
+        say(&[]).ok().json()["feedback"][0]["entered"] == true
+    });
+    let own = say(&[]).ok().json();
+    assert_eq!(own["feedback"][0]["answer"], "We pause at night now.");
+    assert_eq!(own["feedback"][0]["intact"], true);
+    assert_eq!(
+        count(&fed.entries(), "Birch Post filed"),
+        1,
+        "{:?}",
+        fed.entries()
+    );
+    // Others see neither.
+    let other = run(unsilo(["feedback", "--json"]).arg(fed.company("Aster Labs")))
+        .ok()
+        .json();
+    assert_eq!(other["feedback"].as_array().map(Vec::len), Some(0));
+}
+
+#[test]
+fn a_report_holds_no_secret() {
+    let (fed, _coordinator) = joined(1);
+    let mut create = unsilo(["coordinator", "token", "create", "--json"]);
+    let token = run(create.arg(fed.coordinator()).arg("Clerk")).ok().json();
+    let token = token["token"].as_str().expect("text").to_owned();
+    finish(&fed);
+    let dir = fed.company("Cedar Bank");
+    // A row that would be quoted.
+    let rows = fed.rows(2, 9);
+    let text = fs::read_to_string(&rows).expect("read");
+    fs::write(&rows, format!("{text}{}\n", ["secretcell"; 65].join(","))).expect("written");
+    let mut secrets: Vec<(String, Vec<u8>)> = vec![(
+        "token".into(),
+        token.rsplit('_').next().expect("a secret").into(),
+    )];
+    for (name, invitation) in &fed.invitations {
+        secrets.push((name.clone(), invitation.clone().into_bytes()));
+    }
+    for path in [
+        dir.join("identity.key"),
+        dir.join("tls.key"),
+        fed.coordinator().join("secrets/identity"),
+        fed.coordinator().join("secrets/authority.pem"),
+    ] {
+        secrets.push((path.display().to_string(), fs::read(&path).expect("read")));
+    }
+    for (at, home) in [dir, fed.coordinator()].iter().enumerate() {
+        let out = fed.path(&format!("report-{at}.json"));
+        let report = || {
+            run(unsilo(["report", "--json"])
+                .arg(home)
+                .arg("--out")
+                .arg(&out)
+                .env("UNSILO_TOKEN", &token))
+        };
+        report().ok();
+        report().fails(7, &["--out"]);
+        let bundle = fs::read_to_string(&out).expect("read");
+        assert!(bundle.contains("\"checks\"") && bundle.contains("entries"));
+        assert!(!bundle.contains("secretcell"), "a row");
+        for (what, secret) in &secrets {
+            let forms = [
+                String::from_utf8_lossy(secret).into_owned(),
+                data_encoding::HEXLOWER.encode(secret),
+                data_encoding::BASE64.encode(secret),
+            ];
+            for form in &forms {
+                for line in form
+                    .lines()
+                    .filter(|line| line.len() >= 16 && !line.starts_with("-----"))
+                {
+                    assert!(
+                        !bundle.contains(line),
+                        "{what} in the bundle of {}",
+                        home.display()
+                    );
+                }
+            }
+        }
+    }
+}
