@@ -26,4 +26,4 @@ pub use directory::{DEFAULT_VALID_HOURS, InitOptions, Initialised, init, invite,
 pub use error::CoordinatorError;
 #[cfg(feature = "plaintext-bench")]
 pub use payload::plain::mark_plaintext;
-pub use server::{ServeOptions, Server};
+pub use server::{ConnectionLimits, ServeOptions, Server};
