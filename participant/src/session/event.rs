@@ -118,6 +118,8 @@ pub enum Event {
     SharesCombined {
         /// The round.
         round: u64,
+        /// What was wrong with what the coordinator handed out.
+        alarms: Vec<Alarm>,
         /// Hash of the set and weights they were combined for.
         digest: Hash,
         /// The answer.

@@ -238,7 +238,16 @@ impl Session {
                 judgement,
                 evidence,
             } => self.judged(round, judgement, evidence, out),
-            Event::AppealsChecked { round, found } => self.appeals_checked(round, found, out),
+            Event::AppealsChecked {
+                round,
+                found,
+                alarms,
+            } => {
+                for alarm in alarms {
+                    self.raise(alarm, out);
+                }
+                self.appeals_checked(round, found, out);
+            }
             Event::SharesCombined {
                 round,
                 digest,

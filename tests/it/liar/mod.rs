@@ -2,6 +2,7 @@
 //! what is kept.
 
 mod again;
+mod appeals;
 mod books;
 mod disputes;
 pub(crate) mod hand;

@@ -298,6 +298,7 @@ impl Chaos {
             Effect::FirstModel { model, .. } | Effect::FetchModel { model } => {
                 Event::ModelHeld(model)
             }
+                alarms: Vec::new(),
             Effect::Evaluate { round, model, .. } => Event::Evaluated {
                 round,
                 model,
