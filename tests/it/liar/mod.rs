@@ -9,6 +9,7 @@ pub(crate) mod hand;
 mod histories;
 pub(crate) mod relay;
 mod rows;
+mod sheets;
 mod steps;
 mod sums;
 
