@@ -2,7 +2,10 @@
 
 use unsilo_ledger::{Entry, Hash, SignedEntry, SignedReceipt};
 
-use super::{ContributionJob, Effect, Facts, Me, Phase, Progressing, RoundFacts, Session, Task};
+use super::{
+    ContributionJob, Effect, Facts, Me, Phase, Progressing, RoundFacts, Session, Task,
+    patience::too_far,
+};
 use crate::{
     alarm::Alarm,
     guard::{ContributionRecord, Record},
@@ -23,6 +26,9 @@ impl Session {
         };
         if let Some(alarm) = self.objection(facts, open, me) {
             return self.raise(alarm, out);
+        }
+        if let Some(reason) = too_far(open, now_ms) {
+            return self.wait(&reason, out);
         }
         self.ask_rater(open, me, now_ms, out);
         self.commit_directions(open, me, out);
