@@ -27,6 +27,12 @@ impl Session {
         if let Some(alarm) = self.objection(facts, open, me) {
             return self.raise(alarm, out);
         }
+        if self.guards.voided.contains(&round) {
+            return self.wait(
+                "this company signed that the round is void: it contributes nothing to it",
+                out,
+            );
+        }
         if let Some(reason) = too_far(open, now_ms) {
             return self.wait(&reason, out);
         }
@@ -125,7 +131,9 @@ impl Session {
         };
         let wanted = match (under_way(&facts, round, Phase::Open), facts.me) {
             (Some(open), Some((id, owner))) => {
-                open.model == model && self.objection(&facts, open, Me { id, owner }).is_none()
+                open.model == model
+                    && self.objection(&facts, open, Me { id, owner }).is_none()
+                    && !self.guards.voided.contains(&round)
             }
             _ => false,
         };
@@ -148,7 +156,8 @@ impl Session {
             }
             out.push(Effect::Tell(Progress::Warning {
                 message: format!(
-                    "round {round} ended before this node had trained; nothing was sent"
+                    "round {round} ended, or this company signed that it is void, before this node had trained; nothing \
+                     was sent"
                 ),
             }));
         }

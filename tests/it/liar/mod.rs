@@ -12,6 +12,7 @@ mod rows;
 mod sheets;
 mod steps;
 mod sums;
+mod voids;
 
 use unsilo_ledger::{Draft, FederationId};
 
