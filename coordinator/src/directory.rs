@@ -62,6 +62,16 @@ const PREDICTIONS: usize = 4;
 /// Exponent of the value of one quantisation step in the first round (design default).
 const UNIT_LOG2: i8 = -14;
 
+/// A directory at work.
+pub(crate) struct Assembled {
+    /// Everything that is served.
+    pub(crate) routes: Routes,
+    /// Whose certificates are in use.
+    pub(crate) members: Members,
+    /// Who decides.
+    pub(crate) owner: OwnerThread,
+}
+
 /// What a new federation is made of.
 #[derive(Clone, Debug)]
 pub struct InitOptions {
@@ -400,7 +410,7 @@ impl Directory {
         self,
         failed: mpsc::Sender<CoordinatorError>,
         stopping: watch::Receiver<bool>,
-    ) -> Result<(Routes, OwnerThread), CoordinatorError> {
+    ) -> Result<Assembled, CoordinatorError> {
         let seed_path = self.path.join("secrets/identity");
         let seed =
             Zeroizing::new(fs::read(&seed_path).map_err(CoordinatorError::io("read", &seed_path))?);
@@ -488,6 +498,7 @@ impl Directory {
                 stopping.clone(),
             ),
         };
+        let joined = members.clone();
         let services = Arc::new(Services {
             owner,
             members,
@@ -511,7 +522,11 @@ impl Directory {
             .into_axum_router()
             .reset_fallback()
             .merge(endpoint.router());
-        Ok((Routes::from(routes), thread))
+        Ok(Assembled {
+            routes: Routes::from(routes),
+            members: joined,
+            owner: thread,
+        })
     }
 
     /// Takes the directory for this process, until the file is dropped.

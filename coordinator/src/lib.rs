@@ -34,5 +34,5 @@ pub use error::CoordinatorError;
 pub use inbox::{Answer, MAX_FEEDBACK_BYTES, Piece};
 #[cfg(feature = "plaintext-bench")]
 pub use payload::plain::mark_plaintext;
-pub use server::{ServeOptions, Server};
+pub use server::{ConnectionLimits, ServeOptions, Server};
 pub use tokens::{DEFAULT_ROWS_PER_DAY, DEFAULT_TOKEN_DAYS, MAX_TOKEN_DAYS, Token, TokenOptions};

@@ -1,30 +1,26 @@
 //! The one port: TLS, then gRPC and HTTPS by path.
 
-use std::{
-    io,
-    net::SocketAddr,
-    path::Path,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-    time::Duration,
-};
+mod accept;
+mod connection;
+mod handshakes;
+mod places;
 
-use futures_util::Stream;
+use std::{net::SocketAddr, path::Path, time::Duration};
+
 use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::{Semaphore, mpsc, watch},
+    net::TcpListener,
+    sync::{mpsc, watch},
     task::JoinHandle,
 };
-use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tonic::transport::Server as GrpcServer;
 
-use crate::{directory::Directory, error::CoordinatorError};
+pub use places::ConnectionLimits;
 
-/// Connections at a time: a federation of 1,000 participants and as many users.
-const CONNECTIONS: usize = 4096;
-/// A client that does not finish its TLS handshake in this time is dropped.
-const HANDSHAKE: Duration = Duration::from_secs(10);
+use crate::{
+    directory::{Assembled, Directory},
+    error::CoordinatorError,
+};
+
 /// A silent connection is pinged this often, and dropped when it does not answer.
 const KEEPALIVE: Duration = Duration::from_secs(20);
 /// Requests at a time on one connection.
@@ -44,6 +40,8 @@ pub struct Server {
 pub struct ServeOptions {
     /// `host:port` to listen on instead of the settings'; port 0 takes a free one.
     pub listen: Option<String>,
+    /// Most connections at a time.
+    pub connections: ConnectionLimits,
 }
 
 impl Server {
@@ -75,13 +73,17 @@ impl Server {
         let (failed, mut failure) = mpsc::channel(1);
         let (stopping, until_stopping) = watch::channel(false);
         // Replaying the ledger takes as long as the ledger is.
-        let (routes, owner) =
-            tokio::task::spawn_blocking(move || directory.assemble(failed, until_stopping))
-                .await
-                .map_err(|error| CoordinatorError::Directory(error.to_string()))??;
+        let Assembled {
+            routes,
+            members,
+            owner,
+        } = tokio::task::spawn_blocking(move || directory.assemble(failed, until_stopping))
+            .await
+            .map_err(|error| CoordinatorError::Directory(error.to_string()))??;
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let (cut, until_cut) = watch::channel(false);
-        let incoming = accept(listener, TlsAcceptor::from(Arc::new(tls)), until_cut);
+        let limits = options.connections;
+        let incoming = accept::accept(listener, tls, members, limits, until_cut);
         let task = tokio::spawn(async move {
             let (draining, drained) = tokio::sync::oneshot::channel();
             let serve = GrpcServer::builder()
@@ -149,113 +151,7 @@ impl Server {
     }
 }
 
-/// Connections with finished handshakes. Handshakes run beside each other, so a slow one delays nobody.
-fn accept(listener: TcpListener, acceptor: TlsAcceptor, cut: watch::Receiver<bool>) -> Incoming {
-    let (sender, receiver) = mpsc::channel(64);
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
-    tokio::spawn(async move {
-        loop {
-            let place = tokio::select! {
-                place = places.clone().acquire_owned() => place,
-                () = sender.closed() => return,
-            };
-            let Ok(place) = place else { return };
-            let accepted = tokio::select! {
-                accepted = listener.accept() => accepted,
-                () = sender.closed() => return,
-            };
-            let stream = match accepted {
-                Ok((stream, _)) => stream,
-                Err(error) => {
-                    // Out of file descriptors, most likely: wait for some to be freed.
-                    tracing::warn!(%error, "cannot accept a connection");
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                    continue;
-                }
-            };
-            let (acceptor, sender, cut) = (acceptor.clone(), sender.clone(), cut.clone());
-            tokio::spawn(async move {
-                let _ = stream.set_nodelay(true);
-                match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
-                    Ok(Ok(stream)) => {
-                        let connection = Connection {
-                            stream,
-                            cut: Box::pin(until_true(cut)),
-                            _place: place,
-                        };
-                        let _ = sender.send(connection).await;
-                    }
-                    Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
-                    Err(_) => tracing::debug!("a TLS handshake took too long"),
-                }
-            });
-        }
-    });
-    Incoming { receiver }
-}
-
-struct Incoming {
-    receiver: mpsc::Receiver<Connection>,
-}
-
-impl Stream for Incoming {
-    type Item = io::Result<Connection>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.receiver.poll_recv(context).map(|next| next.map(Ok))
-    }
-}
-
 /// Ends when the value turns true or its sender is gone.
 pub(crate) async fn until_true(mut value: watch::Receiver<bool>) {
     let _ = value.wait_for(|value| *value).await;
-}
-
-/// A TLS connection and its place among [`CONNECTIONS`].
-struct Connection {
-    stream: TlsStream<TcpStream>,
-    /// Ends when the server does: reading fails from then on.
-    cut: Pin<Box<dyn Future<Output = ()> + Send>>,
-    _place: tokio::sync::OwnedSemaphorePermit,
-}
-
-impl tonic::transport::server::Connected for Connection {
-    type ConnectInfo = <TlsStream<TcpStream> as tonic::transport::server::Connected>::ConnectInfo;
-
-    fn connect_info(&self) -> Self::ConnectInfo {
-        self.stream.connect_info()
-    }
-}
-
-impl tokio::io::AsyncRead for Connection {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut tokio::io::ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        if self.cut.as_mut().poll(context).is_ready() {
-            // A future that has ended must not be asked again.
-            self.cut = Box::pin(std::future::ready(()));
-            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
-        }
-        Pin::new(&mut self.stream).poll_read(context, buffer)
-    }
-}
-
-impl tokio::io::AsyncWrite for Connection {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
 }

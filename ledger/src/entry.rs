@@ -91,9 +91,11 @@ pub enum Entry {
         seats: Vec<Seat>,
         /// When contributions end, in milliseconds since 1970.
         contribute_by_ms: u64,
-        /// When members stop cosigning the close; at least [`crate::LEAST_ANSWER_MS`] after `contribute_by_ms`.
+        /// When members stop cosigning the close; at least [`crate::LEAST_ANSWER_MS`] and at most
+        /// [`crate::MOST_ANSWER_MS`] after `contribute_by_ms`.
         close_by_ms: u64,
-        /// When the sum should have been opened; at least [`crate::LEAST_ANSWER_MS`] after `close_by_ms`.
+        /// When the sum should have been opened; at least [`crate::LEAST_ANSWER_MS`] and at most
+        /// [`crate::MOST_ANSWER_MS`] after `close_by_ms`.
         open_by_ms: u64,
     },
     /// A participant stands by the encrypted contribution with this root. Signed by it alone.

@@ -194,6 +194,16 @@ pub enum Rejected {
         /// In the entry.
         found_ms: u64,
     },
+    /// More than the most time between two deadlines.
+    #[error(
+        "a step of the committee has {most_ms} ms at most, not {found_ms}: a round whose committee is gone would not end"
+    )]
+    DeadlinesTooFar {
+        /// The most there may be.
+        most_ms: u64,
+        /// What there is.
+        found_ms: u64,
+    },
     /// Fewer seats than the threshold or more than the committee has.
     #[error("{seats} seats are filled: between {threshold} and {size} must be")]
     SeatCount {
@@ -394,6 +404,7 @@ impl Rejected {
             Self::WrongUnit { .. } => "wrong-unit",
             Self::DeadlineOrder => "deadline-order",
             Self::DeadlinesTooClose { .. } => "deadlines-too-close",
+            Self::DeadlinesTooFar { .. } => "deadlines-too-far",
             Self::SeatCount { .. } => "seat-count",
             Self::NotDrawn { .. } => "not-drawn",
             Self::RoundKey { .. } => "round-key",

@@ -13,6 +13,21 @@ pub const LEAST_CONTRIBUTE_MS: u64 = 60_000;
 /// second; one that is started again needs a few to connect and catch up.
 pub const LEAST_ANSWER_MS: u64 = 10_000;
 
+/// The most time for contributions, in milliseconds: 30 days. More than any round of training between companies that we
+/// know of; a federation that trains once a month still fits.
+///
+/// Deadlines have an upper bound because only they end a closed round whose committee is gone: its members sign no void
+/// before the last of them, the owners none before a day after it. One mistake, such as a coordinator whose clock stands
+/// in another year, or malice, would freeze the round until then. Nobody's clock is on the ledger, so the ledger bounds
+/// the two steps after the contributions; how far the deadlines are from now each node holds against its own clock:
+/// while they are farther than [`MOST_CONTRIBUTE_MS`] and twice [`MOST_ANSWER_MS`] it neither contributes nor cosigns the
+/// close, and until the close the owners can end the round at any time.
+pub const MOST_CONTRIBUTE_MS: u64 = 30 * 86_400_000;
+
+/// The most time for each step of the committee, in milliseconds: 7 days, so that a machine that somebody must start
+/// again on a working day is waited for.
+pub const MOST_ANSWER_MS: u64 = 7 * 86_400_000;
+
 /// How many rounds in a row may end without a model before a committee's word is not enough to end another: 3.
 ///
 /// Every round that ends without a model is followed by another draw, and a coordinator that ignores what comes in can

@@ -186,6 +186,23 @@ pub enum Alarm {
         /// The seat.
         seat: u16,
     },
+    /// What the coordinator hands out as an appeal is none that a dealer of this round signed.
+    #[error(
+        "round {round}: the coordinator handed out an appeal that no dealer signed for this round: it counts for nothing, \
+         and says nothing about anybody but the coordinator"
+    )]
+    AppealForged {
+        /// The round.
+        round: u64,
+    },
+    /// The coordinator took this node's appeal and does not hand it out.
+    #[error(
+        "round {round}: the coordinator took this node's appeal and does not hand it out to the committee's members"
+    )]
+    AppealWithheld {
+        /// The round.
+        round: u64,
+    },
     /// The coordinator's projections of a contribution are not those of the signed ciphertext.
     #[error(
         "round {round}: the coordinator's projections of the contribution of participant {participant} are not those of the \
@@ -286,6 +303,8 @@ impl Alarm {
             Self::AnswersDiffer { .. } => "answers-differ",
             Self::AnswersLeftOut { .. } => "answers-left-out",
             Self::AnswerSubstituted { .. } => "answer-substituted",
+            Self::AppealForged { .. } => "appeal-forged",
+            Self::AppealWithheld { .. } => "appeal-withheld",
             Self::ProjectionsFalse { .. } => "projections-false",
             Self::JudgesUnfit { .. } => "judges-unfit",
             Self::JudgementDiffers { .. } => "judgement-differs",

@@ -1,6 +1,6 @@
 //! A person of a company at its node's directory: reads the books, sees what is being signed, and signs.
 //!
-//! Works beside a running node: of the directory it only reads. The books are the node's own copy of the ledger and what
+//! Works beside a running node: of the directory it only reads, but for the note of an owners' void. The books are the node's own copy of the ledger and what
 //! the coordinator's log adds to it, every entry and the checkpoint over them verified; nothing is signed that they do
 //! not allow. What the coordinator says about signatures of others counts as far as they verify.
 

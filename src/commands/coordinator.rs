@@ -210,6 +210,7 @@ fn initialise(global: &Global, arguments: Init) -> anyhow::Result<()> {
 async fn serve(global: &Global, arguments: Serve) -> anyhow::Result<()> {
     let options = ServeOptions {
         listen: arguments.listen,
+        ..ServeOptions::default()
     };
     // Signals are heard from before the first connection is taken.
     let mut interrupted = std::pin::pin!(interrupted());

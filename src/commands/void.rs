@@ -16,7 +16,8 @@ pub(crate) struct Arguments {
     dir: PathBuf,
     /// Sign that the round under way is void, for this reason; without it, lists what others have signed. More than
     /// half of the owners void it when they give the same reason: at any time before the set of contributions is
-    /// closed, afterwards from a day after the round's last deadline. Nothing of the round is published then.
+    /// closed, afterwards from a day after the round's last deadline. Nothing of the round is published then. From the
+    /// signature on, your node takes no further part in the round, whether enough others sign or not.
     #[arg(long, value_enum)]
     reason: Option<Reason>,
 }

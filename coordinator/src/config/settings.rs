@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use unsilo_ledger::LEAST_ANSWER_MS;
+use unsilo_ledger::{LEAST_ANSWER_MS, MOST_ANSWER_MS, MOST_CONTRIBUTE_MS};
 
 use crate::error::CoordinatorError;
 
-/// The longest time setting, seconds (30 days).
-const MAX_SECONDS: u64 = 30 * 24 * 3600;
+/// The longest pause, seconds (30 days).
+const MAX_PAUSE_SECONDS: u64 = 30 * 24 * 3600;
 
 /// Settings of a running coordinator. Unknown keys are refused.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
@@ -20,11 +20,11 @@ pub struct Settings {
     pub listen: String,
     /// `host:port` that goes into invitations: how participants reach this machine.
     pub address: String,
-    /// Longest time for training and uploading in a round; it closes earlier once everybody contributed, and without
+    /// Longest time for training and uploading in a round, at most [`MOST_CONTRIBUTE_MS`]; it closes earlier once everybody contributed, and without
     /// everybody no member closes it before it has seen it for [`unsilo_ledger::LEAST_CONTRIBUTE_MS`].
     pub contribute_seconds: u64,
-    /// Longest time for each step of the committee, at least [`LEAST_ANSWER_MS`]; a step ends earlier once everybody
-    /// answered.
+    /// Longest time for each step of the committee, at least [`LEAST_ANSWER_MS`] and at most [`MOST_ANSWER_MS`]; a step
+    /// ends earlier once everybody answered.
     pub answer_seconds: u64,
     /// Pause between rounds.
     pub pause_seconds: u64,
@@ -100,18 +100,24 @@ impl Settings {
                 self.version
             ));
         }
-        for (field, value, least) in [
-            ("contribute_seconds", self.contribute_seconds, 1),
+        for (field, value, least, most) in [
+            (
+                "contribute_seconds",
+                self.contribute_seconds,
+                1,
+                MOST_CONTRIBUTE_MS / 1000,
+            ),
             (
                 "answer_seconds",
                 self.answer_seconds,
                 LEAST_ANSWER_MS / 1000,
+                MOST_ANSWER_MS / 1000,
             ),
-            ("pause_seconds", self.pause_seconds, 0),
+            ("pause_seconds", self.pause_seconds, 0, MAX_PAUSE_SECONDS),
         ] {
-            if value < least || value > MAX_SECONDS {
+            if value < least || value > most {
                 return Err(format!(
-                    "{field} = {value} is out of range: give {least} to {MAX_SECONDS}"
+                    "{field} = {value} is out of range: give {least} to {most}"
                 ));
             }
         }
@@ -185,6 +191,24 @@ mod tests {
             ..settings.clone()
         };
         assert!(wrong.check().is_err_and(|error| error.contains("address")));
+        for (field, changed) in [
+            (
+                "answer_seconds",
+                Settings {
+                    answer_seconds: 604_801,
+                    ..settings.clone()
+                },
+            ),
+            (
+                "contribute_seconds",
+                Settings {
+                    contribute_seconds: 2_592_001,
+                    ..settings.clone()
+                },
+            ),
+        ] {
+            assert!(changed.check().is_err_and(|error| error.contains(field)));
+        }
         let unknown = format!("{}colour = 1\n", settings.to_text());
         assert!(toml::from_str::<Settings>(&unknown).is_err());
         // A file from before there were settings of the endpoint.

@@ -2,7 +2,7 @@
 
 use tonic::{Request, Response, Status, async_trait};
 use unsilo_fhe::Opening;
-use unsilo_ledger::{Cosignature, Seat};
+use unsilo_ledger::{Cosignature, EntrySignature, Participant, Seat};
 use unsilo_proto::{
     Code, Rejected,
     v1::{
@@ -136,21 +136,18 @@ impl Committee for Services {
         &self,
         request: Request<SignRatingStepRequest>,
     ) -> Result<Response<Acknowledgement>, Status> {
-        let participant = self.participant(&request)?;
+        let signer = self.participant(&request)?;
         let SignRatingStepRequest {
             round,
             entry,
             signature,
         } = request.into_inner();
-        let signature = signature_field(participant.key, &signature)?;
-        self.owner
-            .event(Event::RatingStepSigned {
-                round,
-                entry,
-                signature,
-            })
-            .await?;
-        Ok(Response::new(Acknowledgement {}))
+        self.take_signature(&signer, &signature, |signature| Event::RatingStepSigned {
+            round,
+            entry,
+            signature,
+        })
+        .await
     }
 
     async fn appeal(
@@ -210,41 +207,49 @@ impl Committee for Services {
         &self,
         request: Request<SignPublishRequest>,
     ) -> Result<Response<Acknowledgement>, Status> {
-        let participant = self.participant(&request)?;
+        let signer = self.participant(&request)?;
         let SignPublishRequest {
             round,
             entry,
             signature,
         } = request.into_inner();
-        let signature = signature_field(participant.key, &signature)?;
-        self.owner
-            .event(Event::PublishSigned {
-                round,
-                entry,
-                signature,
-            })
-            .await?;
-        Ok(Response::new(Acknowledgement {}))
+        self.take_signature(&signer, &signature, |signature| Event::PublishSigned {
+            round,
+            entry,
+            signature,
+        })
+        .await
     }
 
     async fn sign_void(
         &self,
         request: Request<SignVoidRequest>,
     ) -> Result<Response<Acknowledgement>, Status> {
-        let participant = self.participant(&request)?;
+        let signer = self.participant(&request)?;
         let SignVoidRequest {
             round,
             entry,
             signature,
         } = request.into_inner();
-        let signature = signature_field(participant.key, &signature)?;
-        self.owner
-            .event(Event::VoidSigned {
-                round,
-                entry,
-                signature,
-            })
-            .await?;
+        self.take_signature(&signer, &signature, |signature| Event::VoidSigned {
+            round,
+            entry,
+            signature,
+        })
+        .await
+    }
+}
+
+impl Services {
+    /// Hands the owner a participant's signature under an entry that was announced.
+    async fn take_signature(
+        &self,
+        signer: &Participant,
+        signature: &[u8],
+        event: impl FnOnce(EntrySignature) -> Event,
+    ) -> Result<Response<Acknowledgement>, Status> {
+        let signature = signature_field(signer.key, signature)?;
+        self.owner.event(event(signature)).await?;
         Ok(Response::new(Acknowledgement {}))
     }
 }

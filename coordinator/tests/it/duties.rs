@@ -264,7 +264,12 @@ impl Federation {
                         key: &of.sheet_key,
                     };
                     let keys = company.seat(round).0;
-                    let opened = received.open(&projections, &committee, reader, keys, &closed_set);
+                    let place = |to: u16| to - 1 - u16::from(u32::from(to) > of.seat);
+                    let is_signed = |to: u16, key: &[u8]| {
+                        hashes.keys[usize::from(place(to))] == unsilo_proto::sealed_hash(key)
+                    };
+                    let of = (&projections, &committee);
+                    let opened = received.open(of.0, of.1, reader, keys, &closed_set, is_signed);
                     sheets.push(opened.expect("opens"));
                 }
             }

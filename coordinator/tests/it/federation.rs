@@ -593,6 +593,17 @@ impl Federation {
         Ok(SignedReceipt::from_bytes(&reply.receipt).expect("a receipt"))
     }
 
+    /// Stops the server and starts it again in another way; nobody is connected then.
+    pub(crate) async fn serve_with(mut self, options: &ServeOptions) -> Self {
+        for company in &mut self.companies {
+            company.channel = None;
+        }
+        self.server.stop().await.expect("stops");
+        let server = Server::start(&self.home.path(), options).await;
+        self.server = server.expect("serves");
+        self
+    }
+
     /// Stops the server and starts it again; everybody connects anew.
     pub(crate) async fn restart(mut self) -> Self {
         self.server.stop().await.expect("stops");

@@ -9,10 +9,16 @@ use unsilo_proto::v1::step::Kind;
 use crate::federation::{Federation, Home, PATIENCE};
 
 async fn refused(home: &Home, listen: Option<String>) -> CoordinatorError {
-    Server::start(&home.path(), &ServeOptions { listen })
-        .await
-        .err()
-        .expect("does not start")
+    Server::start(
+        &home.path(),
+        &ServeOptions {
+            listen,
+            ..ServeOptions::default()
+        },
+    )
+    .await
+    .err()
+    .expect("does not start")
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,10 @@
 //! A sheet on its way to the committee: encrypted once, under a key that is sealed to each other seat.
 //!
-//! All who open it read the same bytes, as these must hash to the root that the member signed.
+//! All who open it read the same bytes, as these must hash to the root that the member signed. And either all can open it or
+//! none does: the randomness that seals the key to a seat comes from the key itself (encrypt-with-hash: Bellare, Boldyreva,
+//! O'Neill, CRYPTO 2007; the key is 256 random bits, so nobody without it can guess that randomness). Whoever has the key
+//! seals it again to every other seat and compares with what the member signed. A member that sealed it badly to one seat
+//! has answered for none, in the eyes of all the others alike.
 
 use super::sheet::{AnswerSheet, Entry, SALT_SEED_BYTES, SheetError, plaintext_bytes};
 use crate::{
@@ -8,7 +12,7 @@ use crate::{
     committee::Committee,
     key::Entropy,
     projection::Projections,
-    seal::{RoundKeyPair, SEAL_OVERHEAD, open_bytes, seal_bytes},
+    seal::{RoundKeyPair, RoundPublicKey, SEAL_OVERHEAD, open_bytes, seal_bytes},
     xof::Xof,
 };
 use chacha20poly1305::{
@@ -89,7 +93,7 @@ impl AnswerSheet {
 
         // Should the same entropy ever come with other answers, the root and so the key differ.
         let mut secrets = Xof::new("answer sheet key", &[entropy.bytes(), &root]);
-        let (mut key, mut seed) = (Zeroizing::new([0; 32]), Zeroizing::new([0; 32]));
+        let mut key = Zeroizing::new([0; 32]);
         secrets.fill(&mut key[..]);
         let plaintext = sheet.to_bytes();
         let payload = Payload {
@@ -99,16 +103,14 @@ impl AnswerSheet {
         let encrypted = cipher(&key)
             .encrypt(&Nonce::default(), payload)
             .map_err(|_| SheetError::Seal { seat })?;
-        let mut keys = Vec::new();
-        for (recipient, member) in (1..).zip(committee.members()) {
-            secrets.fill(&mut seed[..]);
-            if recipient != seat {
-                let aad = associated_data(projections, seat, recipient, &root);
-                let sealed = seal_bytes(member, &info(projections), &aad, &seed, &key[..])
-                    .map_err(|_| SheetError::Seal { seat: recipient })?;
-                keys.push((recipient, sealed));
-            }
-        }
+        let keys = (1..)
+            .zip(committee.members())
+            .filter(|(recipient, _)| *recipient != seat)
+            .map(|(recipient, member)| {
+                let sealed = seal_key(projections, (seat, &root), (recipient, member), &key)?;
+                Ok((recipient, sealed))
+            })
+            .collect::<Result<_, _>>()?;
         let sealed = SealedSheet {
             root,
             sheet: encrypted,
@@ -132,13 +134,15 @@ pub struct ReceivedSheet<'a> {
 }
 
 impl ReceivedSheet<'_> {
-    /// Opens the sheet that another seat answered with; `participants` is the closed set, ascending.
+    /// Opens the sheet that another seat answered with; `participants` is the closed set, ascending. `is_signed` says
+    /// whether bytes are what the member signed as the key sealed to a seat (every seat but its own is asked about).
     ///
-    /// The caller has checked the member's signature on the root.
+    /// The caller has checked the member's signature on the root and on what it sealed.
     ///
     /// # Errors
     /// [`SheetError`]: `NoSuchSeat` and `WrongKey` are the recipient's own; the others are the answering member's (or whoever
-    /// carried the bytes), and may differ between recipients: such a member counts as one that did not answer.
+    /// carried the bytes): such a member counts as one that did not answer. Which error it is may differ between
+    /// recipients, but if one of them gets an error from bytes that the member signed, all do.
     pub fn open(
         &self,
         projections: &Projections,
@@ -146,6 +150,7 @@ impl ReceivedSheet<'_> {
         recipient: u16,
         keys: &RoundKeyPair,
         participants: &[u32],
+        is_signed: impl Fn(u16, &[u8]) -> bool,
     ) -> Result<AnswerSheet, SheetError> {
         let seat = self.seat;
         check_seat(committee, seat)?;
@@ -176,11 +181,42 @@ impl ReceivedSheet<'_> {
             .map(Zeroizing::new)
             .map_err(|_| SheetError::DoesNotOpen { seat })?;
         let sheet = AnswerSheet::from_bytes(projections, seat, &plaintext, participants)?;
-        match sheet.root() == self.root {
-            true => Ok(sheet),
-            false => Err(SheetError::OtherRoot { seat }),
+        if sheet.root() != self.root {
+            return Err(SheetError::OtherRoot { seat });
         }
+        // The own one too: that it opened does not say that it was sealed as the others can make it again.
+        let others = (1..).zip(committee.members());
+        for (to, member) in others.filter(|(to, _)| *to != seat) {
+            let sealed = seal_key(projections, (seat, self.root), (to, member), &key)?;
+            if !is_signed(to, &sealed) {
+                let recipient = to;
+                return Err(SheetError::KeySealedBadly { seat, recipient });
+            }
+        }
+        Ok(sheet)
     }
+}
+
+/// The sheet's key as every member seals it to one seat: the only bytes that all who have the key accept there.
+fn seal_key(
+    projections: &Projections,
+    (seat, root): (u16, &[u8; 32]),
+    (recipient, member): (u16, &RoundPublicKey),
+    key: &[u8; 32],
+) -> Result<Vec<u8>, SheetError> {
+    let (info, aad) = (
+        info(projections),
+        associated_data(projections, seat, recipient, root),
+    );
+    let seed = seal_seed(key, &aad, &info);
+    seal_bytes(member, &info, &aad, &seed, key).map_err(|_| SheetError::Seal { seat: recipient })
+}
+
+/// The randomness of a seal.
+fn seal_seed(key: &[u8; 32], aad: &[u8], info: &[u8]) -> Zeroizing<[u8; 32]> {
+    let mut seed = Zeroizing::new([0; 32]);
+    Xof::new("answer sheet key seal", &[key, aad, info]).fill(&mut seed[..]);
+    seed
 }
 
 fn check_seat(committee: &Committee, seat: u16) -> Result<(), SheetError> {
@@ -263,8 +299,23 @@ mod tests {
         AnswerSheet::new(projections, 1, Zeroizing::new([8; 32]), entries).expect("valid")
     }
 
-    /// Seat 2 opens a sheet with this plaintext under this root.
+    /// Seat 2 opens a sheet with this plaintext under this root, of a member that seals the key as it should.
     fn opened(round: &Round, plaintext: &[u8], root: &[u8; 32]) -> Result<AnswerSheet, SheetError> {
+        opened_as(round, plaintext, root, |to| sealed_to(round, root, to))
+    }
+
+    fn sealed_to(round: &Round, root: &[u8; 32], to: u16) -> Vec<u8> {
+        let member = round.committee.member(to).expect("a seat");
+        seal_key(&round.projections, (1, root), (to, member), &KEY).expect("seals")
+    }
+
+    /// The same with whatever the member signed as the key sealed to a seat.
+    fn opened_as(
+        round: &Round,
+        plaintext: &[u8],
+        root: &[u8; 32],
+        signed: impl Fn(u16) -> Vec<u8>,
+    ) -> Result<AnswerSheet, SheetError> {
         let payload = Payload {
             msg: plaintext,
             aad: root,
@@ -272,9 +323,7 @@ mod tests {
         let encrypted = cipher(&KEY)
             .encrypt(&Nonce::default(), payload)
             .expect("encrypts");
-        let aad = associated_data(&round.projections, 1, 2, root);
-        let (info, to) = (info(&round.projections), round.keys[1].public());
-        let key = seal_bytes(to, &info, &aad, &[1; 32], &KEY).expect("seals");
+        let key = signed(2);
         let received = ReceivedSheet {
             seat: 1,
             root,
@@ -287,7 +336,43 @@ mod tests {
             2,
             &round.keys[1],
             &[5, 6],
+            |to, sealed| signed(to) == sealed,
         )
+    }
+
+    #[test]
+    fn the_randomness_of_a_seal_is_the_one_that_a_second_implementation_makes() {
+        let round = round();
+        let aad = associated_data(&round.projections, 1, 2, &[5; 32]);
+        // Xof("answer sheet key seal", key, aad, info).take(32) of tests/vectors/generate.py.
+        let known = [
+            0xb5, 0xa0, 0x0f, 0x20, 0x55, 0x74, 0x68, 0x28, 0x5d, 0x23, 0x1a, 0x8a, 0xee, 0xc1,
+            0xe9, 0xa5, 0x25, 0x81, 0x2a, 0xc2, 0x6a, 0xb8, 0x4c, 0xfd, 0xef, 0x6f, 0xa0, 0x4e,
+            0x82, 0x7d, 0x7b, 0xa5,
+        ];
+        assert_eq!(*seal_seed(&KEY, &aad, &info(&round.projections)), known);
+    }
+
+    #[test]
+    fn a_key_that_opens_but_was_not_sealed_as_all_can_make_it_again_is_refused() {
+        let round = round();
+        let sheet = sheet(&round.projections);
+        let (plaintext, root) = (sheet.to_bytes(), *sheet.root());
+        let aad = associated_data(&round.projections, 1, 2, &root);
+        let to = round.keys[1].public();
+        let other = seal_bytes(to, &info(&round.projections), &aad, &[1; 32], &KEY);
+        let other = other.expect("seals");
+        let signed = |seat| match seat {
+            2 => other.clone(),
+            to => sealed_to(&round, &root, to),
+        };
+        assert_eq!(
+            opened_as(&round, &plaintext, &root, signed).err(),
+            Some(SheetError::KeySealedBadly {
+                seat: 1,
+                recipient: 2
+            })
+        );
     }
 
     #[test]

@@ -107,6 +107,17 @@ pub enum SheetError {
         /// Who cannot read it.
         recipient: u16,
     },
+    /// The key of the sheet was not sealed to one of the seats as it must be: that seat cannot read what this one can, so
+    /// the sheet counts for nobody.
+    #[error(
+        "the key of seat {seat}'s sheet was not sealed to seat {recipient} as every member must seal it"
+    )]
+    KeySealedBadly {
+        /// Who answered.
+        seat: u16,
+        /// To whom it was sealed badly.
+        recipient: u16,
+    },
     /// The sheet does not open with the key that came with it.
     #[error("the sheet of seat {seat} does not open with its key")]
     DoesNotOpen {

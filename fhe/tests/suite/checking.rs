@@ -103,6 +103,12 @@ impl Checking {
             recipient,
             &self.federation.keys[usize::from(recipient) - 1],
             &self.participants(),
+            |to, key| {
+                sealed
+                    .keys
+                    .iter()
+                    .any(|(of, signed)| *of == to && signed == key)
+            },
         )
     }
 

@@ -81,6 +81,7 @@ fn a_sheet_opens_for_its_round_seat_recipient_and_root_only() {
                 recipient,
                 keys,
                 &participants,
+                |_, _| true,
             )
             .err()
     };
@@ -161,12 +162,26 @@ fn a_sheet_opens_for_its_round_seat_recipient_and_root_only() {
         Projections::new(&round.federation.params, &CONTEXT, [0; 32]),
     ];
     for projections in &projections {
-        let result = received.open(projections, committee, 3, &keys[2], &participants);
+        let result = received.open(
+            projections,
+            committee,
+            3,
+            &keys[2],
+            &participants,
+            |_, _| true,
+        );
         assert_eq!(result.err(), key_closed);
     }
     let strange = |recipient, keys, participants: &[u32]| {
         received
-            .open(&round.projections, committee, recipient, keys, participants)
+            .open(
+                &round.projections,
+                committee,
+                recipient,
+                keys,
+                participants,
+                |_, _| true,
+            )
             .err()
     };
     assert_eq!(
@@ -196,7 +211,7 @@ fn a_sheet_opens_for_its_round_seat_recipient_and_root_only() {
     let larger = Projections::new(&params(200), &CONTEXT, CHALLENGE);
     assert_eq!(
         received
-            .open(&larger, committee, 3, &keys[2], &participants)
+            .open(&larger, committee, 3, &keys[2], &participants, |_, _| true)
             .err(),
         Some(SheetError::OtherRoot { seat: 2 })
     );
@@ -230,6 +245,49 @@ fn no_byte_of_a_sealed_sheet_can_be_changed() {
             round.open(2, &altered, 1),
             Err(SheetError::Length { seat: 2, .. })
         ));
+    }
+}
+
+#[test]
+fn a_sheet_whose_key_is_sealed_badly_to_one_seat_opens_for_nobody() {
+    let round = round();
+    let (_, sealed) = round.seal(2, round.answers(2));
+    for victim in 0..sealed.keys.len() {
+        let mut altered = sealed.clone();
+        altered.keys[victim].1[1130] ^= 1;
+        let to = altered.keys[victim].0;
+        for recipient in [1, 3, 4] {
+            let expected = match recipient == to {
+                true => SheetError::KeyDoesNotOpen { seat: 2, recipient },
+                false => SheetError::KeySealedBadly {
+                    seat: 2,
+                    recipient: to,
+                },
+            };
+            assert_eq!(round.open(2, &altered, recipient).err(), Some(expected));
+        }
+    }
+    // Nor one that leaves a seat out, or seals it the key of another sheet.
+    let (_, other) = round.seal(
+        2,
+        vec![
+            ProjectionAnswers::unusable(0),
+            ProjectionAnswers::unusable(1),
+            ProjectionAnswers::unusable(2),
+        ],
+    );
+    let mut mixed = sealed.clone();
+    mixed.keys[2] = other.keys[2].clone();
+    let mut short = sealed;
+    short.keys.pop();
+    for altered in [mixed, short] {
+        for recipient in [1, 3] {
+            let expected = SheetError::KeySealedBadly {
+                seat: 2,
+                recipient: 4,
+            };
+            assert_eq!(round.open(2, &altered, recipient).err(), Some(expected));
+        }
     }
 }
 

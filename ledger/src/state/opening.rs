@@ -12,7 +12,7 @@ use crate::raters::raters;
 use crate::rejected::Rejected;
 use crate::round::{CurrentRound, Opening, SeatedMember};
 use crate::seat::{MAX_ROUND_KEY_BYTES, Seat, SeatOffer};
-use crate::waits::LEAST_ANSWER_MS;
+use crate::waits::{LEAST_ANSWER_MS, MOST_ANSWER_MS};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The fields of [`crate::Entry::RoundOpened`].
@@ -73,6 +73,12 @@ pub(super) fn check(
     if let Some(found_ms) = steps.into_iter().find(|step| *step < LEAST_ANSWER_MS) {
         return Err(Rejected::DeadlinesTooClose {
             need_ms: LEAST_ANSWER_MS,
+            found_ms,
+        });
+    }
+    if let Some(found_ms) = steps.into_iter().find(|step| *step > MOST_ANSWER_MS) {
+        return Err(Rejected::DeadlinesTooFar {
+            most_ms: MOST_ANSWER_MS,
             found_ms,
         });
     }

@@ -133,8 +133,26 @@ fn the_committee_has_time_for_each_of_its_steps() {
             "{deadlines:?}"
         );
     }
-    let entry = with(&world, [0, 10_000, 20_000]);
-    world.accept(entry);
+    const WEEK: u64 = 7 * 86_400_000;
+    for (deadlines, found_ms) in [
+        ([0, WEEK + 1, WEEK + 20_000], WEEK + 1),
+        ([5, 10_005, 10_006 + WEEK], WEEK + 1),
+        ([0, 10_000, u64::MAX], u64::MAX - 10_000),
+    ] {
+        let entry = with(&world, deadlines);
+        assert_eq!(
+            world.refuse(entry),
+            Rejected::DeadlinesTooFar {
+                most_ms: WEEK,
+                found_ms
+            },
+            "{deadlines:?}"
+        );
+    }
+    for deadlines in [[0, WEEK, 2 * WEEK], [0, 10_000, 20_000]] {
+        let entry = with(&world, deadlines);
+        World::new(4).accept(entry);
+    }
 }
 
 #[test]

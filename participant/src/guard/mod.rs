@@ -6,12 +6,14 @@
 //! are chained, and the chain's head is shown on the ledger, so that a directory that was put back from a backup is noticed.
 
 mod head;
+mod owners_void;
 mod records;
 mod rules;
 mod store;
 #[cfg(test)]
 mod tests;
 
+pub use owners_void::{Held, OwnersVoids, VoidRefused};
 pub use records::{
     AnswerRecord, ContributionRecord, DirectionsRecord, Duty, OpeningRecord, RatingRecord, Record,
     SeatRecord, WitnessRecord,
@@ -105,7 +107,7 @@ pub struct Guards {
     pub ratings: BTreeMap<u64, RatingRecord>,
     /// Openings, by round.
     pub opened: BTreeMap<u64, OpeningRecord>,
-    /// Rounds signed as void.
+    /// Rounds signed as void, as a member or for the owner.
     pub voided: BTreeSet<u64>,
     /// Publishing entries signed, by round.
     pub published: BTreeMap<u64, Hash>,

@@ -84,9 +84,38 @@ pub enum Record {
     },
     /// The row of this rater is committed to.
     Rated(RatingRecord),
+    /// A person of this company signed the owners' void of the round, beside the node.
+    OwnersVoid {
+        /// The round.
+        round: u64,
+    },
 }
 
 impl Record {
+    /// The round, if this is an act that a void of it excludes: a contribution, or a step towards the sum of them.
+    pub(super) fn excluded_by_void(&self) -> Option<u64> {
+        match self {
+            Self::Cosigned { round, .. }
+            | Self::Judged { round, .. }
+            | Self::Published { round, .. } => Some(*round),
+            Self::Contribution(made) => Some(made.round),
+            Self::Answered(answer) => Some(answer.round),
+            Self::Opened(opening) => Some(opening.round),
+            Self::Genesis(_)
+            | Self::Seat(_)
+            | Self::Receipt { .. }
+            | Self::Witnessed(_)
+            | Self::Appealed { .. }
+            | Self::Directions(_)
+            | Self::Voided { .. }
+            | Self::Finished { .. }
+            | Self::Evaluated { .. }
+            | Self::Behind { .. }
+            | Self::Rated(_)
+            | Self::OwnersVoid { .. } => None,
+        }
+    }
+
     /// What the chain of records is made over: the record without what is forgotten once the round is over.
     pub(super) fn chained(&self) -> Vec<u8> {
         match self {

@@ -12,6 +12,9 @@ impl Guards {
     /// # Errors
     /// [`GuardConflict`] if it contradicts an earlier one.
     pub fn check(&self, record: &Record) -> Result<bool, GuardConflict> {
+        if let Some(round) = record.excluded_by_void() {
+            self.not_void(round)?;
+        }
         match record {
             Record::Genesis(hash) => match self.genesis {
                 Some(signed) if signed != *hash => Err(GuardConflict::Genesis),
@@ -31,15 +34,12 @@ impl Guards {
             Record::Cosigned {
                 round,
                 contributions,
-            } => {
-                self.not_void(*round)?;
-                once(
-                    &self.cosigned,
-                    round,
-                    contributions,
-                    GuardConflict::Cosigned,
-                )
-            }
+            } => once(
+                &self.cosigned,
+                round,
+                contributions,
+                GuardConflict::Cosigned,
+            ),
             Record::Witnessed(witnessed) => {
                 let key = (witnessed.round, witnessed.duty);
                 self.not_over(witnessed.round, GuardConflict::Witnessed)?;
@@ -49,7 +49,6 @@ impl Guards {
             }
             Record::Answered(answer) => self.check_answer(answer),
             Record::Judged { round, entry } => {
-                self.not_void(*round)?;
                 self.not_over(*round, GuardConflict::Judged)?;
                 once(&self.judged, round, entry, GuardConflict::Judged)
             }
@@ -80,9 +79,10 @@ impl Guards {
                 Ok(!self.voided.contains(round))
             }
             Record::Published { round, entry } => {
-                self.not_void(*round)?;
                 once(&self.published, round, entry, GuardConflict::Published)
             }
+            // Whether the opening allowed it was said when it was signed: here it has happened.
+            Record::OwnersVoid { round } => Ok(!self.voided.contains(round)),
             Record::Finished { round } => Ok(!self.finished.contains(round)),
             Record::Evaluated { round } => Ok(self.evaluated < Some(*round)),
             Record::Behind { head, .. } => Ok(!self.leads_to(head)),
@@ -145,7 +145,7 @@ impl Guards {
             Record::Opened(opening) => {
                 self.opened.insert(opening.round, opening.clone());
             }
-            Record::Voided { round } => {
+            Record::Voided { round } | Record::OwnersVoid { round } => {
                 self.voided.insert(*round);
             }
             Record::Published { round, entry } => {
@@ -192,7 +192,6 @@ impl Guards {
 
     fn check_answer(&self, answer: &AnswerRecord) -> Result<bool, GuardConflict> {
         let round = answer.round;
-        self.not_void(round)?;
         // Its shares are erased: an answer now could only be an invented one.
         self.not_over(round, GuardConflict::Answered)?;
         let ascending = answer
@@ -207,7 +206,6 @@ impl Guards {
 
     fn check_opening(&self, opening: &OpeningRecord) -> Result<bool, GuardConflict> {
         let round = opening.round;
-        self.not_void(round)?;
         if !opening.is_whole() {
             return Err(GuardConflict::Opened(round));
         }

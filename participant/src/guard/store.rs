@@ -4,7 +4,10 @@ use std::{os::unix::fs::OpenOptionsExt, path::Path};
 
 use redb::{Database, ReadableTable, TableDefinition, TableHandle, backends::FileBackend};
 
-use super::{Guards, Record};
+use super::{
+    Guards, Record,
+    owners_void::{Held, OwnersVoids, RecordRefused},
+};
 use crate::{error::NodeError, keystore};
 
 /// Records in the order they were made. Nothing is ever replaced, except that a finished round's answer is dropped.
@@ -15,6 +18,9 @@ pub struct GuardStore {
     database: Database,
     guards: Guards,
     next: u64,
+    owners_voids: OwnersVoids,
+    /// While nobody may sign an owners' void.
+    held: Option<Held>,
 }
 
 impl GuardStore {
@@ -45,7 +51,31 @@ impl GuardStore {
             database,
             guards,
             next,
+            owners_voids: OwnersVoids::beside(path),
+            held: None,
         })
+    }
+
+    /// Keeps anybody from signing an owners' void in this directory until [`GuardStore::release`], so that what is decided
+    /// now is still right when it is recorded. Returns the rounds for which one was signed and is not among these records
+    /// yet, ascending.
+    ///
+    /// # Errors
+    /// [`NodeError::Store`] or a failure of the disk, if what was signed cannot be read.
+    pub fn hold(&mut self) -> Result<Vec<u64>, NodeError> {
+        let held = self.owners_voids.hold()?;
+        let known = &self.guards.voided;
+        let fresh = held
+            .voided()
+            .filter(|round| !known.contains(round))
+            .collect();
+        self.held = Some(held);
+        Ok(fresh)
+    }
+
+    /// Ends [`GuardStore::hold`].
+    pub fn release(&mut self) {
+        self.held = None;
     }
 
     /// All records.
@@ -63,6 +93,14 @@ impl GuardStore {
         if !self.guards.check(record).map_err(said)? {
             return Ok(());
         }
+        match &mut self.held {
+            Some(held) => held.admit(record),
+            None => self.owners_voids.hold()?.admit(record),
+        }
+        .map_err(|refused| match refused {
+            RecordRefused::Conflict(conflict) => said(conflict),
+            RecordRefused::Disk(error) => error,
+        })?;
         self.insert(record).map_err(failed)?;
         self.guards.admit(record).map_err(said)?;
         self.next += 1;

@@ -123,6 +123,144 @@ fn void_excludes_every_answer_and_an_opening_excludes_void() {
 }
 
 #[test]
+fn the_owners_void_excludes_a_contribution_and_every_answer_after_it() {
+    let void = |round| Record::OwnersVoid { round };
+    let mut guards = Guards::default();
+    guards.admit(&void(2)).unwrap();
+    let acts = [
+        Record::Contribution(ContributionRecord {
+            round: 2,
+            model: [1; 32],
+            root: [1; 32],
+            bytes: 1,
+            voided: Vec::new(),
+        }),
+        opening(2, 1),
+        Record::Answered(answer(2, 0, 128)),
+        Record::Cosigned {
+            round: 2,
+            contributions: [1; 32],
+        },
+        Record::Judged {
+            round: 2,
+            entry: [1; 32],
+        },
+        Record::Published {
+            round: 2,
+            entry: [1; 32],
+        },
+    ];
+    for act in acts {
+        refused(&mut guards, &act, GuardConflict::VoidOrOpened(2));
+    }
+    // A member's void of the same round agrees with it.
+    assert_eq!(guards.admit(&void(2)), Ok(false));
+    guards.admit(&Record::Voided { round: 2 }).unwrap();
+    // A day past the last deadline it may follow an opening; the answer stays what it was, and nothing comes after.
+    guards.admit(&opening(3, 1)).unwrap();
+    assert_eq!(guards.admit(&void(3)), Ok(true));
+    refused(&mut guards, &opening(3, 1), GuardConflict::VoidOrOpened(3));
+}
+
+#[test]
+fn a_void_signed_beside_the_node_and_an_opening_exclude_each_other_over_restarts() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("guard.redb");
+    let mut store = GuardStore::open(&path).unwrap();
+    // The command knows the node's records by the shared file alone: the node has them locked.
+    let command = OwnersVoids::beside(&path);
+
+    // The void first: the node finds it, whether it ran on or starts again, and keeps it among its records.
+    command.hold().unwrap().sign(1, false).unwrap();
+    for restart in [false, true] {
+        if restart {
+            drop(store);
+            store = GuardStore::open(&path).unwrap();
+        }
+        assert!(store.record(&opening(1, 1)).is_err());
+        let cosigned = Record::Cosigned {
+            round: 1,
+            contributions: [1; 32],
+        };
+        assert!(store.record(&cosigned).is_err());
+        assert_eq!(*store.guards(), Guards::default());
+    }
+    assert_eq!(store.hold().unwrap(), [1]);
+    store.record(&Record::OwnersVoid { round: 1 }).unwrap();
+    store.release();
+    assert!(store.hold().unwrap().is_empty());
+    store.release();
+    std::fs::remove_file(dir.path().join("owners-voids")).unwrap();
+    assert!(
+        store.record(&opening(1, 1)).is_err(),
+        "its own record by now"
+    );
+
+    // The opening first: then no void before a close is signed any more, by nobody who starts later either.
+    store.record(&opening(2, 1)).unwrap();
+    for restart in [false, true] {
+        if restart {
+            drop(store);
+            store = GuardStore::open(&path).unwrap();
+        }
+        let refused = command.hold().unwrap().sign(2, false);
+        assert!(matches!(refused, Err(VoidRefused::Opened { round: 2 })));
+    }
+    assert!(store.hold().unwrap().is_empty());
+    store.release();
+    store.record(&opening(2, 1)).unwrap();
+    // A day past its last deadline it may be ended all the same.
+    command.hold().unwrap().sign(2, true).unwrap();
+    assert_eq!(store.hold().unwrap(), [2]);
+    store.release();
+    command.hold().unwrap().sign(3, false).unwrap();
+}
+
+#[test]
+fn nothing_is_signed_beside_the_node_while_it_decides() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("guard.redb");
+    let mut store = GuardStore::open(&path).unwrap();
+    assert!(store.hold().unwrap().is_empty());
+    let command = OwnersVoids::beside(&path);
+    let (said, heard) = std::sync::mpsc::channel();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let signed = command.hold().unwrap().sign(1, false);
+            said.send(signed.is_ok()).unwrap();
+        });
+        let pause = std::time::Duration::from_millis(200);
+        assert!(heard.recv_timeout(pause).is_err(), "it waits");
+        store.record(&opening(1, 1)).unwrap();
+        store.release();
+        assert!(!heard.recv().unwrap(), "and finds the opening");
+    });
+}
+
+#[test]
+fn a_note_of_voids_that_cannot_be_read_allows_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("guard.redb");
+    let mut store = GuardStore::open(&path).unwrap();
+    let command = OwnersVoids::beside(&path);
+    command.hold().unwrap().sign(1, false).unwrap();
+    let note = dir.path().join("owners-voids");
+    let whole = std::fs::read(&note).unwrap();
+    for damaged in [
+        &whole[..whole.len() - 1],
+        &[],
+        &[whole.clone(), vec![0]].concat(),
+    ] {
+        std::fs::write(&note, damaged).unwrap();
+        assert!(matches!(command.hold(), Err(NodeError::Store { .. })));
+        assert!(store.hold().is_err());
+        assert!(store.record(&opening(2, 1)).is_err());
+    }
+    std::fs::write(&note, whole).unwrap();
+    store.record(&opening(2, 1)).unwrap();
+}
+
+#[test]
 fn a_round_opens_no_more_directions_than_the_model_bears_and_always_the_same_ones() {
     for (directions, limit, allowed) in [
         (27, 75, true),

@@ -1,6 +1,9 @@
 //! One disputed share, shown by its dealer, and who is to blame for it.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use tonic::transport::Channel;
 use unsilo_fhe::{
@@ -19,6 +22,7 @@ use super::{
     shares::{self, Leaves},
 };
 use crate::{
+    alarm::Alarm,
     error::NodeError,
     payload::committee,
     session::{AppealJob, AppealsJob, Disputed, Event, Found, Task},
@@ -32,7 +36,9 @@ pub(super) async fn appeal(
     wait: Duration,
 ) -> Result<Event, Failure> {
     let round = job.round;
+    let of = shared.clone();
     let made = blocking(move || {
+        let shared = of;
         let appeal = make(&shared, &job)?;
         let federation = shared.draft.federation_id();
         let (dealer, identity) = (job.participant, &shared.identity);
@@ -51,6 +57,7 @@ pub(super) async fn appeal(
     };
     let request = AppealRequest { round, appeal };
     within(wait, CommitteeClient::new(channel).appeal(request)).await?;
+    shared.appealed.store(round, Ordering::Release);
     Ok(Event::Accepted(Task::Appeal(round)))
 }
 
@@ -101,20 +108,25 @@ pub(super) async fn check(
     wait: Duration,
 ) -> Result<Event, Failure> {
     let round = job.judging.at.round;
-    let mut appeals = Vec::new();
+    let mut served = Served::default();
     for attempt in 0..APPEALS_ATTEMPTS {
         if attempt > 0 {
             tokio::time::sleep(APPEALS_PAUSE).await;
         }
-        appeals = fetch(channel.clone(), &shared, &job, wait).await?;
-        if !appeals.is_empty() {
+        served = fetch(channel.clone(), &shared, &job, wait).await?;
+        if !served.appeals.is_empty() || !served.alarms.is_empty() {
             break;
         }
     }
+    let Served {
+        appeals,
+        mut alarms,
+    } = served;
     if appeals.is_empty() {
         return Ok(Event::AppealsChecked {
             round,
             found: Vec::new(),
+            alarms,
         });
     }
     let wanted = job
@@ -133,47 +145,77 @@ pub(super) async fn check(
         {
             return trouble.into_event(round, Task::CheckAppeals(round));
         }
-        let found = appeals
-            .iter()
-            .map(|(dispute, appeal)| Case {
+        let mut found = Vec::new();
+        for (dispute, appeal) in &appeals {
+            let case = Case {
                 shared: &shared,
                 job: &job,
                 dispute,
                 appeal,
-            })
-            .map(|case| case.decide(served.get(&case.dispute.dealer.0)))
-            .collect();
-        Ok(Event::AppealsChecked { round, found })
+            };
+            match case.decide(served.get(&dispute.dealer.0)) {
+                Ok(decided) => found.push(decided),
+                Err(alarm) => alarms.push(alarm),
+            }
+        }
+        Ok(Event::AppealsChecked {
+            round,
+            found,
+            alarms,
+        })
     })
     .await?
 }
 
-/// The appeals about shares that are disputed, one of each dealer.
+/// What the coordinator handed out.
+#[derive(Default)]
+struct Served {
+    /// The appeals about shares that are disputed, one of each dealer.
+    appeals: Vec<(Disputed, Appeal)>,
+    /// What is wrong with the rest.
+    alarms: Vec<Alarm>,
+}
+
 async fn fetch(
     channel: Channel,
     shared: &Shared,
     job: &AppealsJob,
     wait: Duration,
-) -> Result<Vec<(Disputed, Appeal)>, Failure> {
+) -> Result<Served, Failure> {
     let mut client =
         CommitteeClient::new(channel).max_decoding_message_size(limits::COMMITTEE_MESSAGE_BYTES);
     let request = AppealsRequest {
         round: job.judging.at.round,
     };
+    // From before the request: one that was acknowledged must be among those handed out.
+    let acknowledged = shared.appealed.load(Ordering::Acquire) == request.round;
     let reply = within(wait, client.appeals(request)).await?.into_inner();
-    let appeals: Vec<Appeal> = reply
-        .appeals
-        .iter()
-        .take(limits::APPEALS)
-        .filter_map(|bytes| signed_appeal(shared, job, bytes))
-        .collect();
+    let round = job.judging.at.round;
+    let mut alarms = Vec::new();
+    let mut appeals = Vec::new();
+    for bytes in reply.appeals.iter().take(limits::APPEALS) {
+        match signed_appeal(shared, job, bytes) {
+            Some(appeal) => appeals.push(appeal),
+            // The coordinator keeps none that its dealer did not sign, so it was made or changed there.
+            None => alarms.push(Alarm::AppealForged { round }),
+        }
+    }
+    let own = job.judging.own.filter(|_| acknowledged);
+    if let Some(own) = own
+        && !appeals.iter().any(|appeal| appeal.participant() == own.0)
+    {
+        alarms.push(Alarm::AppealWithheld { round });
+    }
     let of = |dispute: &Disputed| {
         let is_its = |appeal: &&Appeal| {
             (appeal.participant(), appeal.seat()) == (dispute.dealer.0, dispute.seat)
         };
         Some((*dispute, appeals.iter().find(is_its)?.clone()))
     };
-    Ok(job.disputed.iter().filter_map(of).collect())
+    Ok(Served {
+        appeals: job.disputed.iter().filter_map(of).collect(),
+        alarms,
+    })
 }
 
 /// An appeal that its dealer signed for this round; whatever else is handed out as one says nothing about anybody.
@@ -182,17 +224,10 @@ fn signed_appeal(shared: &Shared, job: &AppealsJob, bytes: &[u8]) -> Option<Appe
     let appeal = Appeal::from_bytes(&signed.appeal).ok()?;
     let dealer = ParticipantId(appeal.participant());
     let federation = shared.draft.federation_id();
-    let round = job.judging.at.round;
     let key = job.dealers.get(&dealer)?;
-    if signed.verify(&federation, round, dealer, key) {
-        return Some(appeal);
-    }
-    tracing::warn!(
-        round,
-        participant = dealer.0,
-        "the coordinator handed out an appeal that its dealer did not sign"
-    );
-    None
+    let round = job.judging.at.round;
+    let verified = signed.verify(&federation, round, dealer, key);
+    verified.then_some(appeal)
 }
 
 /// A disputed share that its dealer shows.
@@ -205,7 +240,10 @@ struct Case<'a> {
 
 impl Case<'_> {
     /// Who is to blame, as every member finds it; nobody if the appeal does not belong to the dispute.
-    fn decide(&self, served: Option<&SealedShare>) -> Found {
+    ///
+    /// # Errors
+    /// The alarm, if the coordinator does not show what the dealer signed: the appeal is looked at again then.
+    fn decide(&self, served: Option<&SealedShare>) -> Result<Found, Alarm> {
         let round = self.job.judging.at.round;
         let Disputed {
             dealer,
@@ -214,14 +252,20 @@ impl Case<'_> {
             ..
         } = *self.dispute;
         let decided = self.blame(served);
+        if let Some((Err(AppealError::NotCommitted), _)) = &decided {
+            return Err(Alarm::ShareSubstituted {
+                round,
+                participant: dealer.0,
+            });
+        }
         let Some((Ok(blame), shown)) = decided else {
             let reason = decided.and_then(|(blame, _)| blame.err());
             tracing::warn!(round, %dealer, seat, ?reason, "an appeal cannot be decided");
-            return Found {
+            return Ok(Found {
                 dealer,
                 violation: None,
                 shown: Vec::new(),
-            };
+            });
         };
         let shown = shown.to_bytes();
         let evidence = dispute_hash(&self.appeal.to_bytes(), &shown);
@@ -238,18 +282,18 @@ impl Case<'_> {
             },
             Blame::Nobody => {
                 tracing::warn!(round, %dealer, seat, "the appeal shows nobody's fault: too few answers counted");
-                return Found {
+                return Ok(Found {
                     dealer,
                     violation: None,
                     shown: Vec::new(),
-                };
+                });
             }
         };
-        Found {
+        Ok(Found {
             dealer,
             violation: Some(violation),
             shown,
-        }
+        })
     }
 
     /// `None` if this member lacks what the dispute is about.

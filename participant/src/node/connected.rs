@@ -154,6 +154,25 @@ impl Runtime<'_> {
         event: Event,
         mut connection: Option<&mut Connection>,
     ) -> Result<(), NodeError> {
+        // What a person signed beside the node comes first, and nothing is signed there until the effects are carried out.
+        let signed = on_disk(|| self.guards.hold())?;
+        let voids = signed.into_iter().map(|round| Event::OwnersVoid { round });
+        let mut done = Ok(());
+        for event in voids.chain([event]) {
+            done = self.carry_out(event, connection.as_deref_mut());
+            if done.is_err() {
+                break;
+            }
+        }
+        self.guards.release();
+        done
+    }
+
+    fn carry_out(
+        &mut self,
+        event: Event,
+        mut connection: Option<&mut Connection>,
+    ) -> Result<(), NodeError> {
         let mut stopped = None;
         for effect in self.session.handle(event, now_ms()) {
             match effect {

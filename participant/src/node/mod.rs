@@ -25,7 +25,7 @@ use std::{
     pin::pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -107,6 +107,8 @@ struct Shared {
     answering: answers::Answering,
     learner: Learner,
     rater: Option<Arc<dyn Rater>>,
+    /// The last round in which the coordinator acknowledged an appeal of this node's, since the node started.
+    appealed: AtomicU64,
     /// Set when the node ends: work under way on other threads gives up.
     cancelled: AtomicBool,
     /// Kept until the last thread is done, so that no second node starts before.
@@ -176,6 +178,7 @@ impl Node {
                 answering: answers::Answering::default(),
                 learner: learner.0,
                 rater: options.rater,
+                appealed: AtomicU64::new(0),
                 cancelled: AtomicBool::new(false),
                 _lock: lock,
             }),

@@ -74,7 +74,8 @@ fn place(recipient: u16, seat: u16) -> Option<usize> {
 
 pub(super) type Sheets = (Vec<Arc<AnswerSheet>>, Vec<u16>);
 
-/// All sheets, and the seats whose sheet cannot be read: those answered nothing that counts.
+/// All sheets, and the seats whose sheet cannot be read, or not by everybody: those answered nothing that counts. All
+/// members find the same, since each makes again what was sealed to the others.
 pub(super) fn open_sheets(
     shared: &Shared,
     job: &JudgingJob,
@@ -96,12 +97,19 @@ pub(super) fn open_sheets(
                 sheet: &answers.sheet,
                 key: &answers.sheet_key,
             };
+            // Held against the signature in `signed_roots`.
+            let signed = answers.hashes.as_ref().map(SealedHashes::from_message);
+            let is_signed = |to: u16, key: &[u8]| match (&signed, place(to, of)) {
+                (Some(Ok(hashes)), Some(at)) => hashes.keys.get(at) == Some(&sealed_hash(key)),
+                _ => false,
+            };
             let sheet = received.open(
                 projections,
                 &seat.committee,
                 job.at.seat,
                 &seat.keys,
                 &participants,
+                is_signed,
             );
             if let Err(error) = &sheet {
                 tracing::warn!(seat = of, %error, "a member's answers cannot be read");

@@ -3,7 +3,9 @@
 use unsilo_ledger::CloseStatement;
 
 use super::{
-    Call, Effect, Facts, Me, Phase, RoundFacts, Session, contributing::under_way, patience::Wait,
+    Call, Effect, Facts, Me, Phase, RoundFacts, Session,
+    contributing::under_way,
+    patience::{Wait, too_far},
 };
 use crate::{alarm::Alarm, guard::Record};
 
@@ -23,6 +25,9 @@ impl Session {
         let Some(seat) = self.may_act(open, me, out) else {
             return;
         };
+        if let Some(reason) = too_far(open, now_ms) {
+            return self.wait(&reason, out);
+        }
         let record = Record::Cosigned {
             round,
             contributions: open.contributions_hash,

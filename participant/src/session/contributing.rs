@@ -2,7 +2,10 @@
 
 use unsilo_ledger::{Entry, Hash, SignedEntry, SignedReceipt};
 
-use super::{ContributionJob, Effect, Facts, Me, Phase, Progressing, RoundFacts, Session, Task};
+use super::{
+    ContributionJob, Effect, Facts, Me, Phase, Progressing, RoundFacts, Session, Task,
+    patience::too_far,
+};
 use crate::{
     alarm::Alarm,
     guard::{ContributionRecord, Record},
@@ -23,6 +26,15 @@ impl Session {
         };
         if let Some(alarm) = self.objection(facts, open, me) {
             return self.raise(alarm, out);
+        }
+        if self.guards.voided.contains(&round) {
+            return self.wait(
+                "this company signed that the round is void: it contributes nothing to it",
+                out,
+            );
+        }
+        if let Some(reason) = too_far(open, now_ms) {
+            return self.wait(&reason, out);
         }
         self.ask_rater(open, me, now_ms, out);
         self.commit_directions(open, me, out);
@@ -119,7 +131,9 @@ impl Session {
         };
         let wanted = match (under_way(&facts, round, Phase::Open), facts.me) {
             (Some(open), Some((id, owner))) => {
-                open.model == model && self.objection(&facts, open, Me { id, owner }).is_none()
+                open.model == model
+                    && self.objection(&facts, open, Me { id, owner }).is_none()
+                    && !self.guards.voided.contains(&round)
             }
             _ => false,
         };
@@ -142,7 +156,8 @@ impl Session {
             }
             out.push(Effect::Tell(Progress::Warning {
                 message: format!(
-                    "round {round} ended before this node had trained; nothing was sent"
+                    "round {round} ended, or this company signed that it is void, before this node had trained; nothing \
+                     was sent"
                 ),
             }));
         }

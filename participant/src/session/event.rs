@@ -22,6 +22,11 @@ pub enum Event {
     Ledger(Box<Facts>),
     /// The coordinator pushed a step.
     Step(Step),
+    /// A person of this company signed the owners' void of the round, beside the node.
+    OwnersVoid {
+        /// The round.
+        round: u64,
+    },
     /// Seen by the runtime, for example a fork of the ledger.
     Alarmed(Alarm),
     /// The weights with this hash are in the store.
@@ -113,6 +118,8 @@ pub enum Event {
         round: u64,
         /// What was found, by dealer; those who have not appealed yet are missing.
         found: Vec<Found>,
+        /// What was wrong with what the coordinator handed out.
+        alarms: Vec<Alarm>,
     },
     /// All shares fit, and were combined.
     SharesCombined {

@@ -66,8 +66,11 @@ impl Session {
         seat: u16,
         seats: &[u32],
     ) -> Option<JudgingJob> {
-        let me = self.facts.as_ref().and_then(|facts| facts.me);
-        let me = me.map(|(id, _)| id);
+        // Not from `self.facts`, which are out of their place while a step is acted on.
+        let me = round
+            .seats
+            .get(usize::from(seat).checked_sub(1)?)?
+            .participant;
         let ascending = seats.is_sorted_by(|before, after| before < after);
         if !ascending || seats.len() < round.threshold {
             return None;
@@ -93,7 +96,11 @@ impl Session {
                 .answered
                 .get(&round.round)
                 .map(|given| given.sent),
-            own: me.filter(|_| self.guards.contributions.contains_key(&round.round)),
+            own: self
+                .guards
+                .contributions
+                .contains_key(&round.round)
+                .then_some(me),
         })
     }
 

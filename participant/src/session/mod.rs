@@ -8,7 +8,8 @@
 //! - one answer a round: every opening sent for a round has the same bytes;
 //! - one set of scalar answers a round, of the same bytes, and never about more directions than the model bears;
 //! - scalars, judgement and opening only on a checkpoint that at least `t` members cosigned, and one cosignature a step;
-//! - a void signature excludes every answer after it, and an opening excludes void;
+//! - a void signature excludes a contribution and every answer after it, and an opening excludes void; that of an owner as
+//!   that of a member;
 //! - one contribution to a model, unless the round of the earlier one is void on the ledger;
 //! - nothing at all while the directory is older than what its identity did.
 
@@ -199,6 +200,7 @@ impl Session {
             Event::Clock => {}
             Event::Ledger(facts) => self.learn(*facts, out),
             Event::Step(step) => self.take_step(step, now_ms, out),
+            Event::OwnersVoid { round } => self.owners_void(round, out),
             Event::Alarmed(alarm) => self.raise(alarm, out),
             Event::ModelHeld(model) => {
                 self.done(Task::FirstModel(model));
@@ -238,7 +240,16 @@ impl Session {
                 judgement,
                 evidence,
             } => self.judged(round, judgement, evidence, out),
-            Event::AppealsChecked { round, found } => self.appeals_checked(round, found, out),
+            Event::AppealsChecked {
+                round,
+                found,
+                alarms,
+            } => {
+                for alarm in alarms {
+                    self.raise(alarm, out);
+                }
+                self.appeals_checked(round, found, out);
+            }
             Event::SharesCombined {
                 round,
                 digest,

@@ -1,8 +1,9 @@
 //! Deadlines are the coordinator's word: it signs whatever times it likes when it opens a round. A member holds them against
 //! its own clock as well. It ends nothing early before the round has been under way for the least time that the ledger's
-//! rules grant everybody, as far as this node has seen it itself. After a start it counts anew: later is safe.
+//! rules grant everybody, as far as this node has seen it itself. After a start it counts anew: later is safe. And it takes
+//! no part in a round whose deadlines are so far away that nobody could end it once it is closed.
 
-use unsilo_ledger::{LEAST_ANSWER_MS, LEAST_CONTRIBUTE_MS};
+use unsilo_ledger::{LEAST_ANSWER_MS, LEAST_CONTRIBUTE_MS, MOST_ANSWER_MS, MOST_CONTRIBUTE_MS};
 use unsilo_proto::limits;
 
 use super::{Facts, Phase, RoundFacts, Session};
@@ -88,6 +89,24 @@ impl Session {
         waited && is_past(deadline_ms, now_ms)
     }
 }
+
+/// What is said of a round whose deadlines are farther away than any honest ones, by this machine's clock; `None` of others.
+pub(super) fn too_far(round: &RoundFacts, now_ms: u64) -> Option<String> {
+    let most_ms = MOST_CONTRIBUTE_MS + 2 * MOST_ANSWER_MS + limits::CLOCK_SKEW_MS;
+    let left_ms = round.open_by_ms.saturating_sub(now_ms);
+    (left_ms > most_ms).then(|| {
+        format!(
+            "round {} would end in {} days by this machine's clock, and may last {} at most: this node takes no part in it. \
+             If the clock is right, the coordinator's is wrong, or it holds the round up: more than half of the owners can \
+             end it (`unsilo void`)",
+            round.round,
+            left_ms / DAY_MS,
+            most_ms / DAY_MS
+        )
+    })
+}
+
+const DAY_MS: u64 = 86_400_000;
 
 /// Whether a deadline is over by this machine's clock, which may be behind the coordinator's by as much as is
 /// tolerated without a warning.

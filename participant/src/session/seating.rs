@@ -21,6 +21,12 @@ impl Session {
         if !asked.contains(&me.id.0) || !facts.draw.contains(&me.owner) {
             return self.wait("the committee of the next round is being seated", out);
         }
+        if self.guards.voided.contains(&round) {
+            return self.wait(
+                "this company signed that the round is void: it offers no seat in it",
+                out,
+            );
+        }
         if self.guards.seats.contains_key(&round) {
             return self.send_offer(me, round, model, out);
         }

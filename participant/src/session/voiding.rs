@@ -5,9 +5,21 @@ use std::collections::BTreeSet;
 use unsilo_ledger::{Entry, VoidAuthority, VoidReason};
 
 use super::{Call, Effect, Facts, Me, Phase, RoundFacts, Session, patience::Wait};
-use crate::guard::Record;
+use crate::{guard::Record, progress::Progress};
 
 impl Session {
+    /// A person of this company signed for its owner that the round is void. From then on it is as if this member had.
+    pub(super) fn owners_void(&mut self, round: u64, out: &mut Vec<Effect>) {
+        let known = self.guards.voided.contains(&round);
+        if self.record(Record::OwnersVoid { round }, out) && !known {
+            out.push(Effect::Tell(Progress::Warning {
+                message: format!(
+                    "round {round}: this company signed the owners' void; this node takes no further part in it"
+                ),
+            }));
+        }
+    }
+
     pub(super) fn sign_void(
         &mut self,
         facts: &Facts,

@@ -5,7 +5,7 @@ use std::path::Path;
 use tonic::{Status, transport::Channel};
 use unsilo_ledger::{
     AppendError, Entry, FederationId, Participant, Rejected as Refused, Replica, SignedEntry,
-    SigningIdentity, State,
+    SigningIdentity, State, VoidAuthority,
     store::{self, FILE_NAME},
 };
 use unsilo_proto::{
@@ -18,7 +18,14 @@ use unsilo_proto::{
 
 use super::{Proposal, needed};
 use crate::{
-    card, config::Config, directory::Directory, error::NodeError, join, node::tls_identity, tls,
+    card,
+    config::Config,
+    directory::Directory,
+    error::NodeError,
+    guard::{OwnersVoids, VoidRefused},
+    join,
+    node::tls_identity,
+    tls,
 };
 
 /// Most entries that are being signed, as far as they are read: 16 of each of 4,096 owners.
@@ -34,6 +41,7 @@ pub struct Signing {
     pub(super) federation: FederationId,
     pub(super) identity: SigningIdentity,
     replica: Replica,
+    voids: OwnersVoids,
 }
 
 impl Signing {
@@ -76,6 +84,7 @@ impl Signing {
             federation: FederationId(federation),
             identity,
             replica,
+            voids: OwnersVoids::beside(&directory.guards()),
         };
         session.catch_up().await?;
         Ok(session)
@@ -151,12 +160,17 @@ impl Signing {
     /// Signs an entry that the books allow, and hands the signature to the coordinator. Returns where the entry stands
     /// then: what the ledger holds is looked up, not taken from the coordinator's word.
     ///
+    /// An owners' void is noted for this company's node first: it takes no further part in that round,
+    /// whether the signature arrives or not.
+    ///
     /// # Errors
-    /// [`NodeError::Rules`] before anything is signed; else as [`Signing::open`] for the coordinator.
+    /// [`NodeError::Rules`] before anything is signed, and [`NodeError::Directory`] for a void of a round that is not closed
+    /// and whose sum this company's node has opened; else as [`Signing::open`] for the coordinator.
     pub async fn sign(&mut self, entry: Entry) -> Result<Proposal, NodeError> {
         self.try_entry(&entry)?;
         let needed = needed(&entry, self.state()).map_err(NodeError::Rules)?;
         let words = self.state().describe_entry(&entry);
+        self.note_void(&entry)?;
         let signature = entry.sign(&self.federation, &self.identity).signature;
         let mut client = ProposalsClient::new(self.channel.clone());
         let request = SignRequest {
@@ -192,6 +206,28 @@ impl Signing {
                  signed: sign again, and if that goes on, tell the other owners"
             ),
         )))
+    }
+
+    /// Durable before visible: what excludes answering is recorded before it is signed.
+    fn note_void(&self, entry: &Entry) -> Result<(), NodeError> {
+        let Entry::RoundVoided {
+            round,
+            authority: VoidAuthority::Owners { passed_ms },
+            ..
+        } = entry
+        else {
+            return Ok(());
+        };
+        // The ledger's rule: before a close no time is stated, after it a time that has passed.
+        let closed = *passed_ms > 0;
+        match self.voids.hold()?.sign(*round, closed) {
+            Ok(()) => Ok(()),
+            Err(VoidRefused::Disk(error)) => Err(error),
+            Err(refused) => Err(NodeError::Directory(format!(
+                "{refused}; nothing was signed. The coordinator shows books on which the round is not closed: compare them \
+                 with the other owners'"
+            ))),
+        }
     }
 
     /// Owners of those who signed an entry of the ledger.

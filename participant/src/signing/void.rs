@@ -1,6 +1,10 @@
 //! An owner's word that a round is void: when members of the committee are gone for good, or the coordinator lost what it
 //! cannot recover. More than half of the owners end a round so; after its close only a day past its last deadline, since
 //! until then a member may answer.
+//!
+//! [`super::Signing::sign`] notes it where the company's node looks before each act ([`crate::guard::OwnersVoids`]): whoever
+//! signed contributes nothing more to that round and does nothing more in its committee, and before the close signs nothing if its node has opened the
+//! round's sum.
 
 use unsilo_ledger::{Entry, State, VoidAuthority, VoidReason, entry::OWNERS_VOID_DELAY_MS};
 

@@ -36,20 +36,28 @@ impl Lie for NoContribution {
 }
 
 /// Three honest nodes, and Dahlia in the test's hands from its contribution to round 1 on.
-struct Scene {
-    fed: Companies,
+pub(super) struct Scene {
+    pub(super) fed: Companies,
     coordinator: Running,
-    honest: Vec<Running>,
-    dahlia: Hand,
+    pub(super) honest: Vec<Running>,
+    pub(super) dahlia: Hand,
+    /// In front of honest nodes.
+    pub(super) relays: Vec<Relay>,
 }
 
 impl Scene {
-    fn contributing() -> (Self, View) {
+    pub(super) fn contributing() -> (Self, View) {
+        Self::contributing_behind(|_| Vec::new())
+    }
+
+    /// The same with a lying coordinator in front of honest nodes.
+    pub(super) fn contributing_behind(relays: impl Fn(&Companies) -> Vec<Relay>) -> (Self, View) {
         let fed = Companies::found(&FOUR, 0);
         let coordinator = fed.serve();
         for (part, name) in FOUR.iter().enumerate() {
             fed.join_fast(name, part, 4);
         }
+        let relays = relays(&fed);
         let relay = Relay::before(&fed, "Dahlia", NoContribution);
         let honest = FOUR[..3].iter().map(|name| fed.participate(name)).collect();
         let mut node = fed.participate("Dahlia");
@@ -66,6 +74,7 @@ impl Scene {
             coordinator,
             honest,
             dahlia,
+            relays,
         };
         (scene, view)
     }
@@ -176,7 +185,7 @@ impl Scene {
     }
 
     /// Waits until the judgement of round 1 is on the ledger; whom it rejects.
-    fn rejected(&self) -> Vec<(ParticipantId, RejectionReason)> {
+    pub(super) fn rejected(&self) -> Vec<(ParticipantId, RejectionReason)> {
         self.dahlia.step(|kind| {
             matches!(
                 kind,
@@ -189,7 +198,7 @@ impl Scene {
         judged.expect("judged").rejected
     }
 
-    fn end(mut self) {
+    pub(super) fn end(mut self) {
         for node in self.honest.iter().chain([&self.coordinator]) {
             node.terminate();
         }

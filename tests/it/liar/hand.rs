@@ -215,6 +215,15 @@ impl Hand {
 
     /// Answers the projections; on the contributions of `lied` as if their shares were other ones.
     pub(crate) fn answer(&self, lied: &[ParticipantId]) {
+        self.answer_sealing(lied, |_| {});
+    }
+
+    /// The same, with the keys of its sheet changed before they are signed: one for each other seat, ascending.
+    pub(crate) fn answer_sealing(
+        &self,
+        lied: &[ParticipantId],
+        change: impl FnOnce(&mut [Vec<u8>]),
+    ) {
         self.step(|kind| matches!(kind, Kind::Answering(_)));
         let view = self.view();
         let (round, seat) = (view.context.round, view.seat_of(view.me));
@@ -240,7 +249,8 @@ impl Hand {
             Entropy::from_bytes([seat as u8; 32]),
         )
         .expect("sealed");
-        let sheet_keys: Vec<_> = sealed.keys.into_iter().map(|(_, key)| key).collect();
+        let mut sheet_keys: Vec<_> = sealed.keys.into_iter().map(|(_, key)| key).collect();
+        change(&mut sheet_keys);
         let statement = AnswerStatement {
             federation: view.state.federation_id().expect("founded"),
             round,

@@ -2,14 +2,17 @@
 //! what is kept.
 
 mod again;
+mod appeals;
 mod books;
 mod disputes;
 pub(crate) mod hand;
 mod histories;
 pub(crate) mod relay;
 mod rows;
+mod sheets;
 mod steps;
 mod sums;
+mod voids;
 
 use unsilo_ledger::{Draft, FederationId};
 

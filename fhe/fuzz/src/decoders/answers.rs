@@ -53,10 +53,14 @@ const TO: u16 = 2;
 /// The sealed key, then the encrypted sheet.
 pub(super) fn sheet(data: &[u8]) -> Outcome {
     let (key, sheet) = data.split_at(data.len().min(SEALED_SHEET_KEY_BYTES));
-    opened(key, sheet)
+    let (_, sealed) = &fixture().sheets[usize::from(FROM) - 1];
+    opened(key, sheet, |to, key| {
+        let mut signed = sealed.keys.iter();
+        signed.any(|(of, sealed)| *of == to && sealed == key)
+    })
 }
 
-fn opened(key: &[u8], sheet: &[u8]) -> Outcome {
+fn opened(key: &[u8], sheet: &[u8], is_signed: impl Fn(u16, &[u8]) -> bool) -> Outcome {
     let f = fixture();
     let (expected, sealed) = &f.sheets[usize::from(FROM) - 1];
     let received = ReceivedSheet {
@@ -66,7 +70,8 @@ fn opened(key: &[u8], sheet: &[u8]) -> Outcome {
         key,
     };
     let keys = &f.keys[usize::from(TO) - 1];
-    match received.open(&f.projections, &f.committee, TO, keys, &PARTICIPANTS) {
+    let (projections, committee) = (&f.projections, &f.committee);
+    match received.open(projections, committee, TO, keys, &PARTICIPANTS, is_signed) {
         Ok(sheet) => {
             assert_eq!((sheet.seat(), sheet.root()), (FROM, &sealed.root));
             for participant in PARTICIPANTS {
@@ -107,7 +112,8 @@ pub(super) fn sheet_plaintext(data: &[u8]) -> Outcome {
     let f = fixture();
     let root = &f.sheets[usize::from(FROM) - 1].1.root;
     let (sheet, key) = outsider::seal_sheet(f, FROM, TO, root, data);
-    opened(&key, &sheet)
+    // The envelope is sealed with other randomness than a member's.
+    opened(&key, &sheet, |_, _| true)
 }
 
 pub(super) fn sheet_plaintext_seeds() -> Vec<Seed> {

@@ -86,6 +86,7 @@ fn members_look_at_the_appeals_of_others_and_sign_what_they_find() {
     let none = || Event::AppealsChecked {
         round: 1,
         found: Vec::new(),
+        alarms: Vec::new(),
     };
     assert_eq!(looked(&world.feed(none())), None);
     let done = world.step(StepKind::Opening { round: 1 });
@@ -97,6 +98,7 @@ fn members_look_at_the_appeals_of_others_and_sign_what_they_find() {
             violation: Some(violation),
             shown: vec![7],
         }],
+        alarms: vec![Alarm::AppealForged { round: 1 }],
     };
     let violation = Violation::WrongShare {
         participant: ParticipantId(3),
@@ -110,6 +112,8 @@ fn members_look_at_the_appeals_of_others_and_sign_what_they_find() {
     };
     assert_eq!(*entry, Entry::ViolationReported { violation }.to_bytes());
     assert_eq!(*shown, [7]);
+    // A forged one beside it is the coordinator's doing, and keeps nobody from deciding the other.
+    assert_eq!(alarms(&done), [&Alarm::AppealForged { round: 1 }]);
     let done = world.step(StepKind::Opening { round: 1 });
     assert_eq!(looked(&done), None, "decided is decided");
 }
@@ -131,6 +135,7 @@ fn a_member_does_not_sign_against_itself() {
             }),
             shown: Vec::new(),
         }],
+        alarms: Vec::new(),
     });
     assert!(calls(&done, Task::SignViolation(1, 3)).is_empty());
     assert!(

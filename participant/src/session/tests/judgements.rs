@@ -26,6 +26,8 @@ fn the_judgement_is_recorded_signed_once_and_the_same_after_a_crash() {
     };
     assert_eq!(job.seats[1], (2, identity(ME as u8).public()));
     assert_eq!(job.sent, Some([22; 32]), "the own sheet is among them");
+    let own = Some(ParticipantId(ME));
+    assert_eq!(job.own, own, "its own row is held against what it sent");
     let done = world.feed(judged());
     assert!(recorded_before(&done, Task::SignJudgement(1), |record| {
         matches!(record, Record::Judged { .. })

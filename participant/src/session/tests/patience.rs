@@ -52,6 +52,41 @@ fn signs_only_after(world: &mut World, task: Task, step: StepKind, least_ms: u64
 }
 
 #[test]
+fn a_round_that_could_not_be_ended_for_a_year_is_neither_contributed_to_nor_closed() {
+    const DAY: u64 = 86_400_000;
+    for (days, taken) in [(43, true), (45, false), (365, false)] {
+        let mut world = World::new();
+        world.now_ms = SEEN;
+        let far = |mut facts: Facts| {
+            let round = facts.round.as_mut().unwrap();
+            round.open_by_ms = SEEN + days * DAY;
+            round.close_by_ms = round.open_by_ms - 20_000;
+            round.contribute_by_ms = round.close_by_ms - 20_000;
+            facts
+        };
+        let facts = far(world.seated());
+        world.ledger(facts);
+        let done = world.step(StepKind::Contributing { round: 1 });
+        let contributes = done
+            .iter()
+            .any(|effect| matches!(effect, Effect::Contribute(_)));
+        assert_eq!(contributes, taken, "{days} days: {done:?}");
+
+        // A coordinator that changes its mind about the deadlines after the contribution closes nothing either.
+        let mut world = World::new();
+        world.now_ms = SEEN;
+        let facts = far(world.contributed());
+        let done = world.close(&facts);
+        let cosigned = calls(&done, Task::CosignClose(1)).len() == 1;
+        assert_eq!(cosigned, taken, "{days} days: {done:?}");
+        // With the years it comes near enough.
+        world.now_ms = SEEN + days * DAY - 40 * DAY;
+        let done = world.feed(Event::Clock);
+        assert_eq!(calls(&done, Task::CosignClose(1)).len() == 1, !taken);
+    }
+}
+
+#[test]
 fn a_close_without_everybody_waits_for_the_least_time_that_this_node_has_seen() {
     let (mut world, facts) = hurried();
     let facts = without_dogwood(facts);

@@ -25,6 +25,8 @@ enum Act {
     Step { round: u64, kind: u8, variant: u8 },
     /// Directions come from outside.
     Ask { round: u64 },
+    /// A person signs the owners' void, beside the node.
+    OwnersVoid { round: u64 },
     /// The oldest or newest work under way ends.
     Work { newest: bool },
     /// The connection is lost.
@@ -39,6 +41,7 @@ fn act() -> impl Strategy<Value = Act> {
             .prop_map(|(round, stage, variant, void)| Act::Ledger { round, stage, variant, void }),
         6 => (1..=3_u64, 0..11_u8, 0..3_u8).prop_map(|(round, kind, variant)| Act::Step { round, kind, variant }),
         1 => (1..=3_u64).prop_map(|round| Act::Ask { round }),
+        1 => (1..=3_u64).prop_map(|round| Act::OwnersVoid { round }),
         6 => any::<bool>().prop_map(|newest| Act::Work { newest }),
         1 => Just(Act::Disconnect),
         2 => (0..4_usize).prop_map(|after| Act::Kill { after }),
@@ -62,6 +65,8 @@ struct Chaos {
     cosigned: BTreeMap<u64, Vec<Call>>,
     published: BTreeMap<u64, Vec<Call>>,
     voided: BTreeSet<u64>,
+    /// Rounds whose owners' void the node knows of.
+    owners_voided: BTreeSet<u64>,
 }
 
 impl Chaos {
@@ -81,6 +86,7 @@ impl Chaos {
             cosigned: BTreeMap::new(),
             published: BTreeMap::new(),
             voided: BTreeSet::new(),
+            owners_voided: BTreeSet::new(),
         }
     }
 
@@ -104,6 +110,14 @@ impl Chaos {
                 round,
                 values: DirectionValues(vec![vec![1]]),
             }),
+            Act::OwnersVoid { round } => {
+                let done = self.world.feed(Event::OwnersVoid { round });
+                // The runtime tells again what a killed node has not recorded.
+                if self.world.disk.voided.contains(&round) {
+                    self.owners_voided.insert(round);
+                }
+                done
+            }
             Act::Work { newest } => {
                 let at = if newest {
                     self.under_way.len().checked_sub(1)
@@ -284,6 +298,7 @@ impl Chaos {
             Effect::CheckAppeals(job) => Event::AppealsChecked {
                 round: job.judging.at.round,
                 found: Vec::new(),
+                alarms: Vec::new(),
             },
             Effect::OpenShares(job) => Event::SharesCombined {
                 round: job.at.round,

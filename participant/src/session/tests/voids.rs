@@ -46,6 +46,106 @@ fn an_answer_excludes_void_and_void_excludes_an_answer() {
     }
 }
 
+/// What a node says that signed the owners' void of round 1 before it saw these facts, when it is asked for `kind`; also
+/// after a restart.
+fn asked_after_the_owners_void(facts: impl Fn(&mut World) -> Facts, kind: &StepKind) {
+    let mut world = World::new();
+    let facts = facts(&mut world);
+    world.ledger(facts.clone());
+    world.now_ms = 100_000;
+    let told = world.feed(Event::OwnersVoid { round: 1 });
+    assert!(
+        matches!(
+            told.as_slice(),
+            [
+                Effect::Record(Record::OwnersVoid { round: 1 }),
+                Effect::Tell(Progress::Warning { .. }),
+                ..
+            ]
+        ),
+        "{told:?}"
+    );
+    assert_eq!(world.feed(Event::OwnersVoid { round: 1 }), [], "told once");
+    for killed in [false, true] {
+        if killed {
+            world.restart();
+            world.ledger(facts.clone());
+        }
+        let done = world.step(kind.clone());
+        assert!(
+            done.iter().all(|effect| {
+                matches!(effect, Effect::Tell(_)) || is_call(effect, Task::PostReceipt(1))
+            }),
+            "{kind:?}: {done:?}"
+        );
+    }
+}
+
+#[test]
+fn after_the_owners_void_a_member_does_nothing_more_in_the_round() {
+    asked_after_the_owners_void(|_| idle(1), &seating(1));
+    asked_after_the_owners_void(World::seated, &StepKind::Contributing { round: 1 });
+    asked_after_the_owners_void(World::contributed, &StepKind::Closing { round: 1 });
+    let unjudged = |world: &mut World| closed(world.contributed());
+    asked_after_the_owners_void(unjudged, &StepKind::Answering { round: 1 });
+    let seats = vec![1, 2, 3];
+    asked_after_the_owners_void(unjudged, &StepKind::Judging { round: 1, seats });
+    let in_order = |world: &mut World| weighed(world.contributed(), [16; 4]);
+    asked_after_the_owners_void(in_order, &StepKind::Opening { round: 1 });
+    asked_after_the_owners_void(in_order, &publishing(1, 1));
+}
+
+#[test]
+fn a_contribution_under_way_ends_with_the_owners_void() {
+    let mut world = World::new();
+    let facts = world.seated();
+    world.ledger(facts);
+    let started = world.step(StepKind::Contributing { round: 1 });
+    let trains = matches!(started.as_slice(), [.., Effect::Contribute(_)]);
+    assert!(trains, "{started:?}");
+    world.feed(Event::OwnersVoid { round: 1 });
+    let done = world.feed(encrypted(1, 0, 50));
+    assert!(done.contains(&Effect::Discard { round: 1 }), "{done:?}");
+    assert!(world.disk.contributions.is_empty());
+
+    // One that is recorded and was not sent stays here.
+    let mut world = World::new();
+    let facts = world.seated();
+    world.ledger(facts.clone());
+    world.step(StepKind::Contributing { round: 1 });
+    let is_sent = |done: &[Effect]| {
+        done.iter()
+            .any(|effect| matches!(effect, Effect::Upload { .. }))
+    };
+    assert!(is_sent(&world.feed(encrypted(1, 0, 50))));
+    world.feed(Event::OwnersVoid { round: 1 });
+    world.restart();
+    world.ledger(facts);
+    assert!(!is_sent(&world.step(StepKind::Contributing { round: 1 })));
+}
+
+#[test]
+fn an_opening_under_way_ends_with_the_owners_void() {
+    let mut world = World::new();
+    let facts = weighed(world.contributed(), [16; 4]);
+    world.ledger(facts);
+    let started = world.step(StepKind::Opening { round: 1 });
+    let [Effect::OpenShares(job)] = started.as_slice() else {
+        panic!("shares are fetched: {started:?}");
+    };
+    world.feed(Event::OwnersVoid { round: 1 });
+    let done = world.feed(Event::SharesCombined {
+        round: 1,
+        digest: job.digest,
+        answer: vec![1],
+    });
+    assert!(calls(&done, Task::Open(1)).is_empty());
+    assert!(!world.disk.opened.contains_key(&1));
+    // With the committee's void it agrees.
+    world.now_ms = 100_000;
+    assert_eq!(calls(&world.step(voiding(1)), Task::SignVoid(1)).len(), 1);
+}
+
 #[test]
 fn a_round_is_neither_closed_early_without_everybody_nor_voided_before_its_time() {
     let mut world = World::new();

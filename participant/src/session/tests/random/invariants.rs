@@ -5,6 +5,12 @@ use super::*;
 impl Chaos {
     /// The coordinator sees an effect: here the invariants are checked.
     pub(super) fn see(&mut self, effect: &Effect) {
+        if let Some(round) = towards_a_sum(effect) {
+            assert!(
+                !self.owners_voided.contains(&round),
+                "{effect:?} after the owners' void"
+            );
+        }
         let disk = &self.world.disk;
         match effect {
             Effect::Upload { round, root, entry } => {
@@ -106,6 +112,21 @@ impl Chaos {
             }
             _ => {}
         }
+    }
+}
+
+/// The round, if the effect is a step towards an opened sum.
+fn towards_a_sum(effect: &Effect) -> Option<u64> {
+    match effect {
+        Effect::Upload { round, .. }
+        | Effect::SendAnswers { round, .. }
+        | Effect::Call(
+            Call::CosignClose { round, .. }
+            | Call::SignJudgement { round, .. }
+            | Call::Open { round, .. }
+            | Call::SignPublish { round, .. },
+        ) => Some(*round),
+        _ => None,
     }
 }
 
