@@ -9,6 +9,7 @@
 //! | `invitations/`, `members/` | who was invited, who joined |
 //! | `signatures` | what participants have signed and others must sign too |
 //! | `ledger.tlog` | the log |
+//! | `ledger.snapshot` | the newest snapshot of it, for who joins late |
 //! | `contributions/`, `models/` | bulk data |
 //! | `scalars/` | members' answers, raters' directions, evidence and appeals |
 //! | `lock` | held while a coordinator serves from here |
@@ -25,7 +26,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tonic::service::Routes;
 use unsilo_ledger::{
     Draft, SigningIdentity,
-    store::{FILE_NAME, LedgerStore, StoreError},
+    store::{FILE_NAME, LedgerStore, SNAPSHOT_EXTENSION, StoreError},
 };
 use unsilo_proto::Invite;
 use zeroize::Zeroizing;
@@ -336,6 +337,7 @@ impl Directory {
             payload: self.payload,
             served,
             signatures: self.path.join("signatures"),
+            log_snapshot: ledger_path.with_extension(SNAPSHOT_EXTENSION),
             failed,
         })?;
         let connected = Arc::new(Mutex::new(BTreeMap::new()));

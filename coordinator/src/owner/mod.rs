@@ -4,17 +4,19 @@
 //! events is the order of the queue. Readers look at a [`Snapshot`], which is replaced after every change.
 
 mod jobs;
+mod snapshots;
 mod task;
 
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
-use unsilo_ledger::{Hash, ParticipantId, PublicKey, SignedEntry, SignedReceipt, State};
+use unsilo_ledger::{Hash, ParticipantId, Proof, PublicKey, SignedEntry, SignedReceipt, State};
 use unsilo_proto::{
     Code, Rejected,
     v1::{EntriesReply, Step},
 };
 
+pub(crate) use snapshots::HandedOut;
 pub(crate) use task::{OwnerParts, OwnerThread, now_ms, start};
 
 use crate::round::Event;
@@ -56,6 +58,10 @@ pub(crate) enum Command {
     Cosign(u64, String, Reply<()>),
     /// A page of the log.
     Entries(u64, Reply<EntriesReply>),
+    /// The consistency proof between two sizes of the log.
+    Consistency(u64, u64, Reply<Proof>),
+    /// A snapshot of the log was made, or the one on disk was read.
+    SnapshotMade(snapshots::Made),
     /// The receipt of a contribution with this root, if it is on the ledger.
     Receipt(u64, ParticipantId, Hash, Reply<Option<SignedReceipt>>),
     /// What a background job found.
@@ -72,6 +78,8 @@ pub(crate) struct Owner {
     commands: mpsc::Sender<Command>,
     pub(crate) snapshot: watch::Receiver<Arc<Snapshot>>,
     pub(crate) steps: watch::Receiver<Step>,
+    /// The newest snapshot of the log, for who joins late.
+    pub(crate) handed_out: watch::Receiver<Option<Arc<HandedOut>>>,
 }
 
 impl Owner {
@@ -110,6 +118,12 @@ impl Owner {
     /// Reads a page of the log from entry `from` on.
     pub(crate) async fn entries(&self, from: u64) -> Result<EntriesReply, Rejected> {
         self.ask(|reply| Command::Entries(from, reply)).await
+    }
+
+    /// The proof that the log of `new` entries begins with that of `old` entries.
+    pub(crate) async fn consistency(&self, old: u64, new: u64) -> Result<Proof, Rejected> {
+        self.ask(|reply| Command::Consistency(old, new, reply))
+            .await
     }
 
     /// The federation as it is now.

@@ -4,6 +4,7 @@ mod admission;
 mod effects;
 mod log;
 mod signatures;
+mod snapshots;
 
 use std::{
     collections::BTreeMap,
@@ -22,7 +23,7 @@ use unsilo_ledger::{
 };
 use unsilo_proto::{Code, Rejected, v1::Step};
 
-use super::{Command, Owner, QUEUE, Snapshot, jobs::Jobs};
+use super::{Command, Owner, QUEUE, Snapshot, jobs::Jobs, snapshots::Snapshots};
 use crate::{
     admission::{Invitations, Members, authority},
     contributions::Contributions,
@@ -54,6 +55,8 @@ pub(crate) struct OwnerParts {
     pub(crate) served: watch::Sender<Option<Arc<Served>>>,
     /// The file of signatures that wait for more.
     pub(crate) signatures: PathBuf,
+    /// The file of the newest snapshot of the log.
+    pub(crate) log_snapshot: PathBuf,
     /// Told when the ledger cannot be written any more: the process must end and open it again.
     pub(crate) failed: mpsc::Sender<CoordinatorError>,
 }
@@ -73,6 +76,7 @@ struct Task {
     /// Where the contributions of the newest rounds are in the log.
     receipts: BTreeMap<(u64, ParticipantId), (Hash, u64)>,
     signatures: PathBuf,
+    snapshots: Snapshots,
     /// Events of jobs that could not even be started; the next tick takes them.
     unstarted: Vec<Event>,
     running: Vec<thread::JoinHandle<()>>,
@@ -128,6 +132,7 @@ pub(crate) fn start(parts: OwnerParts) -> Result<(Owner, OwnerThread), Coordinat
         models: parts.models,
         receipts: BTreeMap::new(),
         signatures: parts.signatures,
+        snapshots: Snapshots::new(parts.log_snapshot),
         unstarted: Vec::new(),
         running: Vec::new(),
         last_refusal: None,
@@ -145,6 +150,7 @@ pub(crate) fn start(parts: OwnerParts) -> Result<(Owner, OwnerThread), Coordinat
     let owner = Owner {
         snapshot: task.snapshot.subscribe(),
         steps: task.steps.subscribe(),
+        handed_out: task.snapshots.subscribe(),
         commands: commands.clone(),
     };
     task.recover()?;
@@ -192,6 +198,7 @@ impl Task {
         if self.is_cosigned() {
             self.step_unasked(Event::Cosigned);
         }
+        self.recover_snapshot();
         self.recover_signatures()
     }
 
@@ -225,12 +232,18 @@ impl Task {
                 Command::Receipt(round, participant, root, reply) => {
                     answer(reply, Ok(self.receipt(round, participant, root)));
                 }
+                Command::Consistency(old, new, reply) => {
+                    let proof = self.consistency(old, new);
+                    answer(reply, proof);
+                }
+                Command::SnapshotMade(made) => self.hand_out(made),
                 Command::Finished(event) => self.step_unasked(event),
                 Command::Tick => {
                     for event in std::mem::take(&mut self.unstarted) {
                         self.step_unasked(event);
                     }
                     self.step_unasked(Event::Tick);
+                    self.make_snapshot_if_due();
                 }
                 Command::Stop => break,
             }

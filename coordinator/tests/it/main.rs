@@ -8,3 +8,4 @@ mod lifecycle;
 mod rating;
 mod rounds;
 mod scalars;
+mod snapshots;

@@ -9,6 +9,7 @@
 //! - one set of scalar answers a round, of the same bytes, and never about more directions than the model bears;
 //! - scalars, judgement and opening only on a checkpoint that at least `t` members cosigned, and one cosignature a step;
 //! - a void signature excludes every answer after it, and an opening excludes void;
+//! - publications are cosigned in the order of one history, whatever replica the node has;
 //! - one contribution to a model, unless the round of the earlier one is void on the ledger;
 //! - nothing at all while the directory is older than what its identity did.
 
@@ -36,6 +37,7 @@ mod seating;
 #[cfg(test)]
 mod tests;
 mod voiding;
+mod vouching;
 mod witness;
 mod work;
 
