@@ -8,6 +8,7 @@ mod federation;
 mod guards;
 mod help;
 mod history;
+mod late;
 mod layers;
 mod ledger;
 mod liar;
