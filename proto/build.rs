@@ -9,6 +9,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         // Ciphertext parts are passed on without a copy.
         .bytes(".unsilo.v1.ContributePart")
         .bytes(".unsilo.v1.BlobPart")
+        .bytes(".unsilo.v1.SnapshotPart.data")
         .compile_fds(descriptors)?;
     Ok(())
 }

@@ -95,6 +95,9 @@ fn number(error: &anyhow::Error) -> u8 {
         if let Some(error) = cause.downcast_ref::<StoreError>() {
             return match error {
                 StoreError::Io(_) => STORAGE,
+                // Nothing is wrong with the ledger: another copy of it is needed, or this one is in use.
+                StoreError::NotHeld { .. } | StoreError::Missing { .. } => CONFIG,
+                StoreError::InUse { .. } => LOCKED,
                 _ => ALARM,
             };
         }
@@ -139,6 +142,16 @@ mod tests {
     use anyhow::Context;
 
     use super::*;
+
+    #[test]
+    fn a_copy_that_does_not_hold_an_entry_is_no_alarm() {
+        let number_of = |error: StoreError| number(&anyhow::Error::new(error).context("ledger"));
+        assert_eq!(number_of(StoreError::NotHeld { first: 7 }), CONFIG);
+        let path = std::path::PathBuf::from("ledger.tlog");
+        assert_eq!(number_of(StoreError::InUse { path }), LOCKED);
+        let reason = "altered".to_owned();
+        assert_eq!(number_of(StoreError::Damaged { reason }), ALARM);
+    }
 
     #[test]
     fn a_cause_is_named_once() {

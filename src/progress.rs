@@ -4,10 +4,11 @@ use std::{
     collections::BTreeMap,
     io::{self, IsTerminal, Write},
     sync::{Mutex, OnceLock, PoisonError},
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use unsilo_ledger::SnapshotTrust;
 use unsilo_participant::Progress;
 
 /// All bars of the process, so that log lines and bars do not overwrite each other.
@@ -160,10 +161,33 @@ impl Display {
     }
 }
 
+/// On whose word the ledger began, and what people compare.
+fn began(trust: &SnapshotTrust) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let age = now.map_or(0, |now| now.as_secs().saturating_sub(trust.agreed_at_s));
+    let mut text = format!(
+        "the ledger begins with a snapshot of {} entries, which {} of {} owners replayed to and signed, more than half of \
+         them within the last {} hours by their clocks; entries before it are not verified here (`participate --full-log` fetches them). These companies founded the federation; \
+         compare the keys by another channel:",
+        trust.entries,
+        trust.cosigners,
+        trust.owners,
+        age.div_ceil(3_600)
+    );
+    for (name, key) in &trust.founders {
+        text.push_str(&format!("\n  {key}  {name}"));
+    }
+    text
+}
+
 /// An event as a line for people; `None` for what only a bar can show.
 fn line(progress: &Progress) -> Option<String> {
     Some(match progress {
         Progress::Connected { address } => format!("connected to {address}"),
+        Progress::BeganWithSnapshot(trust) => began(trust),
+        Progress::LedgerCompleted { entries } => {
+            format!("the ledger is complete: all {entries} entries are here and verified")
+        }
         Progress::Disconnected { reason, retry_ms } => {
             format!(
                 "disconnected: {reason}; trying again in {} s",

@@ -9,6 +9,7 @@
 //! | `invitations/`, `members/` | who was invited, who joined |
 //! | `signatures` | what participants have signed and others must sign too |
 //! | `ledger.tlog` | the log |
+//! | `ledger.snapshot` | the newest snapshot of it, for who joins late |
 //! | `feedback/` | what participants said, and the answers |
 //! | `tokens/` | who may ask the endpoint: hashes of tokens |
 //! | `queries.log` | every query that was answered |
@@ -30,7 +31,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tonic::service::Routes;
 use unsilo_ledger::{
     Draft, SigningIdentity,
-    store::{FILE_NAME, LedgerStore, StoreError},
+    store::{FILE_NAME, LedgerStore, SNAPSHOT_EXTENSION, StoreError},
 };
 use unsilo_proto::Invite;
 use zeroize::Zeroizing;
@@ -470,6 +471,7 @@ impl Directory {
             served,
             signatures: self.path.join("signatures"),
             pin: Pin::new(self.path.join(PIN)),
+            log_snapshot: ledger_path.with_extension(SNAPSHOT_EXTENSION),
             failed,
         })?;
         tokio::spawn(queries::enter(

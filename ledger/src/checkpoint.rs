@@ -94,6 +94,17 @@ impl Checkpoint {
         )
     }
 
+    /// The word of `participant`, whose identity this is, that it replayed the log to this checkpoint: for one that
+    /// the replica derived by itself ([`crate::Replica::published`]). The coordinator's signature is not needed for it.
+    pub fn cosign(
+        &self,
+        participant: ParticipantId,
+        identity: &SigningIdentity,
+        timestamp_s: u64,
+    ) -> CheckpointCosignature {
+        CheckpointCosignature::new(self, participant, identity, timestamp_s)
+    }
+
     /// The note under the coordinator's signature.
     ///
     /// # Errors
@@ -172,7 +183,7 @@ impl SignedCheckpoint {
         identity: &SigningIdentity,
         timestamp_s: u64,
     ) -> CheckpointCosignature {
-        CheckpointCosignature::new(&self.checkpoint, participant, identity, timestamp_s)
+        self.checkpoint.cosign(participant, identity, timestamp_s)
     }
 
     /// What is signed.

@@ -158,7 +158,7 @@ pub use rejected::{
     FeedbackRejected, FeesRejected, JudgementRejected, MembershipRejected, RatingRejected,
     Rejected, StakeRejected, ViolationRejected,
 };
-pub use replica::{Appended, Replica, Standing};
+pub use replica::{Appended, ReplayedPublication, Replica, Standing};
 pub use round::{
     Closing, Contribution, CurrentRound, Opening, Outcome, Phase, RoundRecord, SeatedMember,
     SumRecord, Weighing,

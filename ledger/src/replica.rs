@@ -7,6 +7,7 @@ use crate::checkpoint::{
 };
 use crate::diverged::{AppendError, Diverged};
 use crate::draft::FederationId;
+use crate::entry::Entry;
 use crate::entry::signed::SignedEntry;
 use crate::event::Event;
 use crate::fork::ForkProof;
@@ -42,6 +43,25 @@ pub enum Standing {
     },
 }
 
+/// A model's publication as this replica replayed it: what everybody can cosign, whatever sizes of the log the
+/// coordinator showed each of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReplayedPublication {
+    /// The round.
+    pub round: u64,
+    /// The log right after the entry that published its model.
+    pub checkpoint: Checkpoint,
+}
+
+/// The last publication among entries that are applied.
+#[derive(Clone, Copy, Debug)]
+struct Publication {
+    round: u64,
+    /// Entries of the log up to it, with it.
+    size: u64,
+    state_root: Hash,
+}
+
 /// A federation's log and books in memory.
 #[derive(Clone)]
 pub struct Replica {
@@ -58,6 +78,9 @@ pub struct Replica {
     membership: Vec<u64>,
     /// What it began with, if not with the genesis.
     start: Option<Arc<SnapshotTrust>>,
+    published: Option<ReplayedPublication>,
+    /// While a log is read back: round and size of the last publication.
+    loaded_publication: Option<(u64, u64)>,
 }
 
 /// Entries applied to a copy of the state, not yet part of the log.
@@ -68,6 +91,7 @@ pub(crate) struct Prepared {
     pub(crate) appended: Appended,
     pub(crate) checkpoint: SignedCheckpoint,
     membership: Vec<u64>,
+    publication: Option<Publication>,
 }
 
 impl Replica {
@@ -84,6 +108,8 @@ impl Replica {
             keys: Arc::default(),
             membership: Vec::new(),
             start: None,
+            published: None,
+            loaded_publication: None,
         }
     }
 
@@ -127,6 +153,23 @@ impl Replica {
     /// The frontier of the Merkle tree of the first `size` entries.
     pub(crate) fn frontier(&self, size: u64) -> Result<Vec<Hash>, ProofError> {
         self.tree.frontier(size)
+    }
+
+    /// The newest publication of a model that this replica replayed, with the checkpoint right after it. Root and
+    /// books are the replica's own; whether the coordinator signed a checkpoint of that size does not matter.
+    ///
+    /// `None` before the first; for what a snapshot stands for; and, in a log that was read back from disk, for a
+    /// publication that entries follow.
+    pub fn published(&self) -> Option<&ReplayedPublication> {
+        self.published.as_ref()
+    }
+
+    /// The Merkle root of the first `size` entries.
+    ///
+    /// # Errors
+    /// When there are fewer, or the log began later with a snapshot.
+    pub fn root_at(&self, size: u64) -> Result<Hash, ProofError> {
+        self.tree.root_at(size)
     }
 
     /// The books.
@@ -409,6 +452,9 @@ impl Replica {
             if is_membership(&entry.entry) {
                 self.membership.push(index);
             }
+            if let Entry::ModelPublished { round, .. } = entry.entry {
+                self.loaded_publication = Some((round, index.saturating_add(1)));
+            }
         }
         let growth = self.tree.growth_of(verified.leaves.iter().copied());
         self.tree.grow(growth);
@@ -430,6 +476,13 @@ impl Replica {
             .into());
         }
         self.hold_against(&theirs, self.root(), self.state.root())?;
+        self.published = self
+            .loaded_publication
+            .filter(|(_, at)| *at == size)
+            .map(|(round, _)| ReplayedPublication {
+                round,
+                checkpoint: *theirs.checkpoint(),
+            });
         self.kept.keep_signed(&theirs);
         self.checkpoint = Some(theirs);
         Ok(())
@@ -450,7 +503,7 @@ impl Replica {
             return Ok(None);
         }
         let encoded = encode(entries);
-        let (state, appended) = self.try_entries(entries, &encoded)?;
+        let (state, appended, publication) = self.try_entries(entries, &encoded)?;
         let growth = self.tree.growth(encoded.iter().map(Vec::as_slice));
         let checkpoint = Checkpoint {
             federation: self.check_genesis(&state)?,
@@ -468,6 +521,7 @@ impl Replica {
             appended,
             checkpoint,
             membership: self.membership_in(entries),
+            publication,
         }))
     }
 
@@ -498,7 +552,7 @@ impl Replica {
         let encoded = encode(entries);
         let growth = self.tree.growth(encoded.iter().map(Vec::as_slice));
         self.check_root(&theirs, self.tree.root_after(&growth))?;
-        let (state, appended) = self.try_entries(entries, &encoded)?;
+        let (state, appended, publication) = self.try_entries(entries, &encoded)?;
         self.check_genesis(&state)?;
         self.hold_against(&theirs, theirs.checkpoint().root, state.root())?;
         Ok(Some(Prepared {
@@ -508,6 +562,7 @@ impl Replica {
             appended,
             checkpoint: theirs,
             membership: self.membership_in(entries),
+            publication,
         }))
     }
 
@@ -517,10 +572,25 @@ impl Replica {
         self.state = prepared.state;
         self.membership.extend(prepared.membership);
         self.tree.grow(prepared.growth);
+        if let Some(replayed) = prepared.publication.and_then(|of| self.replayed(of)) {
+            self.published = Some(replayed);
+        }
         self.kept.keep_signed(&prepared.checkpoint);
         self.checkpoint = Some(prepared.checkpoint);
         self.know_keys();
         prepared.appended
+    }
+
+    fn replayed(&self, of: Publication) -> Option<ReplayedPublication> {
+        Some(ReplayedPublication {
+            round: of.round,
+            checkpoint: Checkpoint {
+                federation: self.federation?,
+                size: of.size,
+                root: self.tree.root_at(of.size).ok()?,
+                state_root: of.state_root,
+            },
+        })
     }
 
     /// Prepares the keys of participants who are new.
@@ -549,12 +619,15 @@ impl Replica {
         }
     }
 
-    /// The books after `entries`, tried on a copy.
+    /// The books after `entries`, tried on a copy, and the last publication among them.
     fn try_entries(
         &self,
         entries: &[SignedEntry],
         encoded: &[Vec<u8>],
-    ) -> Result<(State, Appended), AppendError> {
+    ) -> Result<(State, Appended, Option<Publication>), AppendError> {
+        let published = |signed: &SignedEntry| matches!(signed.entry, Entry::ModelPublished { .. });
+        let last_published = entries.iter().rposition(published);
+        let mut publication = None;
         let mut state = self.state.clone();
         let mut appended = self.nothing();
         let mut seated = SeatedKeys::of(&self.state);
@@ -564,13 +637,23 @@ impl Replica {
             .collect();
         let valid = verify_signatures(self.federation, &self.keys, entries, encoded, &inside);
         let trusts = trusts(&valid, &inside);
-        for (index, (entry, trust)) in (self.len()..).zip(entries.iter().zip(trusts)) {
+        let numbered = (self.len()..).zip(entries.iter().zip(trusts));
+        for (position, (index, (entry, trust))) in numbered.enumerate() {
             let events = state
                 .apply_trusting(entry, trust)
                 .map_err(|rejected| AppendError::Rejected { index, rejected })?;
             appended.events.extend(events);
+            if let (true, Entry::ModelPublished { round, .. }) =
+                (last_published == Some(position), &entry.entry)
+            {
+                publication = Some(Publication {
+                    round: *round,
+                    size: index.saturating_add(1),
+                    state_root: state.root(),
+                });
+            }
         }
-        Ok((state, appended))
+        Ok((state, appended, publication))
     }
 
     /// The federation in the books, if it is the one this log is for.

@@ -76,32 +76,55 @@ struct ProvenEntry {
     proof: Vec<Hash>,
 }
 
-impl LogSnapshot {
-    /// The snapshot of `log` at a checkpoint it went through, when its books were `state`. `entry` gives the
-    /// canonical bytes of an entry of the log by its position.
-    pub(crate) fn make<E: From<ProofError>>(
-        log: &Replica,
-        state: &State,
-        cosigned: &CosignedCheckpoint,
-        mut entry: impl FnMut(u64) -> Result<Vec<u8>, E>,
-    ) -> Result<Self, E> {
-        let size = cosigned.checkpoint().size;
-        let mut membership = Vec::new();
-        for index in log.membership().iter().take_while(|index| **index < size) {
-            membership.push(ProvenEntry {
-                index: *index,
-                entry: entry(*index)?,
-                proof: log.prove_inclusion(*index, size)?,
-            });
-        }
+/// What of a snapshot only the log in memory knows. It is small and quickly made, so that the rest, which is neither,
+/// can be done elsewhere.
+pub(crate) struct Outline {
+    frontier: Vec<Hash>,
+    /// Positions and proofs.
+    membership: Vec<(u64, Vec<Hash>)>,
+}
+
+impl Outline {
+    /// Of the snapshot at `size` entries.
+    pub(crate) fn of(log: &Replica, size: u64) -> Result<Self, ProofError> {
+        let positions = log.membership().iter().take_while(|index| **index < size);
+        let membership = positions.map(|index| Ok((*index, log.prove_inclusion(*index, size)?)));
         Ok(Self {
-            note: cosigned.note(),
-            state: state.to_snapshot(),
             frontier: log.frontier(size)?,
-            membership,
+            membership: membership.collect::<Result<_, ProofError>>()?,
         })
     }
 
+    /// Where the entries are that the snapshot holds, ascending.
+    pub(crate) fn positions(&self) -> impl Iterator<Item = u64> {
+        self.membership.iter().map(|(index, _)| *index)
+    }
+
+    /// The snapshot at that checkpoint, when the books were `state`. `entry` gives the canonical bytes of an entry of
+    /// the log by its position; it is asked in order.
+    pub(crate) fn fill<E>(
+        self,
+        state: &State,
+        cosigned: &CosignedCheckpoint,
+        mut entry: impl FnMut(u64) -> Result<Vec<u8>, E>,
+    ) -> Result<LogSnapshot, E> {
+        let membership = self.membership.into_iter().map(|(index, proof)| {
+            Ok(ProvenEntry {
+                index,
+                entry: entry(index)?,
+                proof,
+            })
+        });
+        Ok(LogSnapshot {
+            membership: membership.collect::<Result<_, E>>()?,
+            note: cosigned.note(),
+            state: state.to_snapshot(),
+            frontier: self.frontier,
+        })
+    }
+}
+
+impl LogSnapshot {
     /// The bytes to store or send, one encoding for each snapshot.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = VERSION.to_vec();

@@ -31,7 +31,7 @@ mod snapshots;
 use crate::checkpoint::{
     CheckpointCosignature, CosignatureAdded, CosignedCheckpoint, SignedCheckpoint,
 };
-use crate::diverged::AppendError;
+use crate::diverged::{AppendError, Diverged};
 use crate::draft::FederationId;
 use crate::entry::signed::SignedEntry;
 use crate::fork::ForkProof;
@@ -44,10 +44,10 @@ use crate::tree::{Proof, ProofError};
 use cosignatures::CosignatureFile;
 pub use error::StoreError;
 use file::{Loaded, LogFile};
-pub use report::{CosignedSize, Report, Totals, read, verify};
+pub use report::{CosignedSize, Report, Totals, read, read_from, verify};
 use snapshots::KeptStates;
-pub use snapshots::SNAPSHOT_EXTENSION;
-use std::path::Path;
+pub use snapshots::{SNAPSHOT_EXTENSION, SnapshotJob};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The file's usual name in the directory of a coordinator or participant.
@@ -55,6 +55,7 @@ pub const FILE_NAME: &str = "ledger.tlog";
 
 /// A log on disk, with its books in memory.
 pub struct LedgerStore {
+    path: PathBuf,
     file: LogFile,
     cosignatures: CosignatureFile,
     replica: Replica,
@@ -75,7 +76,7 @@ impl LedgerStore {
         let file = LogFile::create(path, &signer.public(), None, None)?;
         let cosignatures = CosignatureFile::create(path)?;
         let replica = Replica::new(signer.public(), None);
-        Ok(Self::with(file, cosignatures, replica, Some(signer)))
+        Ok(Self::with(path, file, cosignatures, replica, Some(signer)))
     }
 
     /// The coordinator's existing log, verified.
@@ -98,7 +99,7 @@ impl LedgerStore {
         let file = LogFile::create(path, &coordinator, Some(&federation), None)?;
         let cosignatures = CosignatureFile::create(path)?;
         let replica = Replica::new(coordinator, Some(federation));
-        Ok(Self::with(file, cosignatures, replica, None))
+        Ok(Self::with(path, file, cosignatures, replica, None))
     }
 
     /// A new replica that begins with a snapshot and holds no entry before it (see [`Replica::start`]). It is on
@@ -116,7 +117,7 @@ impl LedgerStore {
         let mut cosignatures = CosignatureFile::create(path)?;
         cosignatures.append(None, snapshot.cosigned())?;
         let replica = Replica::from_snapshot(snapshot);
-        Ok(Self::with(file, cosignatures, replica, None))
+        Ok(Self::with(path, file, cosignatures, replica, None))
     }
 
     /// An existing replica, verified.
@@ -127,6 +128,90 @@ impl LedgerStore {
         Self::load(path, coordinator, None)
     }
 
+    /// Puts a snapshot in the place of this replica's log, which is given up with its entries; from here on it begins
+    /// with the snapshot, as after [`LedgerStore::create_from_snapshot`]. `proof` is the consistency proof from this
+    /// log's size to the snapshot's: a log that does not continue this one never takes its place.
+    ///
+    /// The new log is made whole beside the old one and then takes its name. A crash before leaves the old log, one
+    /// after it the new one; cosignatures of the old one that are still there then are about the same history. An
+    /// error up to that point changes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::NotLarger`] for a snapshot that is not larger than this log; [`StoreError::Append`] with what
+    /// contradicts it, or [`crate::Diverged::Unreconciled`] for a proof that proves nothing; the disk's.
+    pub fn restart_from(
+        &mut self,
+        snapshot: &VerifiedSnapshot,
+        proof: &[Hash],
+    ) -> Result<(), StoreError> {
+        self.check_certain()?;
+        if self.signer.is_some() {
+            return Err(StoreError::SnapshotOfOwnLog);
+        }
+        let size = snapshot.trust().entries;
+        if size <= self.len() {
+            return Err(StoreError::NotLarger {
+                snapshot: size,
+                log: self.len(),
+            });
+        }
+        let note = snapshot.cosigned().signed().note();
+        self.replica.check_consistency(note, proof)?;
+        let trust = snapshot.trust();
+        let beside = self.path.with_extension("restarting");
+        match std::fs::remove_file(&beside) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(StoreError::io(error));
+            }
+            _ => (),
+        }
+        let federation = Some(&trust.federation);
+        let file = LogFile::create(&beside, &trust.coordinator, federation, Some(snapshot))?;
+        std::fs::rename(&beside, &self.path).map_err(StoreError::io)?;
+        // From here on this process writes to a file that may not be the log any more.
+        self.uncertain = true;
+        disk::sync_directory(&self.path).map_err(StoreError::io)?;
+        let mut cosignatures = CosignatureFile::create(&self.path)?;
+        cosignatures.append(None, snapshot.cosigned())?;
+        let replica = Replica::from_snapshot(snapshot);
+        let path = std::mem::take(&mut self.path);
+        *self = Self::with(&path, file, cosignatures, replica, None);
+        Ok(())
+    }
+
+    /// Puts `whole`, a replica with every entry that was made elsewhere on the same disk, in the place of this one, which
+    /// began with a snapshot. It takes this log's name: a crash before leaves this one there, one after it the other.
+    ///
+    /// # Errors
+    /// [`StoreError::NotLarger`] if `whole` ends before this log, or does not hold all entries; [`StoreError::Append`]
+    /// with a [`crate::Diverged::Fork`] if it is another history; the disk's. Up to the renaming nothing changed.
+    pub fn complete_with(&mut self, whole: Self) -> Result<(), StoreError> {
+        self.check_certain()?;
+        if whole.replica.first() > 0 || whole.len() < self.len() {
+            return Err(StoreError::NotLarger {
+                snapshot: whole.len().saturating_sub(whole.replica.first()),
+                log: self.len(),
+            });
+        }
+        if let Some(own) = self.checkpoint() {
+            match whole.compare(own.note()) {
+                // An older checkpoint of the same history: of another one it would be a fork.
+                Ok(_) | Err(AppendError::Diverged(Diverged::RolledBack { .. })) => (),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        std::fs::rename(&whole.path, &self.path).map_err(StoreError::io)?;
+        self.uncertain = true;
+        disk::sync_directory(&self.path).map_err(StoreError::io)?;
+        let mut cosignatures = CosignatureFile::create(&self.path)?;
+        for cosigned in whole.checkpoints() {
+            cosignatures.append(None, cosigned)?;
+        }
+        let path = std::mem::take(&mut self.path);
+        *self = Self::with(&path, whole.file, cosignatures, whole.replica, None);
+        Ok(())
+    }
+
     fn load(
         path: &Path,
         coordinator: PublicKey,
@@ -134,16 +219,18 @@ impl LedgerStore {
     ) -> Result<Self, StoreError> {
         let Loaded { file, mut replica } = LogFile::open(path, &coordinator)?;
         let cosignatures = CosignatureFile::open(path, &mut replica)?;
-        Ok(Self::with(file, cosignatures, replica, signer))
+        Ok(Self::with(path, file, cosignatures, replica, signer))
     }
 
     fn with(
+        path: &Path,
         file: LogFile,
         cosignatures: CosignatureFile,
         replica: Replica,
         signer: Option<Arc<SigningIdentity>>,
     ) -> Self {
         Self {
+            path: path.to_owned(),
             file,
             cosignatures,
             replica,

@@ -35,6 +35,9 @@ pub struct Config {
     /// The disk.
     #[serde(default)]
     pub storage: StorageSection,
+    /// The replica of the ledger.
+    #[serde(default)]
+    pub ledger: LedgerSection,
 }
 
 /// Own data.
@@ -93,6 +96,31 @@ pub struct NetworkSection {
 pub struct StorageSection {
     /// Models kept under `models/`, newest first; 0 keeps all.
     pub keep_models: usize,
+}
+
+/// The replica of the ledger.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LedgerSection {
+    /// Keep the whole ledger, and replay it from the first entry on, however long that takes.
+    pub full: bool,
+    /// Otherwise the node begins with a snapshot, on its first start or after it was away, where that saves it at
+    /// least so many entries.
+    pub snapshot_saves_entries: u64,
+}
+
+/// What a node fetches and replays in some ten seconds: measured are 435 bytes an entry, so 87 MB (7 s at 100 Mbit/s), and
+/// 40,000 entries a second of one core with every check (docs/benchmarks.md). Up to there nobody needs to be trusted for
+/// the books.
+const SNAPSHOT_SAVES_ENTRIES: u64 = 200_000;
+
+impl Default for LedgerSection {
+    fn default() -> Self {
+        Self {
+            full: false,
+            snapshot_saves_entries: SNAPSHOT_SAVES_ENTRIES,
+        }
+    }
 }
 
 impl Default for TrainingSection {
@@ -256,6 +284,12 @@ reconnect_seconds = {reconnect}
 [storage]
 # Models kept under models/, newest first; 0 keeps all.
 keep_models = {keep_models}
+
+[ledger]
+# true keeps the whole ledger and replays all of it, whatever that takes. false begins with a snapshot that more than
+# half of the companies signed, on the first start or after a long absence, where that saves so many entries.
+full = {full}
+snapshot_saves_entries = {saves}
 ",
             name = text(&self.name),
             coordinator = text(&self.coordinator),
@@ -270,6 +304,8 @@ keep_models = {keep_models}
             answer = self.network.answer_seconds,
             reconnect = self.network.reconnect_seconds,
             keep_models = self.storage.keep_models,
+            full = self.ledger.full,
+            saves = self.ledger.snapshot_saves_entries,
         )
     }
 }
@@ -293,6 +329,7 @@ mod tests {
             training: TrainingSection::default(),
             network: NetworkSection::default(),
             storage: StorageSection::default(),
+            ledger: LedgerSection::default(),
         }
     }
 
@@ -306,6 +343,8 @@ mod tests {
         full.evaluation.baseline = true;
         full.evaluation.publish = true;
         full.training.seed = Some(7);
+        full.ledger.full = true;
+        full.ledger.snapshot_saves_entries = 0;
         assert_eq!(Config::from_text(&full.to_commented_text()), Ok(full));
     }
 

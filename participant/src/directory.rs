@@ -88,6 +88,11 @@ impl Directory {
         self.0.join("ledger.tlog")
     }
 
+    /// A replica with every entry, while it is fetched to take the place of one that began with a snapshot.
+    pub(crate) fn whole_ledger(&self) -> PathBuf {
+        self.0.join("whole")
+    }
+
     /// Guard records.
     pub(crate) fn guards(&self) -> PathBuf {
         self.0.join("guard.redb")

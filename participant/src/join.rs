@@ -22,7 +22,8 @@ use zeroize::Zeroizing;
 use crate::{
     card,
     config::{
-        Config, DataSection, EvaluationSection, NetworkSection, StorageSection, TrainingSection,
+        Config, DataSection, EvaluationSection, LedgerSection, NetworkSection, StorageSection,
+        TrainingSection,
     },
     data::DataReport,
     directory::Directory,
@@ -130,6 +131,7 @@ pub async fn join(invite: &Invite, options: &JoinOptions) -> Result<Joined, Node
             },
             network: NetworkSection::default(),
             storage: StorageSection::default(),
+            ledger: LedgerSection::default(),
         }
     };
     let report = learner::load(&config.data.file, &config, &draft)?.report;

@@ -32,7 +32,8 @@ mod tls;
 
 pub use alarm::Alarm;
 pub use config::{
-    Config, DataSection, EvaluationSection, NetworkSection, StorageSection, TrainingSection,
+    Config, DataSection, EvaluationSection, LedgerSection, NetworkSection, StorageSection,
+    TrainingSection,
 };
 pub use error::NodeError;
 pub use founders::{Founder, founders_text, parse_founders};

@@ -1,6 +1,6 @@
 //! What a node tells while it works: for progress bars, logs and `--json`.
 
-use unsilo_ledger::{Hash, ParticipantId, RejectionReason};
+use unsilo_ledger::{Hash, ParticipantId, RejectionReason, SnapshotTrust};
 
 use crate::{alarm::Alarm, founders::Founder};
 
@@ -11,6 +11,13 @@ pub enum Progress {
     Connected {
         /// `host:port`.
         address: String,
+    },
+    /// The replica of the ledger began with a snapshot, on the word of these owners.
+    BeganWithSnapshot(Box<SnapshotTrust>),
+    /// The replica that had begun with a snapshot holds every entry now, all verified.
+    LedgerCompleted {
+        /// How many.
+        entries: u64,
     },
     /// The connection is gone; it is tried again after the pause.
     Disconnected {

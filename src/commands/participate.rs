@@ -23,6 +23,10 @@ pub(crate) struct Arguments {
     /// other list is refused.
     #[arg(long, value_name = "FILE")]
     founders: Option<PathBuf>,
+    /// Keep the whole ledger and replay all of it, instead of beginning with a snapshot that more than half of the
+    /// companies signed where that saves much; completes a copy that began with one.
+    #[arg(long)]
+    full_log: bool,
 }
 
 pub(crate) async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<()> {
@@ -42,6 +46,7 @@ pub(crate) async fn run(global: &Global, arguments: Arguments) -> anyhow::Result
         NodeOptions {
             device: arguments.device,
             founders_pin,
+            full_log: arguments.full_log,
             rater: None,
         },
     )?;

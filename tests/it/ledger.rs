@@ -2,6 +2,7 @@
 
 mod explain;
 mod export;
+mod late;
 mod verify;
 #[path = "../../ledger/tests/ledger/world.rs"]
 #[allow(

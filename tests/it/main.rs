@@ -10,6 +10,7 @@ mod federation;
 mod guards;
 mod help;
 mod history;
+mod late;
 mod layers;
 mod ledger;
 mod liar;

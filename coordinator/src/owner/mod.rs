@@ -4,6 +4,7 @@
 //! events is the order of the queue. Readers look at a [`Snapshot`], which is replaced after every change.
 
 mod jobs;
+mod snapshots;
 mod task;
 
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use unsilo_proto::{
     v1::{EntriesReply, Step},
 };
 
+pub(crate) use snapshots::HandedOut;
 pub(crate) use task::{OwnerParts, OwnerThread, now_ms, start};
 
 use crate::round::Event;
@@ -100,6 +102,10 @@ pub(crate) enum Command {
     Excerpt(u64, usize, Reply<Vec<Vec<u8>>>),
     /// An entry with the proof that the newest checkpoint is about it.
     Proof(u64, Reply<EntryProof>),
+    /// The consistency proof between two sizes of the log.
+    Consistency(u64, u64, Reply<Proof>),
+    /// A snapshot of the log was made, or the one on disk was read.
+    SnapshotMade(snapshots::Made),
     /// The receipt of a contribution with this root, if it is on the ledger.
     Receipt(u64, ParticipantId, Hash, Reply<Option<SignedReceipt>>),
     /// The batch on the ledger that holds the query of this number.
@@ -118,6 +124,8 @@ pub(crate) struct Owner {
     commands: mpsc::Sender<Command>,
     pub(crate) snapshot: watch::Receiver<Arc<Snapshot>>,
     pub(crate) steps: watch::Receiver<Step>,
+    /// The newest snapshot of the log, for who joins late.
+    pub(crate) handed_out: watch::Receiver<Option<Arc<HandedOut>>>,
 }
 
 impl Owner {
@@ -176,6 +184,12 @@ impl Owner {
     /// The batch on the ledger that holds the query of this number; `None` while it waits for one.
     pub(crate) async fn batch(&self, number: u64) -> Result<Option<EnteredBatch>, Rejected> {
         self.ask(|reply| Command::Batch(number, reply)).await
+    }
+
+    /// The proof that the log of `new` entries begins with that of `old` entries.
+    pub(crate) async fn consistency(&self, old: u64, new: u64) -> Result<Proof, Rejected> {
+        self.ask(|reply| Command::Consistency(old, new, reply))
+            .await
     }
 
     /// The federation as it is now.

@@ -5,6 +5,7 @@ mod batches;
 mod effects;
 mod log;
 mod signatures;
+mod snapshots;
 
 use std::{
     collections::BTreeMap,
@@ -23,7 +24,7 @@ use unsilo_ledger::{
 };
 use unsilo_proto::{Code, Rejected, v1::Step};
 
-use super::{Command, Owner, QUEUE, Snapshot, jobs::Jobs};
+use super::{Command, Owner, QUEUE, Snapshot, jobs::Jobs, snapshots::Snapshots};
 use crate::{
     admission::{Invitations, Members, authority},
     contributions::Contributions,
@@ -57,6 +58,8 @@ pub(crate) struct OwnerParts {
     pub(crate) signatures: PathBuf,
     /// Which round's model is served, if not the newest.
     pub(crate) pin: Pin,
+    /// The file of the newest snapshot of the log.
+    pub(crate) log_snapshot: PathBuf,
     /// Told when the ledger cannot be written any more: the process must end and open it again.
     pub(crate) failed: mpsc::Sender<CoordinatorError>,
 }
@@ -81,6 +84,7 @@ struct Task {
     /// What `pin` said last.
     pinned: Option<u64>,
     signatures: PathBuf,
+    snapshots: Snapshots,
     /// Events of jobs that could not even be started; the next tick takes them.
     unstarted: Vec<Event>,
     running: Vec<thread::JoinHandle<()>>,
@@ -139,6 +143,7 @@ pub(crate) fn start(parts: OwnerParts) -> Result<(Owner, OwnerThread), Coordinat
         pin: parts.pin,
         pinned: None,
         signatures: parts.signatures,
+        snapshots: Snapshots::new(parts.log_snapshot),
         unstarted: Vec::new(),
         running: Vec::new(),
         last_refusal: None,
@@ -157,6 +162,7 @@ pub(crate) fn start(parts: OwnerParts) -> Result<(Owner, OwnerThread), Coordinat
     let owner = Owner {
         snapshot: task.snapshot.subscribe(),
         steps: task.steps.subscribe(),
+        handed_out: task.snapshots.subscribe(),
         commands: commands.clone(),
     };
     task.recover()?;
@@ -206,6 +212,7 @@ impl Task {
         if self.is_cosigned() {
             self.step_unasked(Event::Cosigned);
         }
+        self.recover_snapshot();
         self.recover_signatures()
     }
 
@@ -255,6 +262,11 @@ impl Task {
                     let result = self.batch(number);
                     answer(reply, result);
                 }
+                Command::Consistency(old, new, reply) => {
+                    let proof = self.consistency(old, new);
+                    answer(reply, proof);
+                }
+                Command::SnapshotMade(made) => self.hand_out(made),
                 Command::Finished(event) => self.step_unasked(event),
                 Command::Tick => {
                     self.look_at_pin();
@@ -262,6 +274,7 @@ impl Task {
                         self.step_unasked(event);
                     }
                     self.step_unasked(Event::Tick);
+                    self.make_snapshot_if_due();
                 }
                 Command::Stop => break,
             }

@@ -8,4 +8,5 @@ mod lifecycle;
 mod rating;
 mod rounds;
 mod scalars;
+mod snapshots;
 mod strangers;

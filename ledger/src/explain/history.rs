@@ -135,12 +135,22 @@ impl History {
         Self::default()
     }
 
+    /// From the books that a log begins with: those of a [`crate::store::read_from`]. What happened before is not
+    /// told, nor what of a round or an epoch under way there happened before.
+    pub fn from_books(state: State, entries: u64) -> Self {
+        Self {
+            state,
+            entries,
+            ..Self::default()
+        }
+    }
+
     /// The books by now.
     pub fn state(&self) -> &State {
         &self.state
     }
 
-    /// How many entries were followed.
+    /// How many entries the log has so far.
     pub fn entries(&self) -> u64 {
         self.entries
     }

@@ -18,7 +18,7 @@ use crate::entry::signed::SignedEntry;
 use crate::hash::{Domain, Xof};
 use crate::member::ParticipantId;
 use crate::replica::Replica;
-use crate::snapshot::{LogSnapshot, VerifiedSnapshot};
+use crate::snapshot::{Outline, VerifiedSnapshot};
 use crate::tree::ProofError;
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -231,7 +231,8 @@ fn snapshot_of(entries: &[SignedEntry]) -> VerifiedSnapshot {
     }
     let entry = |index: u64| Ok::<_, ProofError>(entries[index as usize].encode());
     let federation = log.state().federation_id().expect("founded");
-    LogSnapshot::make(&log, log.state(), &cosigned, entry)
+    Outline::of(&log, log.len())
+        .and_then(|outline| outline.fill(log.state(), &cosigned, entry))
         .expect("whole")
         .verify(&coordinator.public(), &federation)
         .expect("right")
@@ -248,13 +249,14 @@ fn create(disk: &Shared, snapshot: Option<&VerifiedSnapshot>) -> Result<Opened, 
     let signer = Arc::new(identity(COORDINATOR));
     let federation = snapshot.map(|snapshot| &snapshot.trust().federation);
     let file = LogFile::initialise(disk.boxed(), &signer.public(), federation, snapshot)?;
-    let beside = CosignatureFile::create(&directory.path().join(FILE_NAME))?;
+    let path = directory.path().join(FILE_NAME);
+    let beside = CosignatureFile::create(&path)?;
     let replica = match snapshot {
         None => Replica::new(signer.public(), None),
         Some(snapshot) => Replica::from_snapshot(snapshot),
     };
     Ok(Opened {
-        store: LedgerStore::with(file, beside, replica, Some(signer)),
+        store: LedgerStore::with(&path, file, beside, replica, Some(signer)),
         _directory: directory,
     })
 }
@@ -263,9 +265,10 @@ fn reopen(disk: &Shared) -> Result<Opened, StoreError> {
     let directory = tempfile::tempdir().expect("a directory");
     let signer = Arc::new(identity(COORDINATOR));
     let Loaded { file, replica } = LogFile::load(disk.boxed(), &signer.public())?;
-    let beside = CosignatureFile::create(&directory.path().join(FILE_NAME))?;
+    let path = directory.path().join(FILE_NAME);
+    let beside = CosignatureFile::create(&path)?;
     Ok(Opened {
-        store: LedgerStore::with(file, beside, replica, Some(signer)),
+        store: LedgerStore::with(&path, file, beside, replica, Some(signer)),
         _directory: directory,
     })
 }

@@ -74,6 +74,17 @@ pub enum StoreError {
         /// What was asked for.
         size: u64,
     },
+    /// A snapshot that would take the place of a log that is as large already.
+    #[error("the snapshot has {snapshot} entries, the ledger here has {log} already")]
+    NotLarger {
+        /// Entries of the snapshot.
+        snapshot: u64,
+        /// Entries of the log.
+        log: u64,
+    },
+    /// The coordinator's own log is the one that all others are copies of.
+    #[error("the coordinator's own ledger never begins with a snapshot")]
+    SnapshotOfOwnLog,
     /// The snapshot that the log begins with, or the one just made, is not right.
     #[error("the ledger's snapshot is wrong: {0}; remove the file and fetch the ledger again")]
     Snapshot(#[from] SnapshotError),

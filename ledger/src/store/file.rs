@@ -146,19 +146,20 @@ impl LogFile {
                 found,
             });
         }
-        let mut loaded = load(disk, true, &mut |_, _| ())?;
+        let mut loaded = load(disk, true, &mut |_| (), &mut |_, _| ())?;
         loaded.file.finish_last_append()?;
         Ok(loaded)
     }
 
-    /// Reads and verifies a log, also while another process writes it, and shows every entry with its
-    /// position. It is the log as of this moment.
+    /// Reads and verifies a log, also while another process writes it, and shows what is before the first entry,
+    /// then every entry with its position. It is the log as of this moment.
     pub(super) fn read(
         path: &Path,
+        begin: &mut dyn FnMut(&Replica),
         visit: &mut dyn FnMut(u64, &SignedEntry),
     ) -> Result<Loaded, StoreError> {
         let file = File::open(path).map_err(|error| missing(path, error))?;
-        load(Box::new(file), false, visit)
+        load(Box::new(file), false, begin, visit)
     }
 
     /// Appends entries and the checkpoint over them; on disk when it returns.
@@ -277,6 +278,17 @@ impl LogFile {
     /// Where the entries end: the length of the file.
     pub(super) fn bytes(&self) -> u64 {
         self.head.end
+    }
+
+    /// Where to begin to read for the entry `index`: the position of an entry at or before it, and how many entries
+    /// come before it from there.
+    pub(super) fn locate(&self, index: u64) -> Result<(u64, u64), StoreError> {
+        let first = self.positions.first();
+        if index < first || index >= self.head.entries {
+            return Err(StoreError::NotHeld { first });
+        }
+        let skip = index.saturating_sub(self.positions.first_before(index));
+        Ok((self.positions.before(index), skip))
     }
 
     /// Canonical bytes from entry `from` on: at least one, and then as many as stay within both limits.
@@ -410,6 +422,7 @@ fn choose(slots: &Slots, length: u64) -> Result<(Head, Option<Head>), StoreError
 fn load(
     disk: Box<dyn Disk>,
     writable: bool,
+    begin: &mut dyn FnMut(&Replica),
     visit: &mut dyn FnMut(u64, &SignedEntry),
 ) -> Result<Loaded, StoreError> {
     let mut attempt = 1_usize;
@@ -432,6 +445,7 @@ fn load(
         None => Replica::new(identity.coordinator, identity.federation),
         Some(start) => Replica::from_snapshot(&read_snapshot(&*disk, identity, start)?),
     };
+    begin(&replica);
     let mut loading = Loading::new(&*disk, entries_at, replica);
     let head = match before {
         None => {

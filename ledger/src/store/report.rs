@@ -134,11 +134,28 @@ impl Totals {
 /// # Errors
 /// The first thing that is wrong; entries before it have been shown by then.
 pub fn read(path: &Path, each: impl FnMut(u64, &SignedEntry)) -> Result<Replica, StoreError> {
-    Ok(load(path, each)?.replica)
+    read_from(path, |_| (), each)
 }
 
-fn load(path: &Path, mut each: impl FnMut(u64, &SignedEntry)) -> Result<Loaded, StoreError> {
-    let mut loaded = LogFile::read(path, &mut each)?;
+/// As [`read`], for who replays the entries once more: `begin` is shown what the log begins with before the first
+/// entry is shown, which is nothing, or what a snapshot stands for ([`Replica::first`], [`Replica::state`]).
+///
+/// # Errors
+/// As [`read`].
+pub fn read_from(
+    path: &Path,
+    begin: impl FnMut(&Replica),
+    each: impl FnMut(u64, &SignedEntry),
+) -> Result<Replica, StoreError> {
+    Ok(load(path, begin, each)?.replica)
+}
+
+fn load(
+    path: &Path,
+    mut begin: impl FnMut(&Replica),
+    mut each: impl FnMut(u64, &SignedEntry),
+) -> Result<Loaded, StoreError> {
+    let mut loaded = LogFile::read(path, &mut begin, &mut each)?;
     let file = &loaded.file;
     cosignatures::read(path, &mut loaded.replica, || file.entries_by_now())?;
     Ok(loaded)
@@ -152,9 +169,9 @@ fn load(path: &Path, mut each: impl FnMut(u64, &SignedEntry)) -> Result<Loaded, 
 /// The first thing that is wrong.
 pub fn verify(path: &Path) -> Result<Report, StoreError> {
     let mut signatures = 0_u64;
-    let Loaded { file, replica } = load(path, |_, entry| {
-        signatures = signatures.saturating_add(count_signatures(entry))
-    })?;
+    let count_entry =
+        |_, entry: &SignedEntry| signatures = signatures.saturating_add(count_signatures(entry));
+    let Loaded { file, replica } = load(path, |_| (), count_entry)?;
     let cosignatures = replica.checkpoints().fold(0, |sum, kept| {
         count(kept.cosigners().len()).saturating_add(sum)
     });

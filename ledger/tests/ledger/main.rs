@@ -24,6 +24,7 @@ mod publication;
 mod random_books;
 mod rating;
 mod replicas;
+mod restarts;
 mod rules;
 mod snapshots;
 mod staking;

@@ -1,7 +1,9 @@
 //! Owners evict, readmit, and state who belongs to whom.
 
 use crate::world::{COORDINATOR, World, identity};
-use unsilo_ledger::{Entry, Event, MembershipRejected, OwnerId, ParticipantId, Rejected};
+use unsilo_ledger::{
+    AppealAuthority, Entry, Event, MembershipRejected, OwnerId, ParticipantId, Rejected,
+};
 
 #[test]
 fn more_than_half_of_the_other_owners_evict() {
@@ -51,6 +53,34 @@ fn more_than_half_of_the_other_owners_evict() {
         world.refuse(one),
         Rejected::TooFewSigners { have: 1, need: 2 }
     );
+}
+
+/// Where the two majorities differ: of four owners three are a majority of all, and two of the three others.
+#[test]
+fn the_majority_that_evicts_and_upholds_appeals_is_of_the_other_owners_alone() {
+    for owners in 3..=9_u32 {
+        let others = owners - 1;
+        let need = (others / 2 + 1) as usize;
+        let mut world = World::new(owners as usize);
+        world.full_round();
+        let violation = world.two_openings(0, 1);
+        let reported = Entry::ViolationReported { violation };
+        let by: Vec<u32> = (1..owners).collect();
+        let report = world.sign(reported, &by[..1]);
+        world.accept(report);
+        let appeal = Entry::Appealed {
+            case: 0,
+            authority: AppealAuthority::Owners,
+        };
+        for entry in [appeal, world.eviction(0)] {
+            let few = world.sign(entry.clone(), &by[..need - 1]);
+            let have = need - 1;
+            let refused = world.refuse(few);
+            assert_eq!(refused, Rejected::TooFewSigners { have, need }, "{owners}");
+            let enough = world.sign(entry, &by[..need]);
+            world.accept(enough);
+        }
+    }
 }
 
 #[test]

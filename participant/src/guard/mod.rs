@@ -93,8 +93,10 @@ pub struct Guards {
     pub cosigned: BTreeMap<u64, Hash>,
     /// The chain's head right after each of them: part of the cosignature.
     pub cosigned_heads: BTreeMap<u64, GuardHead>,
-    /// Checkpoints cosigned, by round and step.
+    /// Checkpoints cosigned for a step of a round, by both.
     pub witnessed: BTreeMap<(u64, Duty), WitnessRecord>,
+    /// The newest publication cosigned. It is never forgotten: what is cosigned next continues it.
+    pub vouched: Option<WitnessRecord>,
     /// Scalars answered, by round.
     pub answered: BTreeMap<u64, AnswerRecord>,
     /// Judgements signed, by round.

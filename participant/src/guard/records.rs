@@ -192,7 +192,7 @@ pub enum Duty {
     Judging,
     /// The sum is opened on it.
     Opening,
-    /// It publishes the model.
+    /// It publishes the model: a checkpoint that every participant cosigns, seated or not, for those who join late.
     Published,
 }
 

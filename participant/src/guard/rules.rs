@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use unsilo_fhe::{PROJECTIONS, direction::MAX_OPENED};
 
-use super::{AnswerRecord, ContributionRecord, GuardConflict, Guards, OpeningRecord, Record};
+use super::{
+    AnswerRecord, ContributionRecord, Duty, GuardConflict, Guards, OpeningRecord, Record,
+    WitnessRecord,
+};
 
 impl Guards {
     /// Whether `record` may follow those before it: `true` if it is new, `false` if it is one of them.
@@ -40,12 +43,23 @@ impl Guards {
                 contributions,
                 GuardConflict::Cosigned,
             ),
+            Record::Witnessed(vouched) if vouched.duty == Duty::Published => {
+                self.check_vouched(vouched)
+            }
             Record::Witnessed(witnessed) => {
                 let key = (witnessed.round, witnessed.duty);
                 self.not_over(witnessed.round, GuardConflict::Witnessed)?;
-                once(&self.witnessed, &key, witnessed, |(round, _)| {
+                let new = once(&self.witnessed, &key, witnessed, |(round, _)| {
                     GuardConflict::Witnessed(round)
-                })
+                })?;
+                if new
+                    && self
+                        .vouched
+                        .is_some_and(|last| !may_follow(&last, witnessed))
+                {
+                    return Err(GuardConflict::Witnessed(witnessed.round));
+                }
+                Ok(new)
             }
             Record::Answered(answer) => self.check_answer(answer),
             Record::Judged { round, entry } => {
@@ -123,6 +137,9 @@ impl Guards {
                 self.cosigned.insert(*round, *contributions);
                 self.cosigned_heads.insert(*round, head);
             }
+            Record::Witnessed(vouched) if vouched.duty == Duty::Published => {
+                self.vouched = Some(*vouched);
+            }
             Record::Witnessed(witnessed) => {
                 self.witnessed
                     .insert((witnessed.round, witnessed.duty), *witnessed);
@@ -172,6 +189,26 @@ impl Guards {
         self.ratings.remove(&round);
         self.receipts.remove(&round);
         self.finished.insert(round);
+    }
+
+    /// Publications are cosigned in order, each once. What is forgotten when a round is over cannot contradict them:
+    /// it is about smaller sizes than the newest.
+    fn check_vouched(&self, vouched: &WitnessRecord) -> Result<bool, GuardConflict> {
+        if self.vouched.as_ref() == Some(vouched) {
+            return Ok(false);
+        }
+        let continues = self
+            .vouched
+            .is_none_or(|last| last.round < vouched.round && last.size < vouched.size);
+        let agrees = self
+            .witnessed
+            .values()
+            .all(|other| other.size != vouched.size || same_history(other, vouched));
+        if continues && agrees {
+            Ok(true)
+        } else {
+            Err(GuardConflict::Witnessed(vouched.round))
+        }
     }
 
     /// One contribution to a model, unless the record itself names every earlier round as void. Whether they are is on the
@@ -232,6 +269,16 @@ impl Guards {
         }
         Ok(())
     }
+}
+
+/// Whether a checkpoint may be cosigned after the newest publication that was: nothing smaller, and not another one of
+/// its size.
+fn may_follow(last: &WitnessRecord, next: &WitnessRecord) -> bool {
+    last.size < next.size || (last.size == next.size && same_history(last, next))
+}
+
+fn same_history(one: &WitnessRecord, other: &WitnessRecord) -> bool {
+    (one.root, one.state_root) == (other.root, other.state_root)
 }
 
 /// Whether the value is new; one that is there must be the same.

@@ -95,6 +95,64 @@ fn one_checkpoint_is_cosigned_for_a_step_of_a_round() {
 }
 
 #[test]
+fn publications_are_cosigned_in_order_and_no_size_with_two_roots() {
+    let mut guards = Guards::default();
+    let witness = |round, duty, size, root: u8| {
+        Record::Witnessed(WitnessRecord {
+            round,
+            duty,
+            size,
+            root: [root; 32],
+            state_root: [root; 32],
+            timestamp_s: 100,
+        })
+    };
+    let published = |round, size, root| witness(round, Duty::Published, size, root);
+    guards.admit(&witness(1, Duty::Opening, 9, 1)).unwrap();
+    // Of a size that was cosigned for a step, with another root.
+    refused(
+        &mut guards,
+        &published(1, 9, 2),
+        GuardConflict::Witnessed(1),
+    );
+    assert_eq!(guards.admit(&published(1, 10, 1)), Ok(true));
+    assert_eq!(guards.admit(&published(1, 10, 1)), Ok(false), "once more");
+    for second in [
+        published(1, 10, 2),
+        published(1, 11, 1),
+        published(2, 10, 1),
+    ] {
+        let Record::Witnessed(record) = &second else {
+            unreachable!("made above");
+        };
+        let conflict = GuardConflict::Witnessed(record.round);
+        refused(&mut guards, &second, conflict);
+    }
+    // It is remembered when the round is over, and for every step after it.
+    guards.admit(&Record::Finished { round: 1 }).unwrap();
+    for second in [
+        published(1, 12, 2),
+        witness(2, Duty::Answering, 10, 2),
+        witness(2, Duty::Answering, 8, 1),
+    ] {
+        let Record::Witnessed(record) = &second else {
+            unreachable!("made above");
+        };
+        let conflict = GuardConflict::Witnessed(record.round);
+        refused(&mut guards, &second, conflict);
+    }
+    guards.admit(&witness(2, Duty::Answering, 15, 3)).unwrap();
+    guards.admit(&published(2, 18, 3)).unwrap();
+    // Rounds may be missed.
+    guards.admit(&published(7, 80, 3)).unwrap();
+    refused(
+        &mut guards,
+        &published(6, 90, 3),
+        GuardConflict::Witnessed(6),
+    );
+}
+
+#[test]
 fn void_excludes_every_answer_and_an_opening_excludes_void() {
     let mut guards = Guards::default();
     guards.admit(&opening(1, 1)).unwrap();

@@ -15,13 +15,13 @@ use unsilo_proto::{
 
 use super::{
     Runtime, answers, appeals, directions, jobs, judging, now_ms, on_disk,
-    replica::{LedgerReplica, SyncError},
+    replica::{Begun, LateStart, LedgerReplica, SyncError},
     requests::{self, Failure},
     shares, steps, sums,
 };
 use crate::{
     error::NodeError,
-    progress::Progress,
+    progress::{Progress, RoundEvaluation},
     session::{Effect, Event},
     tls,
 };
@@ -83,6 +83,7 @@ pub(super) async fn work(
         events,
         tasks: JoinSet::new(),
     };
+    begin_late(runtime, ledger, &mut connection).await?;
     synchronise(runtime, ledger, &mut connection, None).await?;
     let mut clock = tokio::time::interval(CLOCK);
     clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -119,13 +120,61 @@ pub(super) async fn work(
     }
 }
 
+/// Where the replica is far behind, begins it with a snapshot; or completes one that began so, if the whole log is wanted.
+async fn begin_late(
+    runtime: &mut Runtime<'_>,
+    ledger: &mut LedgerReplica,
+    connection: &mut Connection,
+) -> Result<(), NodeError> {
+    let late = LateStart {
+        channel: &connection.channel,
+        wait: connection.wait,
+        draft: &runtime.shared.draft,
+        whole: &runtime.shared.directory.whole_ledger(),
+        config: runtime.shared.ledger,
+        cosigned: runtime.session.guards().vouched,
+    };
+    match ledger.begin_late(&late).await {
+        Ok(None) => Ok(()),
+        Ok(Some(Begun::WithSnapshot(trust))) => {
+            runtime.tell(Progress::BeganWithSnapshot(trust));
+            Ok(())
+        }
+        Ok(Some(Begun::Completed { entries })) => {
+            runtime.tell(Progress::LedgerCompleted { entries });
+            Ok(())
+        }
+        Ok(Some(Begun::Refused(reason))) => {
+            runtime.tell(Progress::Warning {
+                message: format!(
+                    "the coordinator's snapshot of the ledger is not used: {reason}. This node replays the ledger from \
+                     where it is instead"
+                ),
+            });
+            Ok(())
+        }
+        Err(SyncError::Request(failure)) => Err(failure.into_error(&connection.address)),
+        Err(SyncError::Node(error)) => Err(error),
+        Err(SyncError::Alarm(alarm)) => runtime.feed(Event::Alarmed(alarm), Some(connection)).await,
+    }
+}
+
+/// The size of the newest publication that this identity cosigned.
+fn cosigned_size(runtime: &Runtime<'_>) -> Option<u64> {
+    runtime.session.guards().vouched.map(|last| last.size)
+}
+
 async fn synchronise(
     runtime: &mut Runtime<'_>,
     ledger: &mut LedgerReplica,
     connection: &mut Connection,
     entries: Option<u64>,
 ) -> Result<(), NodeError> {
-    let first = runtime.session.facts().is_none();
+    // A replica that began anew may have nothing to add to its snapshot.
+    let first = runtime
+        .session
+        .facts()
+        .is_none_or(|facts| facts.entries < ledger.entries());
     let grown = match ledger
         .sync(&connection.channel, entries, connection.wait)
         .await
@@ -138,7 +187,7 @@ async fn synchronise(
         }
     };
     if grown || first {
-        let facts = Box::new(ledger.facts());
+        let facts = Box::new(ledger.facts(cosigned_size(runtime)));
         runtime.feed(Event::Ledger(facts), Some(connection)).await?;
     }
     Ok(())
@@ -158,20 +207,30 @@ impl Runtime<'_> {
         let signed = on_disk(|| self.guards.hold())?;
         let voids = signed.into_iter().map(|round| Event::OwnersVoid { round });
         let mut done = Ok(());
+        let mut evaluations = Vec::new();
         for event in voids.chain([event]) {
-            done = self.carry_out(event, connection.as_deref_mut());
+            done = self.carry_out(event, connection.as_deref_mut(), &mut evaluations);
             if done.is_err() {
                 break;
             }
         }
         self.guards.release();
+        if let Some(connection) = connection
+            && self.shared.config.evaluation.publish
+        {
+            for (round, evaluation) in evaluations {
+                requests::publish_evaluation(connection, round, &evaluation).await;
+            }
+        }
         done
     }
 
+    /// The effects of one event. What was measured of new models is left in `evaluations`, for when nothing is held.
     fn carry_out(
         &mut self,
         event: Event,
         mut connection: Option<&mut Connection>,
+        evaluations: &mut Vec<(u64, RoundEvaluation)>,
     ) -> Result<(), NodeError> {
         let mut stopped = None;
         for effect in self.session.handle(event, now_ms()) {
@@ -181,10 +240,13 @@ impl Runtime<'_> {
                     on_disk(|| self.guards.record(&record))?;
                 }
                 Effect::Tell(progress) => {
-                    if let Some(connection) = connection.as_deref_mut()
-                        && self.shared.config.evaluation.publish
+                    if let Progress::Published {
+                        round,
+                        evaluation: Some(evaluation),
+                        ..
+                    } = &progress
                     {
-                        requests::publish_evaluation(connection, &progress).await;
+                        evaluations.push((*round, evaluation.clone()));
                     }
                     self.tell(progress);
                 }

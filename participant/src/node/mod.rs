@@ -39,7 +39,7 @@ use unsilo_train::DeviceChoice;
 use crate::{
     alarm::Alarm,
     card,
-    config::Config,
+    config::{Config, LedgerSection},
     directory::{Directory, DirectoryLock},
     error::NodeError,
     founders::Founder,
@@ -63,6 +63,8 @@ pub struct NodeOptions {
     pub device: Option<DeviceChoice>,
     /// The list of founders that people agreed on; any other is refused.
     pub founders_pin: Option<Vec<Founder>>,
+    /// Insist on the whole ledger, whatever the configuration says.
+    pub full_log: bool,
     /// What it asks about the others' contributions and thinks of them; without one it rates nobody.
     pub rater: Option<Arc<dyn Rater>>,
 }
@@ -96,6 +98,8 @@ pub struct Node {
 struct Shared {
     directory: Directory,
     config: Config,
+    /// How the replica of the ledger begins.
+    ledger: LedgerSection,
     draft: Draft,
     params: Params,
     payload: Payload,
@@ -165,6 +169,10 @@ impl Node {
             session: Session::new(membership, guards.guards().clone(), models.held()?),
             authority,
             shared: Arc::new(Shared {
+                ledger: LedgerSection {
+                    full: config.ledger.full || options.full_log,
+                    ..config.ledger
+                },
                 params,
                 payload,
                 permutation: Permutation::new(&params, &federation),

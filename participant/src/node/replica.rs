@@ -1,8 +1,12 @@
 //! This node's own copy of the ledger: every entry verified, every checkpoint held against the ones before.
 
 mod facts;
+mod late;
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use tonic::transport::Channel;
 use unsilo_ledger::{
@@ -27,8 +31,11 @@ const MAX_SYNC_BYTES: usize = 1 << 30;
 /// The replica of one participant.
 pub(super) struct LedgerReplica {
     store: LedgerStore,
+    path: PathBuf,
     me: PublicKey,
 }
+
+pub(super) use late::{Begun, LateStart};
 
 /// How a synchronisation ended short of success.
 pub(super) enum SyncError {
@@ -49,8 +56,14 @@ impl LedgerReplica {
         };
         Ok(Self {
             store: store.map_err(broken)?,
+            path: path.to_owned(),
             me,
         })
+    }
+
+    /// How many entries there are.
+    pub(super) fn entries(&self) -> u64 {
+        self.store.len()
     }
 
     /// Fetches and verifies until the replica has at least `entries`; with `None` it asks in any case, and so holds
@@ -83,9 +96,12 @@ impl LedgerReplica {
             }
             bytes += reply.entries.iter().map(Vec::len).sum::<usize>();
             if bytes > MAX_SYNC_BYTES {
-                return Err(SyncError::Request(Failure::Lost(
-                    "the coordinator sends ledger entries without end".to_owned(),
-                )));
+                return Err(SyncError::Request(Failure::Lost(format!(
+                    "more than {} MiB of ledger entries would have to be fetched at once: begin with a snapshot \
+                         (`full = false` under [ledger] in participant.toml), or stop this node and put a copy of \
+                         another company's whole ledger.tlog in the place of its own, which is verified when it starts",
+                    MAX_SYNC_BYTES >> 20
+                ))));
             }
             let more = decode(&reply)?;
             let stuck = more.is_empty();
@@ -179,10 +195,14 @@ impl LedgerReplica {
         }
     }
 
-    /// What the session reads off the replica.
-    pub(super) fn facts(&self) -> Facts {
+    /// What the session reads off the replica; `cosigned` is the size of the newest publication that this identity
+    /// cosigned.
+    pub(super) fn facts(&self, cosigned: Option<u64>) -> Facts {
+        let replica = self.store.replica();
         Facts {
             checkpoint: self.store.checkpoint().cloned(),
+            replayed: replica.published().copied(),
+            cosigned: cosigned.and_then(|size| Some((size, replica.root_at(size).ok()?))),
             ..facts::facts(self.store.state(), self.store.len(), &self.me)
         }
     }

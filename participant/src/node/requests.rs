@@ -23,7 +23,7 @@ use super::{Shared, connected::Connection};
 use crate::{
     error::NodeError,
     outbox::next_part,
-    progress::Progress,
+    progress::{Progress, RoundEvaluation},
     session::{Call, Event, Task},
     tls,
 };
@@ -103,17 +103,13 @@ const PUBLISH_WAIT: Duration = Duration::from_secs(2);
 
 /// Shows what this company measured of a new model to everybody, as its configuration says. A failure costs a point in
 /// a chart and nothing else.
-pub(super) async fn publish_evaluation(connection: &Connection, progress: &Progress) {
-    let Progress::Published {
-        round,
-        evaluation: Some(evaluation),
-        ..
-    } = progress
-    else {
-        return;
-    };
+pub(super) async fn publish_evaluation(
+    connection: &Connection,
+    round: u64,
+    evaluation: &RoundEvaluation,
+) {
     let request = PublishEvaluationRequest {
-        round: *round,
+        round,
         shared_accuracy: evaluation.shared_accuracy,
         alone_accuracy: evaluation.alone_accuracy,
     };

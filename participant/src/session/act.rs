@@ -43,6 +43,7 @@ impl Session {
             self.notice_missing_row(round, me, out);
         }
         self.appeal(facts, me, out);
+        self.vouch(facts, me, now_ms, out);
         match kind {
             StepKind::Founding { .. } => {}
             StepKind::Seating {
@@ -69,7 +70,7 @@ impl Session {
             StepKind::Publishing { round, entry } => {
                 self.sign_publish(facts, me, round, &entry, out)
             }
-            StepKind::Published { round, .. } => self.published(facts, me, round, now_ms, out),
+            StepKind::Published { round, .. } => self.published(facts, me, round, out),
             StepKind::Voiding {
                 round,
                 entry,
@@ -84,7 +85,8 @@ impl Session {
             return self.wait(reason, out);
         }
         let last = facts.published.as_ref().map(|published| published.round);
-        if last <= self.guards.evaluated {
+        // The last publication too is cosigned, for those who come after the end.
+        if last <= self.guards.evaluated && !self.is_vouching() {
             // No round follows that could confirm the last one.
             self.forget_finished(facts.next_round, out);
             out.push(Effect::Tell(Progress::Finished));

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use unsilo_ledger::{
     Domain, DomainHasher, Entry, GuardHead, Hash, OwnerId, ParticipantId, PublicKey, RatingStep,
-    RejectionReason, SignedCheckpoint, VoidReason,
+    RejectionReason, ReplayedPublication, SignedCheckpoint, VoidReason,
 };
 
 use super::job::Sitting;
@@ -41,6 +41,11 @@ pub struct Facts {
     pub published: Option<PublishedFacts>,
     /// Every round that ended without a model, with the reason.
     pub void: BTreeMap<u64, VoidReason>,
+    /// The newest publication that this replica replayed, and the checkpoint that it derived there.
+    pub replayed: Option<ReplayedPublication>,
+    /// Size and Merkle root on this replica of the newest publication that this identity cosigned; `None` if there is
+    /// none, or the replica does not hold that part of the log.
+    pub cosigned: Option<(u64, Hash)>,
 }
 
 /// What the founding entry fixes.

@@ -10,6 +10,7 @@
 //! - scalars, judgement and opening only on a checkpoint that at least `t` members cosigned, and one cosignature a step;
 //! - a void signature excludes a contribution and every answer after it, and an opening excludes void; that of an owner as
 //!   that of a member;
+//! - publications are cosigned in the order of one history, whatever replica the node has;
 //! - one contribution to a model, unless the round of the earlier one is void on the ledger;
 //! - nothing at all while the directory is older than what its identity did.
 
@@ -37,6 +38,7 @@ mod seating;
 #[cfg(test)]
 mod tests;
 mod voiding;
+mod vouching;
 mod witness;
 mod work;
 

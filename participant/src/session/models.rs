@@ -20,6 +20,10 @@ impl Session {
             return self.raise(Alarm::FoundersDiffer { reason }, out);
         }
         self.notice_lost_records(facts, out);
+        self.notice_another_history(facts, out);
+        if self.halted {
+            return;
+        }
         let current = facts.next_round.min(self.confirmed_before);
         self.forget_finished(current, out);
         if facts.founding.is_some() && facts.published.is_none() {

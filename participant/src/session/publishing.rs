@@ -7,10 +7,7 @@ use unsilo_ledger::{Domain, DomainHasher, Entry};
 use super::{
     Call, Effect, Facts, Me, Phase, PublishedFacts, Session, Task, contributing::under_way,
 };
-use crate::{
-    alarm::Alarm,
-    guard::{Duty, Record},
-};
+use crate::{alarm::Alarm, guard::Record};
 
 const PUBLISHED: Domain = Domain::new("signed publication");
 
@@ -110,15 +107,8 @@ impl Session {
 }
 
 impl Session {
-    /// The model is on the ledger: whoever verified it cosigns the checkpoint that says so.
-    pub(super) fn published(
-        &mut self,
-        facts: &Facts,
-        me: Me,
-        round: u64,
-        now_ms: u64,
-        out: &mut Vec<Effect>,
-    ) {
+    /// The model is on the ledger. ([`Session::vouch`] cosigns that, whatever step is under way.)
+    pub(super) fn published(&mut self, facts: &Facts, me: Me, round: u64, out: &mut Vec<Effect>) {
         let Some(published) = facts.published.as_ref().filter(|it| it.round == round) else {
             return;
         };
@@ -137,7 +127,7 @@ impl Session {
             return;
         };
         if step.checkpoint.is_empty() {
-            return self.witness(round, me, Duty::Published, &own, now_ms, out);
+            return;
         }
         // What the sum was opened with is not needed again once `t` members hold the publication.
         let last = self.last_round.take();

@@ -171,6 +171,7 @@ async fn trained(dir: &Path) -> anyhow::Result<Server> {
                 device: Some(DeviceChoice::Cpu),
                 founders_pin: None,
                 rater: None,
+                full_log: false,
             },
         )?;
         let (name, mut stop) = (name.clone(), stop.clone());

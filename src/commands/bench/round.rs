@@ -249,6 +249,7 @@ async fn run_nodes(
             NodeOptions {
                 device: Some(arguments.device),
                 founders_pin: None,
+                full_log: false,
                 rater: None,
             },
         )?;

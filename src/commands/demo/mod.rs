@@ -187,6 +187,7 @@ async fn run_companies(
                 NodeOptions {
                     device: Some(device),
                     founders_pin: None,
+                    full_log: false,
                     rater: None,
                 },
             )?;

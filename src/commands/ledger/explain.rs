@@ -5,11 +5,13 @@ pub(super) mod figures;
 mod pay;
 mod words;
 
+use std::cell::RefCell;
+
 use clap::Args;
 use unsilo_ledger::{
-    Entry, OwnerId, ParticipantId, State,
+    Entry, OwnerId, ParticipantId, Replica, State,
     explain::{EpochFacts, History, Part, RewardStory, RoundFacts, Told, WeightStory},
-    store::read,
+    store::read_from,
 };
 
 use super::place::{self, Place};
@@ -67,19 +69,25 @@ pub(super) fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<()> 
 
 fn tell(arguments: &Arguments) -> anyhow::Result<Story> {
     let file = arguments.place.file()?;
-    let mut history = History::new();
+    let history = RefCell::new(History::new());
     let mut ended: Option<RoundFacts> = None;
     let mut settled: Option<EpochFacts> = None;
     let mut failed = None;
     let mut opened = 0;
-    read(&file, |_, entry| {
+    let mut before = (0, 0);
+    let begin = |replica: &Replica| {
+        let books = replica.state();
+        before = (replica.first(), last_round_of(books));
+        *history.borrow_mut() = History::from_books(books.clone(), replica.first());
+    };
+    read_from(&file, begin, |_, entry| {
         if failed.is_some() {
             return;
         }
         if let Entry::RoundOpened { round, .. } = &entry.entry {
             opened = *round;
         }
-        match history.follow(entry) {
+        match history.borrow_mut().follow(entry) {
             Err(rejected) => failed = Some(rejected),
             Ok(told) => {
                 for told in told {
@@ -105,13 +113,15 @@ fn tell(arguments: &Arguments) -> anyhow::Result<Story> {
         // `read` applied the same entry by the same rules.
         anyhow::bail!("the ledger could not be replayed: {rejected}");
     }
+    let history = history.into_inner();
+    let (first, last_before) = before;
+    if (1..=last_before).contains(&arguments.round) {
+        let what = format!("explaining round {}", arguments.round);
+        return Err(place::needs_full_log(&what, first).into());
+    }
     let books = history.state().clone();
     let participant = place::participant(&books, &arguments.name)?;
-    let last_round = books
-        .history()
-        .next_back()
-        .map_or(0, |record| record.round)
-        .max(opened);
+    let last_round = last_round_of(&books).max(opened);
     let in_progress = history
         .in_progress()
         .filter(|facts| facts.round == arguments.round);
@@ -153,6 +163,13 @@ fn tell(arguments: &Arguments) -> anyhow::Result<Story> {
         books,
         last_round,
     })
+}
+
+/// The last round that ended or is under way.
+fn last_round_of(books: &State) -> u64 {
+    let ended = books.history().next_back().map_or(0, |record| record.round);
+    let open = books.round().map_or(0, |round| round.opening.round);
+    ended.max(open)
 }
 
 fn no_such_round(round: u64, last: u64) -> CommandError {

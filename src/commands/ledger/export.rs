@@ -7,6 +7,7 @@ mod sheet;
 mod tables;
 
 use std::{
+    cell::Cell,
     fs,
     io::{BufWriter, Write as _},
     path::{Path, PathBuf},
@@ -16,14 +17,14 @@ use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 use tempfile::NamedTempFile;
-use unsilo_ledger::store::read;
+use unsilo_ledger::{Replica, store::read_from};
 
 use self::{
     rows::Rows,
     sheet::{Row, Sheet},
     tables::Table,
 };
-use super::place::Place;
+use super::place::{Place, needs_full_log};
 use crate::{
     commands::Global,
     exit::CommandError,
@@ -172,14 +173,20 @@ fn export(file: &Path, arguments: &Arguments) -> anyhow::Result<Vec<(Written, Na
         .collect::<anyhow::Result<Vec<_>>>()?;
     let mut rows = Rows::new();
     let mut failed = None;
-    read(file, |index, entry| {
-        if failed.is_none() {
+    let first = Cell::new(0);
+    let begin = |replica: &Replica| first.set(replica.first());
+    read_from(file, begin, |index, entry| {
+        // Tables without the beginning would look whole.
+        if failed.is_none() && first.get() == 0 {
             let followed = rows.follow(index, entry, &mut |table, row| {
                 put(&mut outputs, table, &row)
             });
             failed = followed.err();
         }
     })?;
+    if first.get() > 0 {
+        return Err(needs_full_log("exporting the ledger", first.get()).into());
+    }
     match failed {
         Some(error) => return Err(error),
         None => rows.finish(&mut |table, row| put(&mut outputs, table, &row))?,

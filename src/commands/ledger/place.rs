@@ -48,6 +48,15 @@ impl Place {
     }
 }
 
+/// What is asked about lies before the snapshot that this copy of the ledger begins with.
+pub(super) fn needs_full_log(what: &str, first: u64) -> CommandError {
+    CommandError::Input(format!(
+        "{what} needs the full log: this copy of the ledger begins with a snapshot of {first} entries and does not hold \
+         them. Use the coordinator's copy or another company's, or run `unsilo participate DIR --full-log` once, which \
+         fetches and verifies them"
+    ))
+}
+
 /// The participant of this name, present or not.
 pub(super) fn participant(state: &State, name: &str) -> Result<ParticipantId, CommandError> {
     if let Some(found) = state.participant_by_name(name) {

@@ -2,12 +2,14 @@
 
 mod follows;
 
+use std::cell::RefCell;
+
 use clap::Args;
 use data_encoding::HEXLOWER;
 use serde_json::json;
-use unsilo_ledger::{SignedEntry, State, store::read};
+use unsilo_ledger::{Replica, SignedEntry, State, store::read_from};
 
-use super::place::Place;
+use super::place::{Place, needs_full_log};
 use crate::{commands::Global, output};
 
 /// Consequences of one entry shown: a genesis has one for each founder.
@@ -21,9 +23,9 @@ const FOLLOWS_SHOWN: usize = 8;
 pub(crate) struct Arguments {
     #[command(flatten)]
     place: Place,
-    /// First entry to print.
-    #[arg(long, default_value_t = 0)]
-    from: u64,
+    /// First entry to print; by default the first that this copy holds.
+    #[arg(long)]
+    from: Option<u64>,
     /// Entries to print at most.
     #[arg(long, default_value_t = u64::MAX, hide_default_value = true)]
     limit: u64,
@@ -38,23 +40,27 @@ struct Shown {
 
 pub(super) fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<()> {
     let mut shown = Vec::new();
-    let mut state = State::new();
+    let state = RefCell::new(State::new());
     let mut failed = None;
-    let replica = read(&arguments.place.file()?, |index, entry| {
+    let begin = |replica: &Replica| *state.borrow_mut() = replica.state().clone();
+    let from = arguments.from.unwrap_or(0);
+    let limit = usize::try_from(arguments.limit).unwrap_or(usize::MAX);
+    let replica = read_from(&arguments.place.file()?, begin, |index, entry| {
         if failed.is_some() {
             return;
         }
+        let state = &mut *state.borrow_mut();
         // Verified already; here for what follows.
         match state.apply_with_known_signatures(entry) {
             Err(rejected) => failed = Some(rejected),
             Ok(events) => {
-                if index >= arguments.from && index - arguments.from < arguments.limit {
+                if index >= from && shown.len() < limit {
                     shown.push(Shown {
                         index,
                         entry: entry.clone(),
                         follows: events
                             .iter()
-                            .filter_map(|event| follows::in_words(&state, event))
+                            .filter_map(|event| follows::in_words(state, event))
                             .collect(),
                     });
                 }
@@ -63,6 +69,10 @@ pub(super) fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<()> 
     })?;
     if let Some(rejected) = failed {
         anyhow::bail!("the ledger could not be replayed: {rejected}");
+    }
+    let first = replica.first();
+    if arguments.from.is_some_and(|from| from < first) {
+        return Err(needs_full_log(&format!("entry {from}"), first).into());
     }
     let books = replica.state();
     let described: Vec<(&Shown, String, String)> = shown
@@ -73,6 +83,7 @@ pub(super) fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<()> 
         })
         .collect();
     let document = json!({
+        "first": first,
         "entries": described
             .iter()
             .map(|(one, hash, text)| json!({
@@ -87,6 +98,11 @@ pub(super) fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<()> 
     });
     output::print(global.json, &document, || {
         let mut text = String::new();
+        if first > 0 {
+            text.push_str(&format!(
+                "(begins with a snapshot: the {first} entries before are not in this copy)\n"
+            ));
+        }
         for (one, hash, description) in &described {
             text.push_str(&format!(
                 "{:>6}  {}  {description}\n",

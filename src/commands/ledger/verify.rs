@@ -10,22 +10,29 @@ use unsilo_ledger::{
 };
 
 use self::forks::KeptFork;
-use super::place::Place;
+use super::place::{Place, needs_full_log};
 use crate::{commands::Global, exit::CommandError, output};
 
 /// Replay the log and check every signature, hash and rule, the signed checkpoint, and the books.
 ///
-/// Says what was checked and counted. Exit code 0: this copy is right. 6: a signature, hash, rule or sum in it is
+/// Says what was checked and counted, and what was not: a copy that began with a snapshot is verified from there on, and
+/// what came before is the word of the owners who signed it. Exit code 0: this copy is right. 6: a signature, hash, rule or sum in it is
 /// not, or it is damaged; the message says where. Proofs that the coordinator signed two histories are listed if a
 /// participant keeps any; they say nothing against this copy and do not change the exit code.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     place: Place,
+    /// Insist on every entry from the first on: refuse a copy that begins with a snapshot.
+    #[arg(long)]
+    full: bool,
 }
 
 pub(super) fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<()> {
     let report = verify(&arguments.place.file()?)?;
+    if let Some(start) = report.start.as_ref().filter(|_| arguments.full) {
+        return Err(needs_full_log("verifying every entry", start.entries).into());
+    }
     let totals = &report.totals;
     if !totals.are_conserved() {
         return Err(CommandError::Alarm(format!(
@@ -52,6 +59,19 @@ fn document(report: &Report, forks: &[KeptFork]) -> serde_json::Value {
         "coordinator": report.coordinator.to_hex(),
         "federation": report.federation.map(|id| id.to_string()),
         "entries": report.entries,
+        // Null if every entry was verified.
+        "start": report.start.as_ref().map(|start| json!({
+            "entries": start.entries,
+            "owners": start.owners,
+            "cosigners": start.cosigners,
+            "agreed_at": start.agreed_at_s,
+            "membership_changes": start.membership_changes,
+            "genesis": HEXLOWER.encode(&start.genesis),
+            "founders": start.founders.iter().map(|(name, key)| json!({
+                "name": name,
+                "key": key.to_hex(),
+            })).collect::<Vec<_>>(),
+        })),
         "signatures": report.signatures,
         "participants": report.participants,
         "owners": report.owners,
@@ -109,13 +129,8 @@ fn text(report: &Report, forks: &[KeptFork]) -> String {
                 .map_or_else(|| "not founded yet".to_owned(), |id| id.to_string()),
         ),
         ("coordinator", report.coordinator.to_hex()),
-        (
-            "entries",
-            format!(
-                "{}, each allowed by the rules and by its signers, all under one Merkle root",
-                report.entries
-            ),
-        ),
+        ("entries", entries(report)),
+        ("start", start(report)),
         (
             "signatures",
             format!(
@@ -170,13 +185,58 @@ fn text(report: &Report, forks: &[KeptFork]) -> String {
         ("state root", HEXLOWER.encode(&report.state_root)),
     ];
     let mut text = format!(
-        "Verified: {} entries, {} signatures, {} participants, {} rounds published, {} void.\n",
-        report.entries, report.signatures, report.participants, report.published, report.voided
+        "Verified: {} entries{}, {} signatures, {} participants, {} rounds published, {} void.\n",
+        report.entries,
+        report.start.as_ref().map_or_else(String::new, |start| {
+            format!(
+                " but for the first {}, which a snapshot stands for",
+                start.entries
+            )
+        }),
+        report.signatures,
+        report.participants,
+        report.published,
+        report.voided
     );
     for (what, found) in lines {
         text.push_str(&format!("{what:<12}{found}\n"));
     }
     text
+}
+
+fn entries(report: &Report) -> String {
+    let rest = "allowed by the rules and by its signers, all under one Merkle root";
+    match &report.start {
+        None => format!("{}, each {rest}", report.entries),
+        Some(start) => format!(
+            "{}, each of the {} from the snapshot on {rest}",
+            report.entries,
+            report.entries.saturating_sub(start.entries)
+        ),
+    }
+}
+
+/// What stands for the entries that were not seen.
+fn start(report: &Report) -> String {
+    let Some(start) = &report.start else {
+        return "the genesis: every entry is here and was verified".to_owned();
+    };
+    let founders: Vec<String> = start
+        .founders
+        .iter()
+        .map(|(name, key)| format!("{name} {key}"))
+        .collect();
+    format!(
+        "a snapshot of {} entries, NOT verified one by one: balances, stakes and the model there are the word of {} of \
+         the {} owners of that time, who signed that they replayed to them. Verified: the genesis, the {} changes of \
+         members since, that these owners are its owners, and that it is the ledger which the rest continues. Founders, \
+         to be compared by another channel: {}. `--full` insists on every entry",
+        start.entries,
+        start.cosigners,
+        start.owners,
+        start.membership_changes,
+        founders.join("; ")
+    )
 }
 
 fn cosigned(report: &Report) -> String {

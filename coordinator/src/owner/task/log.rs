@@ -1,8 +1,8 @@
 //! The log: what goes into it, what failed, the receipts it backs, and the pages that replicas read.
 
 use unsilo_ledger::{
-    AppendError, CosignatureError, Entry, Hash, Outcome, ParticipantId, Receipt, SignedEntry,
-    SignedReceipt, store::StoreError,
+    AppendError, CosignatureError, Entry, Hash, Outcome, ParticipantId, Proof, Receipt,
+    SignedEntry, SignedReceipt, store::StoreError,
 };
 use unsilo_proto::{Code, Rejected, limits, v1::EntriesReply};
 
@@ -31,6 +31,8 @@ impl Task {
             }
             Entry::ModelPublished { round, .. } => {
                 tracing::info!(round, "published");
+                // Everybody cosigns this size.
+                self.ledger.keep_books();
                 self.serve_current();
                 self.discard_before(*round);
                 self.receipts.retain(|(of, _), _| of >= round);
@@ -191,6 +193,11 @@ impl Task {
             entry_index: *entry_index,
         };
         (*known == root).then(|| receipt.sign(&self.identity))
+    }
+
+    pub(super) fn consistency(&self, old: u64, new: u64) -> Result<Proof, Rejected> {
+        let proof = self.ledger.prove_consistency(old, new);
+        proof.map_err(|error| Rejected::new(Code::Malformed, error.to_string()))
     }
 
     pub(super) fn entries(&self, from: u64) -> Result<EntriesReply, Rejected> {

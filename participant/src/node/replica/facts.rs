@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-/// The ledger at one size, seen from the identity `me`; without the checkpoint.
+/// The ledger at one size, seen from the identity `me`; without what only the log says.
 pub(super) fn facts(state: &State, entries: u64, me: &PublicKey) -> Facts {
     let draw = state.draw();
     let me = state
@@ -48,20 +48,24 @@ pub(super) fn facts(state: &State, entries: u64, me: &PublicKey) -> Facts {
                 Outcome::Published { .. } => None,
             })
             .collect(),
+        replayed: None,
+        cosigned: None,
     }
 }
 
+/// Those who founded it, with the keys that they signed the genesis with: what people agreed on stays true when one of
+/// them has another key, or is gone.
 fn founders(state: &State) -> Vec<Founder> {
     let invited = state
         .draft()
         .map(|draft| draft.founders.len())
         .unwrap_or_default();
     state
-        .participants()
+        .all_participants()
         .take(invited)
         .map(|participant| Founder {
             name: participant.name.clone(),
-            key: participant.key,
+            key: *participant.former_keys.first().unwrap_or(&participant.key),
         })
         .collect()
 }

@@ -1,5 +1,7 @@
 //! The replica against a coordinator that keeps an honest log, and against ones that do not.
 
+mod late;
+
 use std::sync::{Arc, Mutex};
 
 use tokio::net::TcpListener;
@@ -9,11 +11,11 @@ use tonic::{
     transport::{Endpoint, Server},
 };
 use unsilo_ledger::{
-    Activation, Entry, Feature, FederationId, Member, ModelKind, ModelSpec, Optimiser, Schema,
-    SigningIdentity, TrainingPlan,
+    Activation, Entry, Feature, FederationId, Member, ModelKind, ModelSpec, Optimiser,
+    ParticipantId, Schema, SigningIdentity, TrainingPlan,
 };
 use unsilo_proto::v1::{
-    Acknowledgement, CosignRequest,
+    Acknowledgement, CosignRequest, SnapshotRequest,
     ledger_log_server::{LedgerLog, LedgerLogServer},
 };
 
@@ -103,7 +105,10 @@ fn log(names: &[&str]) -> Vec<SignedEntry> {
 
 /// A coordinator that serves a log, two entries a page.
 #[derive(Clone, Default)]
-struct FakeLog(Arc<Mutex<(Vec<SignedEntry>, String)>>);
+struct FakeLog(
+    Arc<Mutex<(Vec<SignedEntry>, String)>>,
+    Arc<Mutex<Option<late::HandedOut>>>,
+);
 
 impl FakeLog {
     fn set(&self, dir: &Path, entries: Vec<SignedEntry>) {
@@ -139,6 +144,15 @@ impl LedgerLog for FakeLog {
             size: entries.len() as u64,
             checkpoint: note,
         }))
+    }
+
+    type SnapshotStream = late::Stream;
+
+    async fn snapshot(
+        &self,
+        request: Request<SnapshotRequest>,
+    ) -> Result<Response<late::Stream>, Status> {
+        late::serve(&self.1, request.into_inner())
     }
 
     async fn cosign(&self, _: Request<CosignRequest>) -> Result<Response<Acknowledgement>, Status> {
@@ -198,10 +212,10 @@ impl Scene {
 async fn a_replica_follows_page_by_page_and_survives_a_restart() {
     let mut scene = Scene::new().await;
     assert_eq!(scene.sync(None).await, Ok(false), "nothing is founded yet");
-    assert!(scene.replica.facts().founding.is_none());
+    assert!(scene.replica.facts(None).founding.is_none());
     scene.log.set(scene.dir.path(), log(&["D", "E", "F", "G"]));
     assert_eq!(scene.sync(Some(3)).await, Ok(true));
-    let facts = scene.replica.facts();
+    let facts = scene.replica.facts(None);
     assert_eq!((facts.entries, facts.next_round), (5, 1));
     assert_eq!(facts.me.map(|(id, _)| id.0), Some(1));
     let founders = facts
@@ -217,11 +231,11 @@ async fn a_replica_follows_page_by_page_and_survives_a_restart() {
     );
 
     let Scene { dir, replica, .. } = &scene;
-    let expected = replica.facts();
+    let expected = replica.facts(None);
     let path = dir.path().to_owned();
     scene.replica =
         LedgerReplica::open(&path.join("other.tlog"), &draft(), identity(1).public()).unwrap();
-    assert_eq!(Scene::open(&path).facts(), expected);
+    assert_eq!(Scene::open(&path).facts(None), expected);
 }
 
 #[tokio::test]
@@ -249,6 +263,36 @@ async fn a_coordinator_that_takes_the_question_and_never_answers_is_not_waited_f
 }
 
 #[tokio::test]
+async fn founders_stay_those_who_signed_the_genesis_when_one_has_another_key_and_one_is_gone() {
+    let mut scene = Scene::new().await;
+    let mut entries = log(&["D"]);
+    let readmitted = Entry::ParticipantReadmitted {
+        participant: ParticipantId(0),
+        change: 0,
+        key: identity(50).public(),
+    };
+    let evicted = Entry::ParticipantEvicted {
+        participant: ParticipantId(1),
+        change: 0,
+    };
+    let signers = [[1, 2, 10], [50, 2, 10]];
+    for (entry, signers) in [readmitted, evicted].into_iter().zip(signers) {
+        let keys = signers.map(identity);
+        let keys: Vec<&SigningIdentity> = keys.iter().collect();
+        entries.push(SignedEntry::signed_by(entry, &federation(), &keys));
+    }
+    scene.log.set(scene.dir.path(), entries);
+    assert_eq!(scene.sync(None).await, Ok(true));
+    let founders = scene.replica.facts(None).founding.expect("it is").founders;
+    let expected: Vec<_> = ["A", "B", "C"].into_iter().zip(0..).collect();
+    let found: Vec<_> = founders.iter().map(|one| (&one.name, one.key)).collect();
+    for ((name, number), (found, key)) in expected.into_iter().zip(found) {
+        assert_eq!((found.as_str(), key), (name, identity(number).public()));
+    }
+    assert_eq!(founders.len(), 3);
+}
+
+#[tokio::test]
 async fn another_history_is_an_alarm_with_both_checkpoints() {
     let mut scene = Scene::new().await;
     scene.log.set(scene.dir.path(), log(&["D", "E"]));
@@ -259,7 +303,11 @@ async fn another_history_is_an_alarm_with_both_checkpoints() {
             panic!("a fork was followed");
         };
         assert!(ours.starts_with("unsilo/") && theirs.starts_with("unsilo/") && ours != theirs);
-        assert_eq!(scene.replica.facts().entries, 3, "the replica is as it was");
+        assert_eq!(
+            scene.replica.facts(None).entries,
+            3,
+            "the replica is as it was"
+        );
     }
 }
 

@@ -18,6 +18,7 @@ mod rating_end;
 mod refusals;
 mod scene;
 mod voids;
+mod vouching;
 mod witness;
 
 use std::{collections::BTreeMap, sync::Arc};

@@ -2,7 +2,10 @@
 
 use std::sync::Mutex;
 
-use unsilo_ledger::{Checkpoint, CosignedCheckpoint, Judgement, RejectionReason, SignedCheckpoint};
+use unsilo_ledger::{
+    Checkpoint, CosignedCheckpoint, Judgement, RejectionReason, ReplayedPublication,
+    SignedCheckpoint,
+};
 
 use super::*;
 use crate::guard::AnswerRecord;
@@ -77,6 +80,8 @@ pub(super) fn idle(next_round: u64) -> Facts {
         round: None,
         published: None,
         void: BTreeMap::new(),
+        replayed: None,
+        cosigned: None,
     }
 }
 
@@ -192,6 +197,14 @@ pub(super) fn checkpoint(size: u64, history: u8) -> SignedCheckpoint {
         };
         checkpoint.sign(&coordinator()).expect("a note")
     })
+}
+
+/// The publication of round 1, replayed to that many entries.
+pub(super) fn replayed(size: u64) -> ReplayedPublication {
+    ReplayedPublication {
+        round: 1,
+        checkpoint: *checkpoint(size, 1).checkpoint(),
+    }
 }
 
 /// It with the cosignatures of these participants.

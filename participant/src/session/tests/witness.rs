@@ -169,6 +169,7 @@ fn a_published_model_is_cosigned_by_whoever_verified_it_and_then_the_seat_is_for
         checkpoint: Some(checkpoint(facts.entries + 1, 1)),
         model: model(1),
         published: Some(published(1)),
+        replayed: Some(replayed(facts.entries + 1)),
         ..idle(2)
     };
     let done = world.ledger(ledger.clone());
