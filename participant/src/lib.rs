@@ -5,7 +5,7 @@
 //!   [`Progress`].
 //! - [`signing`] is what a person does beside the node: see what owners are signing, and sign.
 //! - [`session`] is the protocol without any input or output, [`guard`] what makes it safe to kill at any moment,
-//!   [`data`] reads the company's tables.
+//!   [`data`] reads the company's tables, [`rating`] is what it thinks of the others' contributions.
 
 mod alarm;
 mod card;
@@ -24,6 +24,7 @@ mod outbox;
 mod payload;
 mod progress;
 mod rater;
+pub mod rating;
 pub mod session;
 pub mod signing;
 mod tls;
