@@ -6,6 +6,7 @@ mod predict;
 mod problem;
 mod served;
 mod status;
+mod weights;
 
 use std::sync::Arc;
 

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use axum::{extract::State, response::Html};
 
-use super::{Endpoint, status};
+use super::{Endpoint, status, weights::Weighed};
 
 /// Rounds shown; the rest are in `/v1/status`.
 const ROUNDS_SHOWN: usize = 20;
@@ -40,10 +40,11 @@ fn render(status: &status::Status) -> String {
     for round in status.rounds.iter().rev().take(ROUNDS_SHOWN) {
         let _ = write!(
             rounds,
-            "<tr><th scope=\"row\">{}</th><td>{}</td><td>{}</td><td><code>{}</code></td></tr>",
+            "<tr><th scope=\"row\">{}</th><td>{}</td><td>{}</td><td>{}<code>{}</code></td></tr>",
             round.round,
             round.outcome,
             round.contributions,
+            round.reason.unwrap_or_default(),
             round
                 .model
                 .as_deref()
@@ -63,15 +64,46 @@ fn render(status: &status::Status) -> String {
          <div><b>{entries}</b><span>ledger entries</span></div></section>\
          <section><h2>Participants</h2><table><thead><tr><th>company</th><th>connected</th><th>on the committee</th>\
          <th>contributed</th></tr></thead><tbody>{participants}</tbody></table></section>\
+         {weights}\
          <section><h2>Rounds</h2><table><thead><tr><th>round</th><th>outcome</th><th>contributions</th><th>model</th></tr>\
          </thead><tbody>{rounds}</tbody></table></section>\
          <section><h2>Use the model</h2><p>Send rows to <code>POST /v1/predict</code>; \
          <a href=\"/v1/models\">/v1/models</a> lists columns and classes, <a href=\"/v1/status\">/v1/status</a> is this page as JSON.</p>\
          </section></main></body></html>",
+        weights = status.weighed.as_ref().map(weights).unwrap_or_default(),
         federation = status.federation,
         phase = status.phase,
         round = status.round,
         entries = status.ledger_entries,
+    )
+}
+
+/// The weights of a round as a section.
+fn weights(weighed: &Weighed) -> String {
+    let mut rows = String::new();
+    for one in &weighed.contributions {
+        let _ = write!(
+            rows,
+            "<tr><th scope=\"row\">{}</th><td>{}</td><td>{:.1} %</td><td>{}</td></tr>",
+            escape(&one.name),
+            one.weight,
+            100.0 * one.share,
+            one.left_out.unwrap_or_default(),
+        );
+    }
+    let void = weighed
+        .void
+        .map(|reason| format!("<p>No model follows from this round: {reason}.</p>"))
+        .unwrap_or_default();
+    let raters = match (weighed.raters_agreeing, weighed.raters) {
+        (Some(agreeing), Some(heard)) => format!("{agreeing} of {heard} ratings agree. "),
+        _ => String::new(),
+    };
+    format!(
+        "<section><h2>Weights of round {}</h2><p>{raters}By what the companies' own held-out rows say of each other's encrypted \
+         updates; <code>unsilo ledger explain NAME {}</code> tells each step.</p>{void}<table><thead><tr><th>company</th>\
+         <th>weight</th><th>of the model</th><th>left out because</th></tr></thead><tbody>{rows}</tbody></table></section>",
+        weighed.round, weighed.round
     )
 }
 
@@ -99,7 +131,7 @@ fn escape(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::weights::Weight, *};
 
     #[test]
     fn names_cannot_inject_markup() {
@@ -116,10 +148,24 @@ mod tests {
                 contributed: false,
                 seated: true,
             }],
+            weighed: Some(Weighed {
+                round: 2,
+                raters: Some(5),
+                raters_agreeing: Some(4),
+                contributions: vec![Weight {
+                    name: "<b>".into(),
+                    weight: 0,
+                    share: 0.0,
+                    left_out: Some("a copy of an earlier contribution"),
+                }],
+                void: Some("the raters support too few contributions"),
+            }),
             rounds: Vec::new(),
         };
         let html = render(&status);
-        assert!(!html.contains("<script"));
+        assert!(!html.contains("<script") && !html.contains("<b>&"));
+        assert!(html.contains("&lt;b&gt;</th><td>0</td><td>0.0 %</td><td>a copy of an earlier"));
+        assert!(html.contains("from this round: the raters support too few contributions."));
         assert!(html.contains("A &amp; &quot;B&quot;") && html.contains("3 of 20"));
     }
 }

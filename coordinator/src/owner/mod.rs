@@ -9,7 +9,9 @@ mod task;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
-use unsilo_ledger::{Hash, ParticipantId, PublicKey, SignedEntry, SignedReceipt, State};
+use unsilo_ledger::{
+    Derivation, Hash, ParticipantId, PublicKey, SignedEntry, SignedReceipt, State,
+};
 use unsilo_proto::{
     Code, Rejected,
     v1::{EntriesReply, Step},
@@ -32,6 +34,8 @@ pub(crate) struct Snapshot {
     pub(crate) phase: &'static str,
     /// What participants are signing, with the signatures so far.
     pub(crate) pending: Vec<SignedEntry>,
+    /// The round that was weighed last since this process started, and how its weights came about.
+    pub(crate) weighed: Option<(u64, Arc<Derivation>)>,
 }
 
 /// A company that wants to join, with everything it sent.
