@@ -28,10 +28,13 @@ pub mod rating;
 pub mod session;
 pub mod signing;
 mod tls;
+mod training;
+mod validator;
 
 pub use alarm::Alarm;
 pub use config::{
-    Config, DataSection, EvaluationSection, NetworkSection, StorageSection, TrainingSection,
+    Config, DataSection, EvaluationSection, NetworkSection, RatingSection, StorageSection,
+    TrainingSection,
 };
 pub use error::NodeError;
 pub use founders::{Founder, founders_text, parse_founders};
@@ -39,5 +42,6 @@ pub use join::{JoinOptions, Joined, join};
 pub use node::{Node, NodeOptions, Summary};
 #[cfg(feature = "plaintext-bench")]
 pub use payload::plain::mark_plaintext;
-pub use progress::{ClassEvaluation, Progress, RoundEvaluation, Score};
-pub use rater::{Opinion, Rater};
+pub use progress::{ClassEvaluation, Progress, RoundEvaluation, RoundWeight, Score};
+pub use rater::{Answered, Contributor, Opinion, RECENT_DIFFERENCES, Rater, RoundStart};
+pub use training::{BuiltIn, LocalTraining, TrainingRound};

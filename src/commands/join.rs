@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::json;
-use unsilo_participant::{JoinOptions, join};
+use unsilo_participant::{JoinOptions, join, rating::DEFAULT_SHARE};
 use unsilo_proto::Invite;
 
 use super::Global;
@@ -29,6 +29,10 @@ pub(crate) struct Arguments {
     /// Also train a model on the own data alone, and measure it beside the shared one.
     #[arg(long, requires = "evaluate")]
     baseline: bool,
+    /// Share of the rows to hold out from training and rate the others' contributions with, at most 0.5 (at least 50
+    /// rows where that is no more than half); 0 rates nobody.
+    #[arg(long, value_name = "SHARE", default_value_t = DEFAULT_SHARE, value_parser = share)]
+    hold_out: f64,
 }
 
 pub(crate) async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<()> {
@@ -42,6 +46,7 @@ pub(crate) async fn run(global: &Global, arguments: Arguments) -> anyhow::Result
             label: arguments.label,
             evaluation: arguments.evaluate,
             baseline: arguments.baseline,
+            held_out: arguments.hold_out,
             ..JoinOptions::new(&dir, arguments.data)
         },
     )
@@ -72,6 +77,14 @@ pub(crate) async fn run(global: &Global, arguments: Arguments) -> anyhow::Result
         ));
         text
     })
+}
+
+/// A share of the rows that may be held out.
+fn share(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(share) if (0.0..=0.5).contains(&share) => Ok(share),
+        _ => Err("give a share from 0 to 0.5".to_owned()),
+    }
 }
 
 /// A company's name as a directory's: letters and digits, the rest as dashes.

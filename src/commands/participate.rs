@@ -42,7 +42,7 @@ pub(crate) async fn run(global: &Global, arguments: Arguments) -> anyhow::Result
         NodeOptions {
             device: arguments.device,
             founders_pin,
-            rater: None,
+            ..NodeOptions::default()
         },
     )?;
     let name = node.config().name.clone();

@@ -19,3 +19,4 @@ mod raters;
 mod scalars;
 mod support;
 mod threat_model;
+mod validators;

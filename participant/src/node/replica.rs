@@ -1,6 +1,7 @@
 //! This node's own copy of the ledger: every entry verified, every checkpoint held against the ones before.
 
 mod facts;
+mod weighed;
 
 use std::{path::Path, time::Duration};
 
@@ -17,7 +18,7 @@ use super::{
     on_disk,
     requests::{Failure, within},
 };
-use crate::{alarm::Alarm, error::NodeError, session::Facts};
+use crate::{alarm::Alarm, error::NodeError, progress::Progress, session::Facts};
 
 /// Most bytes of entries held in memory before a checkpoint confirms them. The coordinator has checkpoints of its newest
 /// size only, so nothing can be verified, and nothing kept, page by page: a new replica holds the whole log once. A node
@@ -28,6 +29,8 @@ const MAX_SYNC_BYTES: usize = 1 << 30;
 pub(super) struct LedgerReplica {
     store: LedgerStore,
     me: PublicKey,
+    /// What the entries appended since it was last asked say that is worth telling.
+    news: Vec<Progress>,
 }
 
 /// How a synchronisation ended short of success.
@@ -50,6 +53,7 @@ impl LedgerReplica {
         Ok(Self {
             store: store.map_err(broken)?,
             me,
+            news: Vec::new(),
         })
     }
 
@@ -118,7 +122,12 @@ impl LedgerReplica {
                 Err(error) => Err(StoreError::Append(error)),
             }
         } else {
-            on_disk(|| self.store.append_verified(entries, checkpoint)).map(|_| ())
+            on_disk(|| self.store.append_verified(entries, checkpoint)).map(|appended| {
+                let state = self.store.state();
+                let me = state.participant_by_key(&self.me).map(|me| me.id);
+                let told = weighed::told(state, &appended.events, me);
+                self.news.extend(told.into_iter().next_back());
+            })
         };
         let error = match appended {
             Ok(()) => return Ok(()),
@@ -140,6 +149,12 @@ impl LedgerReplica {
             Ok(None) => Err(SyncError::Request(Failure::Lost(error.to_string()))),
             Err(_) => Err(SyncError::Alarm(self.alarm(&error, checkpoint))),
         }
+    }
+
+    /// What is to be told of the entries appended since the last call: the weights of a round, of several at once only the
+    /// last one's.
+    pub(super) fn take_news(&mut self) -> Vec<Progress> {
+        std::mem::take(&mut self.news)
     }
 
     /// Holds the cosigned checkpoint of a step against the replica: another one of a size that the replica has is the

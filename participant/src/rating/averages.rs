@@ -241,6 +241,9 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// A round: the norm exponents of contributors 0, 1, ..., and their products with both directions.
+    type Observed<'a> = (&'a [u16], &'a [(i64, i64)]);
+
     /// Products with both directions of contributors 0, 1, ...
     fn scores(values: &[(i64, i64)]) -> Vec<Score> {
         let of = |(participant, (first, second)): (u32, &(i64, i64))| {
@@ -264,7 +267,7 @@ mod tests {
         (0..count).map(ParticipantId).collect()
     }
 
-    fn after(rounds: &[(&[u16], &[(i64, i64)])]) -> Averages {
+    fn after(rounds: &[Observed<'_>]) -> Averages {
         let mut averages = Averages::new();
         for (round, (exponents, values)) in (1..).zip(rounds) {
             assert!(averages.observe(round, &accepted(exponents), &scores(values)));
@@ -470,7 +473,7 @@ mod tests {
             rounds in prop::collection::vec(prop::collection::vec((any::<i64>(), any::<i64>()), 6), 1..5),
             exponents in prop::collection::vec(0_u16..192, 6),
         ) {
-            let rounds: Vec<(&[u16], &[(i64, i64)])> = rounds.iter().map(|values| (&exponents[..], &values[..])).collect();
+            let rounds: Vec<Observed<'_>> = rounds.iter().map(|values| (&exponents[..], &values[..])).collect();
             let averages = after(&rounds);
             for (opinion, average) in averages.opinions(&ids(6)).iter().zip(averages.of.values()) {
                 prop_assert!(opinion.reward == 0 || average.helps > 0.0 && average.is_new > 0.0);

@@ -1,7 +1,7 @@
 //! The vectors whose products with the updates a rater asks for.
 
 use unsilo_fhe::{Direction, Params, direction::DirectionError};
-use unsilo_train::{Dataset, TrainConfig, TrainError, Trainer};
+use unsilo_train::{Dataset, StepReport, TrainConfig, TrainError, Trainer};
 
 use super::residual::residual;
 
@@ -47,6 +47,8 @@ pub enum DirectionsError {
 ///
 /// One vector if there is no history, in a federation's first round: all of `v` is new. [`super::Averages::observe`] takes it so.
 ///
+/// `progress` is called during the training, as by [`Trainer::train`]; a call that unwinds ends it.
+///
 /// `training.seed` must be secret and fresh: directions that others can foretell can be played to. Deterministic for given
 /// arguments, as [`Trainer::train`] is.
 ///
@@ -59,6 +61,7 @@ pub fn directions(
     held_out: &Dataset,
     training: &TrainConfig,
     history: &[Vec<f32>],
+    progress: &mut dyn FnMut(StepReport),
 ) -> Result<Vec<Vec<i8>>, DirectionsError> {
     let is_difference =
         |one: &Vec<f32>| one.len() == weights.len() && one.iter().all(|x| x.is_finite());
@@ -71,7 +74,7 @@ pub fn directions(
         balanced_classes: true,
         ..training.clone()
     };
-    let trained = trainer.train(weights, held_out, &settings, &mut |_| {})?;
+    let trained = trainer.train(weights, held_out, &settings, progress)?;
     let moved: Vec<f32> = trained
         .iter()
         .zip(weights)
@@ -136,7 +139,15 @@ mod tests {
             ..TrainConfig::default()
         };
         let weights = model().initial_weights(3);
-        directions(&trainer, &params(), &weights, held_out, &training, history)
+        directions(
+            &trainer,
+            &params(),
+            &weights,
+            held_out,
+            &training,
+            history,
+            &mut |_| {},
+        )
     }
 
     fn cosine(x: &[i8], y: &[f32]) -> f64 {

@@ -24,7 +24,7 @@ impl Session {
         if let Some(alarm) = self.objection(facts, open, me) {
             return self.raise(alarm, out);
         }
-        self.ask_rater(open, me, now_ms, out);
+        self.ask_rater((open, &facts.earlier_models), me, now_ms, out);
         self.commit_directions(open, me, out);
         if let Some(made) = self.guards.contributions.get(&round).cloned() {
             // The round closes with the last contribution: what is asked of the others comes before the own one.
