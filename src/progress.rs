@@ -9,7 +9,7 @@ use std::{
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use unsilo_ledger::SnapshotTrust;
-use unsilo_participant::Progress;
+use unsilo_participant::{Progress, RoundWeight};
 
 /// All bars of the process, so that log lines and bars do not overwrite each other.
 fn bars() -> &'static MultiProgress {
@@ -134,7 +134,9 @@ impl Display {
                         bar.set_position(*sent);
                         bar.set_message(format!("round {round}: sending encrypted"));
                     }
-                    Progress::Alarm(_) | Progress::Warning { .. } => {
+                    Progress::Alarm(_)
+                    | Progress::Warning { .. }
+                    | Progress::ContributionRefused { .. } => {
                         if let Some(line) = line(progress) {
                             bars().suspend(|| eprintln!("{name}: {line}"));
                         }
@@ -214,6 +216,9 @@ fn line(progress: &Progress) -> Option<String> {
         Progress::Contributed { round, .. } => {
             format!("round {round}: contribution on the ledger")
         }
+        Progress::ContributionRefused { round, reason } => {
+            format!("round {round}: the coordinator does not take the contribution: {reason}")
+        }
         Progress::Cosigned { round } => format!("round {round}: close cosigned"),
         Progress::Answered { round } => {
             format!("round {round}: answered what the contributions are checked with")
@@ -239,12 +244,32 @@ fn line(progress: &Progress) -> Option<String> {
                 rejected.join("; ")
             )
         }
+        Progress::Directed {
+            round,
+            directions,
+            milliseconds,
+            ..
+        } => format!(
+            "round {round}: {directions} directions from the held-out rows, in {:.1} s",
+            *milliseconds as f64 / 1000.0
+        ),
         Progress::Scored { round, scores } => {
             format!(
                 "round {round}: {} answers on the own directions",
                 scores.len()
             )
         }
+        Progress::Rated {
+            round,
+            revealed: false,
+        } => format!("round {round}: committed to the own row of ratings"),
+        Progress::Rated { round, .. } => format!("round {round}: own row revealed"),
+        Progress::Weighed {
+            round,
+            weights,
+            raters,
+            void,
+        } => weighed(*round, weights, *raters, void.as_deref()),
         Progress::Opened { round } => {
             format!("round {round}: answered with its share of the sum's key")
         }
@@ -264,4 +289,42 @@ fn line(progress: &Progress) -> Option<String> {
         Progress::Alarm(alarm) => format!("ALARM: {alarm}"),
         Progress::Finished => "finished: the federation has run all its rounds".to_owned(),
     })
+}
+
+/// The weights of a round on one line: this node's own first, then the others, then who is left out and why.
+fn weighed(
+    round: u64,
+    weights: &[RoundWeight],
+    (heard, agreeing): (usize, usize),
+    void: Option<&str>,
+) -> String {
+    let total: u64 = weights.iter().map(|of| u64::from(of.weight)).sum();
+    let share = |of: &RoundWeight| 100.0 * f64::from(of.weight) / total.max(1) as f64;
+    let mut parts = Vec::new();
+    if let Some(own) = weights.iter().find(|of| of.own) {
+        parts.push(match own.left_out {
+            None => format!("own weight {} ({:.1} %)", own.weight, share(own)),
+            Some(reason) => format!("own contribution left out: {reason}"),
+        });
+    }
+    let others = weights.iter().filter(|of| !of.own);
+    let (with, without): (Vec<_>, Vec<_>) = others.partition(|of| of.left_out.is_none());
+    let with: Vec<String> = with
+        .iter()
+        .map(|of| format!("{} {}", of.name, of.weight))
+        .collect();
+    if !with.is_empty() {
+        parts.push(with.join(", "));
+    }
+    for of in without {
+        let reason = of.left_out.unwrap_or_default();
+        parts.push(format!("{} left out: {reason}", of.name));
+    }
+    if let Some(reason) = void {
+        parts.push(format!("no model follows: {reason}"));
+    }
+    format!(
+        "round {round} is weighed by {agreeing} of {heard} ratings: {}",
+        parts.join("; ")
+    )
 }

@@ -186,9 +186,12 @@ const weights = {
   title: "Weights",
   load: async ({ progress }) => {
     const last = lastPage(progress.rounds_listed);
-    return { people: await ask("/v1/participants"), ratings: await ask("/v1/ratings"), list: (await pages("rounds", last)).slice(-WEIGHT_ROUNDS) };
+    return {
+      people: await ask("/v1/participants"), ratings: await ask("/v1/ratings"), newest: (await ask("/v1/status")).weighed,
+      list: (await pages("rounds", last)).slice(-WEIGHT_ROUNDS),
+    };
   },
-  show({ people, ratings, list }, { choice }) {
+  show({ people, ratings, newest, list }, { choice }) {
     const weighed = list.filter((round) => round.weights.length);
     const members = [...new Set(weighed.flatMap((round) => round.weights.map(([participant]) => participant)))].sort((a, b) => a - b);
     const cells = members.map((participant) => weighed.map((round) => {
@@ -202,10 +205,20 @@ const weights = {
       card("Weight of each contribution", "Its share of the round's sum.", weighed.length
         ? heat("Share of each company's contribution in the sum, by round", "Company, round", members.map((member) => name(people, member)), weighed.map((round) => round.round), scaled(cells))
         : empty("No round has been weighed yet.")),
+      newest ? reasons(newest) : null,
       matrix(ratings, people, choice),
     ];
   },
 };
+
+/** The newest weighed round in words: who counts how much, and why some not at all. */
+function reasons({ round, raters, raters_agreeing: agreeing, contributions, void: ends }) {
+  const heard = raters === null ? "" : `${agreeing} of ${raters} ratings agree and decided. `;
+  return card(`Round ${round}: why`, `${heard}By what the companies' own held-out rows say of each other's encrypted updates.`,
+    ends ? h("p", {}, `No model follows from this round: ${ends}.`) : null,
+    table(`Weights of round ${round}`, [["Company"], ["Share", true], ["Left out because"]],
+      contributions.map((one) => [one.name, percent(one.share, 1), one.left_out ?? "–"])));
+}
 
 /** Colours from none to the largest value of the matrix. */
 function scaled(cells) {

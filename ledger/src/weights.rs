@@ -214,3 +214,51 @@ fn scale(clipped: &[u64]) -> Vec<u16> {
     };
     clipped.iter().map(weight).collect()
 }
+
+/// Why an accepted contribution has no weight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeftOut {
+    /// The raters that agree do not, with more than half of their power, say that it helps.
+    NotSupported,
+    /// They do, but after the clip of its norm with less than a sixteenth of what the most supported one has.
+    TooLittle,
+}
+
+impl LeftOut {
+    /// The reason as a phrase.
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Self::NotSupported => "the raters that agree do not find that it helps",
+            Self::TooLittle => {
+                "less than a sixteenth of the most supported, after the clip of its norm"
+            }
+        }
+    }
+}
+
+impl Derivation {
+    /// Why the accepted contribution of `participant` has no weight; `None` if it has, or was not accepted.
+    pub fn left_out(&self, participant: ParticipantId) -> Option<LeftOut> {
+        let is_it = |one: &Contributor| one.participant == participant;
+        let column = self.contributors.iter().position(is_it)?;
+        if *self.weights.get(column)? > 0 {
+            return None;
+        }
+        match self.consensus.get(column) {
+            Some(0) => Some(LeftOut::NotSupported),
+            _ => Some(LeftOut::TooLittle),
+        }
+    }
+
+    /// How many rows said something in anybody's favour, and how many of these agree with each other.
+    pub fn rows_heard(&self) -> (usize, usize) {
+        let count = |wanted: &dyn Fn(Standing) -> bool| {
+            let rows = self.rows.iter();
+            rows.filter(|(_, standing)| wanted(*standing)).count()
+        };
+        (
+            count(&|standing| standing != Standing::Absent),
+            count(&|standing| standing == Standing::Agrees),
+        )
+    }
+}

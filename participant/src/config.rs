@@ -4,10 +4,12 @@ use std::{fs, path::Path};
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::NodeError;
+use crate::{error::NodeError, rating::DEFAULT_SHARE};
 
 /// Largest configuration that is read, bytes.
 const MAX_BYTES: u64 = 1 << 20;
+/// Largest share of the rows that may be held out: who rates must train too.
+pub(crate) const MOST_HELD_OUT: f64 = 0.5;
 
 /// The configuration of a node.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -29,6 +31,9 @@ pub struct Config {
     /// How it is trained here.
     #[serde(default)]
     pub training: TrainingSection,
+    /// Whether and on what the others' contributions are rated.
+    #[serde(default)]
+    pub rating: RatingSection,
     /// The connection.
     #[serde(default)]
     pub network: NetworkSection,
@@ -76,6 +81,19 @@ pub struct TrainingSection {
     /// Fixes the order of rows for repeatable runs; otherwise the operating system's randomness.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
+}
+
+/// What the others' contributions are rated by. Nothing of these rows leaves this machine; what is asked about, and what
+/// is revealed of the answers, docs/protocol.md says.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RatingSection {
+    /// Whether this node rates. Without it all rows are trained on, and the company has no say in the weights and no part
+    /// of what raters are paid.
+    pub enabled: bool,
+    /// The share of the rows that is held out from training to rate with: above 0, at most a half. At least 50 rows are
+    /// held out where that is no more than half of them.
+    pub held_out: f64,
 }
 
 /// The three time settings.
@@ -128,6 +146,15 @@ impl Default for TrainingSection {
         Self {
             device: "auto".to_owned(),
             seed: None,
+        }
+    }
+}
+
+impl Default for RatingSection {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            held_out: DEFAULT_SHARE,
         }
     }
 }
@@ -195,6 +222,12 @@ impl Config {
                     "network.{name} is {value}: give between 1 and 3600"
                 ));
             }
+        }
+        let share = config.rating.held_out;
+        if !(share > 0.0 && share <= MOST_HELD_OUT) {
+            return Err(format!(
+                "rating.held_out is {share}: give a share of the rows above 0, at most {MOST_HELD_OUT}; to rate nobody, set rating.enabled to false"
+            ));
         }
         if config.evaluation.baseline && config.evaluation.file.is_none() {
             return Err(
@@ -273,6 +306,15 @@ device = {device}
 # A fixed number makes the order of rows repeatable; without it, it comes from the operating system.
 {seed}
 
+[rating]
+# Every company rates the others' contributions: it holds rows out from training, trains a model on them, and asks the
+# committee how far each contribution goes the same way. From all companies' ratings follow weights and rewards. false
+# trains on all rows and gives up this company's say, and its part of what raters are paid.
+enabled = {rates}
+# The share of the rows that is held out, above 0 and at most 0.5; at least 50 rows where that is no more than half of
+# them. Which ones is drawn once, from held-out.seed in this directory.
+held_out = {held_out:?}
+
 [network]
 # A silent connection is probed this often, and given up after the same time without an answer.
 keepalive_seconds = {keepalive}
@@ -300,6 +342,8 @@ snapshot_saves_entries = {saves}
             baseline = self.evaluation.baseline,
             publish = self.evaluation.publish,
             device = text(&self.training.device),
+            rates = self.rating.enabled,
+            held_out = self.rating.held_out,
             keepalive = self.network.keepalive_seconds,
             answer = self.network.answer_seconds,
             reconnect = self.network.reconnect_seconds,
@@ -327,6 +371,7 @@ mod tests {
             },
             evaluation: EvaluationSection::default(),
             training: TrainingSection::default(),
+            rating: RatingSection::default(),
             network: NetworkSection::default(),
             storage: StorageSection::default(),
             ledger: LedgerSection::default(),
@@ -345,6 +390,10 @@ mod tests {
         full.training.seed = Some(7);
         full.ledger.full = true;
         full.ledger.snapshot_saves_entries = 0;
+        full.rating = RatingSection {
+            enabled: false,
+            held_out: 0.05,
+        };
         assert_eq!(Config::from_text(&full.to_commented_text()), Ok(full));
     }
 
@@ -362,6 +411,9 @@ mod tests {
             ("device = \"auto\"", "device = \"tpu\"", "tpu"),
             ("baseline = false", "baseline = true", "evaluation.file"),
             ("publish = false", "publish = true", "evaluation.file"),
+            ("held_out = 0.15", "held_out = 0.0", "rating.held_out"),
+            ("held_out = 0.15", "held_out = 0.51", "rating.held_out"),
+            ("held_out = 0.15", "held_out = nan", "rating.held_out"),
             ("authority = \"ab", "authority = \"zz", "authority"),
         ] {
             let message = Config::from_text(&text.replace(from, to)).expect_err(from);

@@ -113,6 +113,16 @@ impl Directory {
         self.0.join("models")
     }
 
+    /// Which rows are held out from training: a number that the split is drawn by.
+    pub(crate) fn held_out_seed(&self) -> PathBuf {
+        self.0.join("held-out.seed")
+    }
+
+    /// What this company thinks of the others: moving averages of their scores.
+    pub(crate) fn averages(&self) -> PathBuf {
+        self.0.join("rating.averages")
+    }
+
     /// What was seen that must never happen.
     pub(crate) fn alarms(&self) -> PathBuf {
         self.0.join("alarms")

@@ -22,13 +22,15 @@ use zeroize::Zeroizing;
 use crate::{
     card,
     config::{
-        Config, DataSection, EvaluationSection, LedgerSection, NetworkSection, StorageSection,
-        TrainingSection,
+        Config, DataSection, EvaluationSection, LedgerSection, NetworkSection, RatingSection,
+        StorageSection, TrainingSection,
     },
     data::DataReport,
     directory::Directory,
     error::NodeError,
-    keystore, learner, tls,
+    keystore, learner,
+    rating::DEFAULT_SHARE,
+    tls,
 };
 
 /// What joining needs beside the invitation.
@@ -50,6 +52,8 @@ pub struct JoinOptions {
     pub drop_missing: bool,
     /// Fixes the order of rows in training.
     pub seed: Option<u64>,
+    /// The share of the rows that is held out from training to rate the others with, at most a half; 0 rates nobody.
+    pub held_out: f64,
 }
 
 impl JoinOptions {
@@ -64,6 +68,7 @@ impl JoinOptions {
             publish: false,
             drop_missing: false,
             seed: None,
+            held_out: DEFAULT_SHARE,
         }
     }
 }
@@ -129,12 +134,22 @@ pub async fn join(invite: &Invite, options: &JoinOptions) -> Result<Joined, Node
                 seed: options.seed,
                 ..TrainingSection::default()
             },
+            rating: rating(options.held_out),
             network: NetworkSection::default(),
             storage: StorageSection::default(),
             ledger: LedgerSection::default(),
         }
     };
-    let report = learner::load(&config.data.file, &config, &draft)?.report;
+    let loaded = learner::load(&config.data.file, &config, &draft)?;
+    // How many are held out does not depend on which.
+    let divided = match config.rating.enabled {
+        true => learner::divide(&loaded.data, &config, 0)?,
+        false => None,
+    };
+    let report = DataReport {
+        held_out: Some(divided.map_or(0, |divided| divided.held_out.rows())),
+        ..loaded.report
+    };
     let evaluation = match &config.evaluation.file {
         Some(file) => Some(learner::load(file, &config, &draft)?.report),
         None => None,
@@ -153,6 +168,21 @@ pub async fn join(invite: &Invite, options: &JoinOptions) -> Result<Joined, Node
         report,
         evaluation,
     })
+}
+
+/// The section of a company that holds out this share.
+fn rating(held_out: f64) -> RatingSection {
+    if held_out == 0.0 {
+        RatingSection {
+            enabled: false,
+            ..RatingSection::default()
+        }
+    } else {
+        RatingSection {
+            enabled: true,
+            held_out,
+        }
+    }
 }
 
 /// The path as the node will find it from wherever it is started.

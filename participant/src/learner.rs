@@ -1,4 +1,9 @@
 //! Local training and measuring: the company's rows, the trainer, and the model trained alone for comparison.
+//!
+//! Rows that are held out for rating are trained on by nobody - but by the model trained alone, which takes them all: a
+//! company without a federation has nobody to rate, and the comparison is with the best that it could do.
+
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 use unsilo_ledger::{Draft, PublicKey};
@@ -7,10 +12,11 @@ use unsilo_train::{Dataset, Device, Evaluation, StepReport, Trainer};
 use crate::{
     card,
     config::Config,
-    data::{LoadOptions, LoadedData, MissingCells, load_csv},
+    data::{Divided, LoadOptions, LoadedData, MissingCells, hold_out, load_csv},
     error::NodeError,
     models::ModelStore,
     progress::{ClassEvaluation, RoundEvaluation},
+    training::{LocalTraining, TrainingRound},
 };
 
 /// Everything that trains and measures on this machine. Without `Debug`: it holds the company's rows.
@@ -18,37 +24,63 @@ pub(crate) struct Learner {
     draft: Draft,
     trainer: Trainer,
     rows: Dataset,
+    /// What the model trained alone is trained on, if there is to be one.
+    alone: Option<Dataset>,
     evaluation: Option<Dataset>,
-    baseline: bool,
-    /// From the configuration; otherwise every training draws its own.
-    seed: Option<u64>,
+    seeds: Seeds,
+    training: Arc<dyn LocalTraining>,
+}
+
+/// The randomness of trainings: from the configured seed, or drawn anew each time.
+#[derive(Clone, Copy)]
+pub(crate) struct Seeds {
+    /// From the configuration.
+    configured: Option<u64>,
     identity: PublicKey,
 }
 
 impl Learner {
-    /// Loads the rows that `config` names and checks them against the card.
+    /// Loads the rows that `config` names and checks them against the card. Holds out what `held_out_seed` draws of them,
+    /// if that is given, and returns it.
     pub(crate) fn load(
         config: &Config,
         draft: &Draft,
         device: Device,
-        identity: PublicKey,
-    ) -> Result<Self, NodeError> {
-        let rows = load(&config.data.file, config, draft)?.data;
+        seeds: Seeds,
+        held_out_seed: Option<u64>,
+        training: Arc<dyn LocalTraining>,
+    ) -> Result<(Self, Option<Dataset>), NodeError> {
+        let all = load(&config.data.file, config, draft)?.data;
+        let divided = match held_out_seed {
+            Some(seed) => divide(&all, config, seed)?,
+            None => None,
+        };
+        let alone = config.evaluation.baseline.then(|| all.clone());
+        let (rows, held_out) = match divided {
+            Some(divided) => (divided.train, Some(divided.held_out)),
+            None => (all, None),
+        };
         let evaluation = match &config.evaluation.file {
             Some(file) => Some(load(file, config, draft)?.data),
             None => None,
         };
         let trainer = Trainer::new(card::model(draft), device)
             .map_err(|error| NodeError::Computation(error.to_string()))?;
-        Ok(Self {
+        let learner = Self {
             draft: draft.clone(),
             trainer,
             rows,
+            alone,
             evaluation,
-            baseline: config.evaluation.baseline,
-            seed: config.training.seed,
-            identity,
-        })
+            seeds,
+            training,
+        };
+        Ok((learner, held_out))
+    }
+
+    /// Where and what it trains.
+    pub(crate) fn trainer(&self) -> &Trainer {
+        &self.trainer
     }
 
     /// Trains from `weights` for one round.
@@ -58,10 +90,26 @@ impl Learner {
         weights: &[f32],
         progress: &mut dyn FnMut(StepReport),
     ) -> Result<Vec<f32>, NodeError> {
-        let settings = card::training(&self.draft, self.seed_of("shared", round)?);
-        self.trainer
-            .train(weights, &self.rows, &settings, progress)
-            .map_err(|error| NodeError::Computation(error.to_string()))
+        let settings = card::training(&self.draft, self.seeds.of("shared", round)?);
+        let trained = self.training.train(
+            &TrainingRound {
+                round,
+                weights,
+                rows: &self.rows,
+                trainer: &self.trainer,
+                settings: &settings,
+            },
+            progress,
+        );
+        let trained = trained.map_err(NodeError::Computation)?;
+        if trained.len() != weights.len() || !trained.iter().all(|weight| weight.is_finite()) {
+            return Err(NodeError::Computation(format!(
+                "round {round}: training gave {} weights of a model of {}, or some that are not finite: nothing is sent",
+                trained.len(),
+                weights.len()
+            )));
+        }
+        Ok(trained)
     }
 
     /// Measures the model of `round`, beside the one trained alone if that is configured.
@@ -84,11 +132,12 @@ impl Learner {
                 .map_err(|error| NodeError::Computation(error.to_string()))
         };
         let shared = measure(weights)?;
-        let alone = if self.baseline {
-            let weights = self.train_alone(round, store, first, progress)?;
-            Some(measure(&weights)?)
-        } else {
-            None
+        let alone = match &self.alone {
+            Some(rows) => {
+                let weights = self.train_alone(round, rows, store, first, progress)?;
+                Some(measure(&weights)?)
+            }
+            None => None,
         };
         Ok(Some(self.beside(&shared, alone.as_ref())))
     }
@@ -97,6 +146,7 @@ impl Learner {
     fn train_alone(
         &self,
         round: u64,
+        rows: &Dataset,
         store: &ModelStore,
         first: impl FnOnce() -> Vec<f32>,
         progress: &mut dyn FnMut(StepReport),
@@ -106,10 +156,10 @@ impl Learner {
             None => (round.saturating_sub(1), first()),
         };
         if done < round {
-            let settings = card::training(&self.draft, self.seed_of("alone", round)?);
+            let settings = card::training(&self.draft, self.seeds.of("alone", round)?);
             weights = self
                 .trainer
-                .train(&weights, &self.rows, &settings, progress)
+                .train(&weights, rows, &settings, progress)
                 .map_err(|error| NodeError::Computation(error.to_string()))?;
             store.save_alone(round, &weights)?;
         }
@@ -153,11 +203,21 @@ impl Learner {
                 .collect(),
         }
     }
+}
 
-    /// The order of rows: from the configured seed, the round and the identity, or from the operating system.
-    fn seed_of(&self, what: &str, round: u64) -> Result<u64, NodeError> {
+impl Seeds {
+    /// Those of the node with this identity; `configured` is from its configuration.
+    pub(crate) fn new(configured: Option<u64>, identity: PublicKey) -> Self {
+        Self {
+            configured,
+            identity,
+        }
+    }
+
+    /// The seed of one training: from the configured one, the round and the identity, or from the operating system.
+    pub(crate) fn of(&self, what: &str, round: u64) -> Result<u64, NodeError> {
         let mut bytes = [0; 8];
-        match self.seed {
+        match self.configured {
             None => getrandom::fill(&mut bytes).map_err(|error| {
                 NodeError::Computation(format!("the operating system gave no randomness: {error}"))
             })?,
@@ -173,6 +233,18 @@ impl Learner {
         }
         Ok(u64::from_le_bytes(bytes))
     }
+}
+
+/// Which of `rows` are trained on and which are held out for rating; `None` if none can be.
+pub(crate) fn divide(
+    rows: &Dataset,
+    config: &Config,
+    seed: u64,
+) -> Result<Option<Divided>, NodeError> {
+    hold_out(rows, config.rating.held_out, seed).map_err(|error| NodeError::Data {
+        path: config.data.file.clone().into(),
+        message: format!("rows cannot be held out: {error}"),
+    })
 }
 
 /// Loads a table and checks it against the card.

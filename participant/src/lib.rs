@@ -5,7 +5,7 @@
 //!   [`Progress`].
 //! - [`signing`] is what a person does beside the node: see what owners are signing, and sign.
 //! - [`session`] is the protocol without any input or output, [`guard`] what makes it safe to kill at any moment,
-//!   [`data`] reads the company's tables.
+//!   [`data`] reads the company's tables, [`rating`] is what it thinks of the others' contributions.
 
 mod alarm;
 mod card;
@@ -25,15 +25,18 @@ mod outbox;
 mod payload;
 mod progress;
 mod rater;
+pub mod rating;
 pub mod renew;
 pub mod session;
 pub mod signing;
 mod tls;
+mod training;
+mod validator;
 
 pub use alarm::Alarm;
 pub use config::{
-    Config, DataSection, EvaluationSection, LedgerSection, NetworkSection, StorageSection,
-    TrainingSection,
+    Config, DataSection, EvaluationSection, LedgerSection, NetworkSection, RatingSection,
+    StorageSection, TrainingSection,
 };
 pub use error::NodeError;
 pub use founders::{Founder, founders_text, parse_founders};
@@ -41,5 +44,6 @@ pub use join::{JoinOptions, Joined, join};
 pub use node::{Node, NodeOptions, Summary};
 #[cfg(feature = "plaintext-bench")]
 pub use payload::plain::mark_plaintext;
-pub use progress::{ClassEvaluation, Progress, RoundEvaluation, Score};
-pub use rater::{Opinion, Rater};
+pub use progress::{ClassEvaluation, Progress, RoundEvaluation, RoundWeight, Score};
+pub use rater::{Answered, Contributor, Opinion, RECENT_DIFFERENCES, Rater, RoundStart};
+pub use training::{BuiltIn, LocalTraining, TrainingRound};

@@ -67,6 +67,13 @@ pub enum Progress {
         /// Bytes in all.
         of: u64,
     },
+    /// The coordinator does not take the contribution, and will not: this node is not in the round's sum.
+    ContributionRefused {
+        /// The round.
+        round: u64,
+        /// Why, and what to do.
+        reason: String,
+    },
     /// The contribution is on the ledger and its receipt is kept.
     Contributed {
         /// The round.
@@ -95,12 +102,42 @@ pub enum Progress {
         /// The others, and why.
         rejected: Vec<(ParticipantId, RejectionReason)>,
     },
+    /// Rater: what to ask about the others' contributions is made, and committed to before anybody's is readable.
+    Directed {
+        /// The round.
+        round: u64,
+        /// Vectors asked about: two, or one in the first round; none if this company does not rate in it.
+        directions: usize,
+        /// How many of the last changes of the model are known here; what they explain is not paid again.
+        known: usize,
+        /// What it took, milliseconds: mostly training on the rows held out.
+        milliseconds: u64,
+    },
     /// Rater: what the committee answered on this company's directions.
     Scored {
         /// The round.
         round: u64,
         /// By contribution, then by direction.
         scores: Vec<Score>,
+    },
+    /// Rater: this company's word on the others is on the ledger.
+    Rated {
+        /// The round.
+        round: u64,
+        /// The row itself; before that only a commitment to it.
+        revealed: bool,
+    },
+    /// What each contribution of a round weighs, and why some weigh nothing: from this node's own copy of the ledger.
+    Weighed {
+        /// The round.
+        round: u64,
+        /// All contributions, ascending by participant.
+        weights: Vec<RoundWeight>,
+        /// Raters that said anything in anybody's favour, and those of them that agree with each other; the rest does not
+        /// count. With fewer than 4 none does, and weights follow norms alone.
+        raters: (usize, usize),
+        /// Why the round is to end without a model, if so.
+        void: Option<String>,
     },
     /// Member: the one answer of the round is given.
     Opened {
@@ -153,6 +190,21 @@ pub struct Score {
     pub direction: u8,
     /// `Delta·<v, m> + <v, e>`: the product with the update in quantisation steps, times 1024, and noise.
     pub value: i64,
+}
+
+/// What one contribution weighs in the sum of its round.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoundWeight {
+    /// Whose.
+    pub participant: ParticipantId,
+    /// Its name.
+    pub name: String,
+    /// Whether it is this node's.
+    pub own: bool,
+    /// 0 or 16 to 256.
+    pub weight: u16,
+    /// Why it weighs nothing, if so: the members rejected it, or the raters left it out.
+    pub left_out: Option<&'static str>,
 }
 
 /// The shared model beside what this company could have alone, on the company's own evaluation rows.

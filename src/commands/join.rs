@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::json;
-use unsilo_participant::{JoinOptions, join};
+use unsilo_participant::{JoinOptions, join, rating::DEFAULT_SHARE};
 use unsilo_proto::Invite;
 
 use super::Global;
@@ -32,6 +32,10 @@ pub(crate) struct Arguments {
     /// Show the accuracies of every round to the whole federation, on the coordinator's page.
     #[arg(long, requires = "evaluate")]
     publish: bool,
+    /// Share of the rows to hold out from training and rate the others' contributions with, at most 0.5 (at least 50
+    /// rows where that is no more than half); 0 rates nobody.
+    #[arg(long, value_name = "SHARE", default_value_t = DEFAULT_SHARE, value_parser = share)]
+    hold_out: f64,
 }
 
 pub(crate) async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<()> {
@@ -46,6 +50,7 @@ pub(crate) async fn run(global: &Global, arguments: Arguments) -> anyhow::Result
             evaluation: arguments.evaluate,
             baseline: arguments.baseline,
             publish: arguments.publish,
+            held_out: arguments.hold_out,
             ..JoinOptions::new(&dir, arguments.data)
         },
     )
@@ -76,6 +81,14 @@ pub(crate) async fn run(global: &Global, arguments: Arguments) -> anyhow::Result
         ));
         text
     })
+}
+
+/// A share of the rows that may be held out.
+fn share(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(share) if (0.0..=0.5).contains(&share) => Ok(share),
+        _ => Err("give a share from 0 to 0.5".to_owned()),
+    }
 }
 
 /// A company's name as a directory's: letters and digits, the rest as dashes.

@@ -7,6 +7,8 @@ mod show;
 mod simulate;
 mod verify;
 
+pub(super) use explain::figures::whole;
+
 use clap::Subcommand;
 
 use super::Global;

@@ -47,7 +47,7 @@ pub(crate) async fn run(global: &Global, arguments: Arguments) -> anyhow::Result
             device: arguments.device,
             founders_pin,
             full_log: arguments.full_log,
-            rater: None,
+            ..NodeOptions::default()
         },
     )?;
     let name = node.config().name.clone();

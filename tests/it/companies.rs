@@ -113,6 +113,12 @@ impl Companies {
         joined
     }
 
+    /// The company's node has no rater of its own.
+    pub(crate) fn rates_nobody(&self, name: &str) {
+        let config = self.company(name).join("participant.toml");
+        set(&config, "enabled", "false");
+    }
+
     /// `participate`, with JSON at its end.
     pub(crate) fn participate(&self, name: &str) -> Running {
         let mut command = unsilo(["participate", "--json"]);

@@ -39,6 +39,13 @@ fn the_demo_keeps_its_promises() {
             classes.iter().sum::<u64>(),
             company["rows"].as_u64().expect("rows")
         );
+        // What the others' ratings made of it: weight in every round, and pay at the end.
+        assert!(number(&company["held_out"]) >= 45.0, "{company:#}");
+        let weights = company["weights"].as_array().expect("weights");
+        assert_eq!(weights.len() as u64, ROUNDS);
+        assert_eq!(company["left_out"], 0, "{company:#}");
+        assert!(number(&company["weight_share"]) > 0.03, "{company:#}");
+        assert_eq!(company["attack"], Value::Null);
         let of = |rows| classes.iter().filter(|held| **held == rows).count();
         assert_eq!(
             (of(0), of(10)),
@@ -46,6 +53,11 @@ fn the_demo_keeps_its_promises() {
             "three absent, three rare: {company:#}"
         );
     }
+    let sum = |key: &str| -> f64 { companies.iter().map(|company| number(&company[key])).sum() };
+    assert!((sum("weight_share") - 1.0).abs() < 1e-9, "{report:#}");
+    assert!(sum("paid") > 0.0, "{report:#}");
+    let different = |company: &Value| company["weights"] != companies[0]["weights"];
+    assert!(companies.iter().any(different), "by ratings, not all alike");
     // The gain is not only in digits that a company has never seen.
     let mean = |key: &str| {
         companies
@@ -113,6 +125,46 @@ fn signatures_are_complete(report: &Value, rounds: u64) {
     }
 }
 
+/// A demo of so many rounds in which so many companies attack.
+fn attacked(kind: &str, attackers: u8, rounds: u64) -> Value {
+    let (attackers, rounds) = (attackers.to_string(), rounds.to_string());
+    let mut command = unsilo(["demo", "--once", "--json", "--attack", kind]);
+    command.args(["--attackers", &attackers, "--rounds", &rounds]);
+    run(&mut command).ok().json()
+}
+
+#[test]
+fn who_attacks_in_the_demo_weighs_and_earns_next_to_nothing() {
+    // An epoch, so that it is paid.
+    let report = attacked("sign-flip", 1, 20);
+    let attack = &report["attack"];
+    assert_eq!(attack["kind"], "sign-flip");
+    assert_eq!(attack["attackers"], serde_json::json!(["Elm Courier"]));
+    assert_eq!(attack["outcome"], "held-off", "{report:#}");
+    assert!(number(&attack["weight_share"]) <= 0.02, "{report:#}");
+    assert_eq!(attack["honest_excluded"], 0.0, "{report:#}");
+    assert!(
+        number(&attack["contributing_pay_share"]) <= 0.03,
+        "{report:#}"
+    );
+    assert!(number(&report["shared_accuracy"]) >= 0.9, "{report:#}");
+    assert_eq!(report["companies"][4]["attack"], "sign-flip");
+    assert_eq!(
+        (&report["rounds"], &report["rounds_in_vain"]),
+        (&20.into(), &0.into())
+    );
+}
+
+#[test]
+fn an_attack_by_most_of_the_demos_companies_is_said_to_succeed() {
+    let report = attacked("sign-flip", 4, 3);
+    assert_eq!(report["attack"]["outcome"], "succeeds", "{report:#}");
+    assert_eq!(report["attack"]["contributing_pay_share"], Value::Null);
+    let alone = run(&mut unsilo(["demo", "--once", "--attackers", "2"]));
+    assert_eq!(alone.status.code(), Some(2), "{alone:?}");
+    assert!(alone.stderr.contains("--attack"), "{}", alone.stderr);
+}
+
 #[test]
 fn the_demo_prints_a_table_for_people() {
     let shown = run(&mut unsilo(["demo", "--once", "--rounds", "1", "--quiet"])).ok();
@@ -122,6 +174,7 @@ fn the_demo_prints_a_table_for_people() {
         "shared",
         "Aster Labs",
         "Elm Courier",
+        "part of the model",
         "Who signed what",
         "per parameter",
         "signatures verified",

@@ -22,3 +22,4 @@ mod raters;
 mod scalars;
 mod support;
 mod threat_model;
+mod validators;

@@ -12,8 +12,11 @@ use unsilo_fhe::{
     Dealing, RoundContext, RoundKeyPair, combine, decrypt, open_key_sum, open_share, params,
 };
 use unsilo_ledger::{Entry, ParticipantId, State};
-use unsilo_participant::{Node, NodeError, NodeOptions, Opinion, Rater, Score, Summary};
+use unsilo_participant::{
+    Answered, Node, NodeError, NodeOptions, Opinion, Rater, RoundStart, Score, Summary,
+};
 use unsilo_proto::v1::{AnswerRequest, DirectionKeys};
+use unsilo_train::StepReport;
 
 use crate::{
     companies::Companies,
@@ -40,17 +43,24 @@ fn values(parameters: usize) -> [Vec<i8>; 2] {
 }
 
 impl Rater for Fixed {
-    fn directions(&self, _: u64, weights: &[f32]) -> Result<Vec<Vec<i8>>, String> {
-        Ok(values(weights.len()).into())
+    fn directions(
+        &self,
+        start: &RoundStart<'_>,
+        _: &mut dyn FnMut(StepReport),
+    ) -> Result<Vec<Vec<i8>>, String> {
+        Ok(values(start.weights.len()).into())
     }
 
-    fn row(
-        &self,
-        _: u64,
-        contributors: &[ParticipantId],
-        scores: &[Score],
-    ) -> Result<Vec<Opinion>, String> {
-        let opinions = contributors.iter().zip(1..).map(|(id, reward)| {
+    fn row(&self, answered: &Answered<'_>) -> Result<Vec<Opinion>, String> {
+        assert_eq!(
+            answered.directions,
+            values(answered.directions[0].len()),
+            "as they were asked"
+        );
+        let scores = answered.scores;
+        let opinions = answered.contributors.iter().zip(1..).map(|(one, reward)| {
+            let id = &one.participant;
+            assert!(one.norm_exponent > 0);
             let mine = scores.iter().filter(|score| score.participant == *id);
             let sum: i64 = mine.map(|score| score.value / (1 << 20)).sum();
             let score = i16::try_from(sum.clamp(-1_000, 1_000)).expect("clamped");
@@ -83,6 +93,7 @@ fn a_rater_is_answered_with_the_products_of_the_plaintexts_and_its_row_weighs_th
     let mut coordinator = fed.serve();
     for (part, name) in FOUR.iter().enumerate() {
         fed.join_fast(name, part, 4);
+        fed.rates_nobody(name);
     }
     let (runtime, running, rater) = aster(&fed);
     let mut nodes: Vec<Running> = FOUR[1..].iter().map(|name| fed.participate(name)).collect();
@@ -258,6 +269,7 @@ fn a_member_answers_no_direction_that_was_not_committed_to_and_not_one_more() {
     let mut coordinator = fed.serve();
     for (part, name) in FOUR.iter().enumerate() {
         fed.join_fast(name, part, 4);
+        fed.rates_nobody(name);
     }
     let lies = [Other::Key, Other::More, Other::Rater];
     let relays: Vec<Relay> = FOUR[1..]

@@ -23,6 +23,7 @@ mod rows;
 mod served;
 mod status;
 mod view;
+mod weights;
 
 use std::sync::Arc;
 

@@ -8,7 +8,7 @@ use serde::Serialize;
 use unsilo_ledger::Outcome;
 use utoipa::ToSchema;
 
-use super::Endpoint;
+use super::{Endpoint, weights::Weighed};
 
 /// The federation as people and monitors see it.
 #[derive(Serialize, ToSchema)]
@@ -23,6 +23,8 @@ pub(super) struct Status {
     pub(super) rounds_planned: u64,
     pub(super) ledger_entries: u64,
     pub(super) participants: Vec<Participant>,
+    /// What the contributions of the newest weighed round weigh; absent before the first.
+    pub(super) weighed: Option<Weighed>,
     /// Every round that is over, oldest first.
     pub(super) rounds: Vec<Round>,
 }
@@ -45,6 +47,8 @@ pub(super) struct Round {
     pub(super) contributions: u32,
     /// Hash of the model it published, hex.
     pub(super) model: Option<String>,
+    /// Why it ended without a model.
+    pub(super) reason: Option<&'static str>,
 }
 
 pub(super) fn now(endpoint: &Endpoint) -> Status {
@@ -71,15 +75,18 @@ pub(super) fn now(endpoint: &Endpoint) -> Status {
     let rounds = state
         .history()
         .map(|record| {
-            let (outcome, model) = match &record.outcome {
-                Outcome::Published { model, .. } => ("published", Some(HEXLOWER.encode(model))),
-                Outcome::Voided { .. } => ("void", None),
+            let (outcome, model, reason) = match &record.outcome {
+                Outcome::Published { model, .. } => {
+                    ("published", Some(HEXLOWER.encode(model)), None)
+                }
+                Outcome::Voided { reason } => ("void", None, Some(reason.in_words())),
             };
             Round {
                 round: record.round,
                 outcome,
                 contributions: record.contributions,
                 model,
+                reason,
             }
         })
         .collect();
@@ -94,6 +101,7 @@ pub(super) fn now(endpoint: &Endpoint) -> Status {
         rounds_planned: endpoint.draft.training.rounds,
         ledger_entries: snapshot.entries,
         participants,
+        weighed: Weighed::newest(&snapshot),
         rounds,
     }
 }

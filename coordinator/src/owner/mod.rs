@@ -10,7 +10,9 @@ mod task;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
-use unsilo_ledger::{Hash, ParticipantId, Proof, PublicKey, SignedEntry, SignedReceipt, State};
+use unsilo_ledger::{
+    Derivation, Hash, ParticipantId, Proof, PublicKey, SignedEntry, SignedReceipt, State,
+};
 use unsilo_proto::{
     Code, Rejected,
     v1::{EntriesReply, Step},
@@ -36,6 +38,8 @@ pub(crate) struct Snapshot {
     pub(crate) checkpoint: Arc<str>,
     /// What participants are signing, with the signatures so far.
     pub(crate) pending: Vec<SignedEntry>,
+    /// The round that was weighed last since this process started, and how its weights came about.
+    pub(crate) weighed: Option<(u64, Arc<Derivation>)>,
 }
 
 /// A batch of queries that is on the ledger, with everything that shows it.

@@ -20,7 +20,7 @@ use std::{
 
 use tokio::sync::{mpsc, oneshot, watch};
 use unsilo_ledger::{
-    Draft, FederationId, Hash, ParticipantId, SigningIdentity, store::LedgerStore,
+    Derivation, Draft, FederationId, Hash, ParticipantId, SigningIdentity, store::LedgerStore,
 };
 use unsilo_proto::{Code, Rejected, v1::Step};
 
@@ -90,6 +90,8 @@ struct Task {
     running: Vec<thread::JoinHandle<()>>,
     /// The last refusal of an unasked step, so that a repeated one is logged once.
     last_refusal: Option<Rejected>,
+    /// How the weights of the newest weighed round came about; the ledger keeps the weights alone.
+    weighed: Option<(u64, Arc<Derivation>)>,
     commands: mpsc::WeakSender<Command>,
     snapshot: watch::Sender<Arc<Snapshot>>,
     steps: watch::Sender<Step>,
@@ -147,6 +149,7 @@ pub(crate) fn start(parts: OwnerParts) -> Result<(Owner, OwnerThread), Coordinat
         unstarted: Vec::new(),
         running: Vec::new(),
         last_refusal: None,
+        weighed: None,
         commands: commands.downgrade(),
         snapshot: watch::Sender::new(Arc::new(Snapshot {
             state: unsilo_ledger::State::new(),
@@ -154,6 +157,7 @@ pub(crate) fn start(parts: OwnerParts) -> Result<(Owner, OwnerThread), Coordinat
             phase: "founding",
             checkpoint: Arc::from(""),
             pending: Vec::new(),
+            weighed: None,
         })),
         steps: watch::Sender::new(Step::default()),
         served: parts.served,
@@ -320,6 +324,7 @@ impl Task {
                 .checkpoint()
                 .map_or_else(|| Arc::from(""), |checkpoint| Arc::from(checkpoint.note())),
             pending: self.machine.pending().collect(),
+            weighed: self.weighed.clone(),
         }));
     }
 

@@ -2,7 +2,9 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use unsilo_ledger::weights::{Contributor, Derivation, ONE_Q16, Row, Standing, clip_q16, derive};
+use unsilo_ledger::weights::{
+    Contributor, Derivation, LeftOut, ONE_Q16, Row, Standing, clip_q16, derive,
+};
 use unsilo_ledger::{OwnerId, ParticipantId};
 
 const POWER: u64 = 1 << 20;
@@ -73,6 +75,8 @@ fn a_long_update_is_clipped_to_twice_the_median() {
 fn what_is_clipped_below_a_sixteenth_is_left_out() {
     let derivation = weigh([80, 80, 80, 80, 88 + 32, 88 + 33], &[]);
     assert_eq!(derivation.weights[4..], [16, 0]);
+    let left_out = derivation.left_out(ParticipantId(5));
+    assert_eq!(left_out, Some(LeftOut::TooLittle));
 }
 
 #[test]
@@ -111,6 +115,10 @@ fn a_worked_example_of_five_with_one_that_harms() {
     assert_eq!(derivation.clipped, [87_380, 87_380, 87_380, 87_380, 0]);
     assert_eq!(derivation.weights, [256, 256, 256, 256, 0]);
     assert!(!derivation.brake);
+    assert_eq!(derivation.rows_heard(), (5, 4));
+    let left_out = |id| derivation.left_out(ParticipantId(id));
+    assert_eq!(left_out(4), Some(LeftOut::NotSupported));
+    assert_eq!((left_out(0), left_out(9)), (None, None));
 }
 
 #[test]

@@ -7,6 +7,7 @@
 
 mod csv_file;
 mod error;
+mod held_out;
 mod line;
 mod report;
 mod row;
@@ -17,6 +18,7 @@ pub use csv_file::{
     LoadOptions, LoadedData, MAX_BYTES, MAX_ROWS, MissingCells, load_csv, read_csv,
 };
 pub use error::DataError;
+pub use held_out::{Divided, hold_out};
 pub use report::{ClassCount, ColumnReport, DataReport};
 pub use schema::{DataSchema, FeatureRange, SchemaError};
 pub use split::{Holdout, SplitError, THIN10_COMPANIES, Thin10, stratified_holdout, thin10};

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::error::DataError;
 use super::row::quoted;
 use super::schema::DataSchema;
+use crate::rating::ENOUGH_ROWS;
 
 /// Columns that `Display` lists when nothing is remarkable about them.
 const PLAIN_COLUMNS: usize = 8;
@@ -27,6 +28,10 @@ pub struct DataReport {
     pub columns: Vec<ColumnReport>,
     /// Columns of the file that the schema does not name and training does not use.
     pub extra_columns: Vec<String>,
+    /// How many of the rows are held out from training to rate the others' contributions with: 0 if this company rates
+    /// nobody, absent for rows that are not trained on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held_out: Option<usize>,
 }
 
 /// Rows of one class.
@@ -95,6 +100,17 @@ impl DataReport {
         if !absent.is_empty() {
             warnings.push(format!("no rows of {}", absent.join(", ")));
         }
+        match self.held_out {
+            Some(0) => warnings.push(
+                "no rows are held out: this company rates nobody, so it has no say in the weights and no part of what raters are paid"
+                    .to_owned(),
+            ),
+            Some(rows) if rows < ENOUGH_ROWS => warnings.push(format!(
+                "only {rows} rows are held out for rating, half of all: ratings from fewer than {ENOUGH_ROWS} rows are \
+                 shaky and may be outvoted; to train on them instead, set rating.enabled to false"
+            )),
+            _ => {}
+        }
         warnings
     }
 }
@@ -109,6 +125,13 @@ impl fmt::Display for DataReport {
             self.rows,
             self.columns.len()
         )?;
+        if let Some(held_out @ 1..) = self.held_out {
+            writeln!(
+                f,
+                "of these, {held_out} are held out to rate the others' contributions with, {} are trained on",
+                self.rows - held_out
+            )?;
+        }
         writeln!(f, "classes:")?;
         for ClassCount { class, rows } in &self.classes {
             writeln!(
@@ -266,6 +289,7 @@ impl Tally {
                 .filter(|name| !used.contains(name))
                 .map(quoted)
                 .collect(),
+            held_out: None,
         })
     }
 }

@@ -186,6 +186,9 @@ async fn synchronise(
             return runtime.feed(Event::Alarmed(alarm), Some(connection)).await;
         }
     };
+    for news in ledger.take_news() {
+        runtime.tell(news);
+    }
     if grown || first {
         let facts = Box::new(ledger.facts(cosigned_size(runtime)));
         runtime.feed(Event::Ledger(facts), Some(connection)).await?;

@@ -44,7 +44,15 @@ pub(super) fn make(shared: &Shared, job: &DirectionsJob) -> Result<Event, NodeEr
         kept.directions.push((values.clone(), entropy));
     }
     let context = context(shared, job.round, job.model);
-    let directions = blind(shared, &kept)?
+    // What the rater gave may be nothing that can be asked.
+    let unable = |reason| {
+        NodeError::Computation(format!(
+            "round {}: this company rates nobody, and contributes all the same: {reason}",
+            job.round
+        ))
+    };
+    let directions = blind(shared, &kept)
+        .map_err(unable)?
         .iter()
         .zip(0..)
         .map(|(direction, index)| {

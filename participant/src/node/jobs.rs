@@ -19,11 +19,12 @@ use crate::{
     keystore,
     outbox::Beside,
     progress::Progress,
+    rater::RECENT_DIFFERENCES,
     session::{ContributionJob, Effect, Event},
 };
 
 /// Thrown through the trainer when the node ends, so that a long training does not hold it up.
-struct Cancelled;
+pub(super) struct Cancelled;
 
 /// Does a job that needs no connection. `None` if the node ended meanwhile.
 ///
@@ -44,9 +45,13 @@ pub(super) fn run(
         } => make_seat(shared, round, model, size, draw),
         Effect::FirstModel { seed, model } => first_model(shared, &seed, &model),
         Effect::Contribute(job) => make_contribution(shared, &job, progress),
-        Effect::AskRater { round, model } => rating::directions(shared, round, model),
+        Effect::AskRater {
+            round,
+            model,
+            earlier,
+        } => rating::directions(shared, (round, model, &earlier), progress),
         Effect::MakeDirections(job) => directions::make(shared, &job),
-        Effect::MakeRow(job) => rating::row(shared, &job),
+        Effect::MakeRow(job) => rating::row(shared, &job, progress),
         Effect::Evaluate { seed, round, model } => evaluate(shared, &seed, round, model),
         _ => Err(NodeError::Computation("not a job".to_owned())),
     };
@@ -165,9 +170,13 @@ fn evaluate(shared: &Shared, seed: &Hash, round: u64, model: Hash) -> Result<Eve
     let evaluation = shared
         .learner
         .evaluate(round, &weights, &shared.models, first, &mut watch)?;
-    shared
-        .models
-        .prune(shared.config.storage.keep_models, &[model])?;
+    let keep = match shared.config.storage.keep_models {
+        0 => 0,
+        // The rater looks at what the last rounds changed.
+        keep if shared.rater.is_some() => keep.max(RECENT_DIFFERENCES + 1),
+        keep => keep,
+    };
+    shared.models.prune(keep, &[model])?;
     Ok(Event::Evaluated {
         round,
         model,

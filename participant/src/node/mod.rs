@@ -33,8 +33,8 @@ use std::{
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tonic::transport::Identity;
 use unsilo_fhe::{Params, Permutation};
-use unsilo_ledger::{Draft, Hash, PublicKey, SigningIdentity};
-use unsilo_train::DeviceChoice;
+use unsilo_ledger::{Draft, Hash, SigningIdentity};
+use unsilo_train::{Device, DeviceChoice};
 
 use crate::{
     alarm::Alarm,
@@ -45,13 +45,15 @@ use crate::{
     founders::Founder,
     guard::GuardStore,
     join, keystore,
-    learner::Learner,
+    learner::{Learner, Seeds},
     models::ModelStore,
     outbox::Outbox,
     payload::Payload,
     progress::{Progress, RoundEvaluation},
     rater::Rater,
     session::{Membership, Session},
+    training::{BuiltIn, LocalTraining},
+    validator::{Validator, held_out_seed},
 };
 use connected::Outcome;
 use replica::LedgerReplica;
@@ -65,8 +67,11 @@ pub struct NodeOptions {
     pub founders_pin: Option<Vec<Founder>>,
     /// Insist on the whole ledger, whatever the configuration says.
     pub full_log: bool,
-    /// What it asks about the others' contributions and thinks of them; without one it rates nobody.
+    /// What it asks about the others' contributions and thinks of them, instead of the built-in rater. No rows are held out
+    /// from training then.
     pub rater: Option<Arc<dyn Rater>>,
+    /// How it trains, instead of the built-in training.
+    pub training: Option<Arc<dyn LocalTraining>>,
 }
 
 /// What a node did until it ended.
@@ -150,22 +155,41 @@ impl Node {
         let models =
             ModelStore::open(directory.models(), draft.model.clone(), card::model(&draft))?;
         let outbox = Outbox::open(directory.outbox())?;
-        let learner = open_learner(
-            &directory,
-            &config,
-            &draft,
-            options.device,
-            identity.public(),
-        )?;
+        // The yardstick's contributions are no ciphertexts: there is nothing that could be asked about them.
+        let rates_itself =
+            config.rating.enabled && options.rater.is_none() && payload.is_encrypted();
+        let held_out_seed = match rates_itself {
+            true => Some(held_out_seed(
+                &directory.held_out_seed(),
+                config.training.seed,
+            )?),
+            false => None,
+        };
+        let seeds = Seeds::new(config.training.seed, identity.public());
+        let training = options.training.unwrap_or_else(|| Arc::new(BuiltIn));
+        let (device, device_name) = open_device(&directory, &config, options.device)?;
+        let (learner, held_out) =
+            Learner::load(&config, &draft, device, seeds, held_out_seed, training)?;
+        let validator = held_out.map(|held_out| -> Arc<dyn Rater> {
+            Arc::new(Validator {
+                trainer: learner.trainer().clone(),
+                training: card::training(&draft, 0),
+                params,
+                held_out,
+                seeds,
+                averages: directory.averages(),
+            })
+        });
+        let rater = options.rater.or(validator);
         let membership = Membership {
             name: config.name.clone(),
             identity: identity.clone(),
             draft: draft.clone(),
             founders_pin: options.founders_pin,
-            rates: options.rater.is_some(),
+            rates: rater.is_some(),
         };
         Ok(Self {
-            device: learner.1,
+            device: device_name,
             session: Session::new(membership, guards.guards().clone(), models.held()?),
             authority,
             shared: Arc::new(Shared {
@@ -184,8 +208,8 @@ impl Node {
                 identity: signer,
                 judging: judging::Judging::default(),
                 answering: answers::Answering::default(),
-                learner: learner.0,
-                rater: options.rater,
+                learner,
+                rater,
                 appealed: AtomicU64::new(0),
                 cancelled: AtomicBool::new(false),
                 _lock: lock,
@@ -344,13 +368,11 @@ fn refuse_kept_fork(directory: &Directory) -> Result<(), NodeError> {
     }
 }
 
-fn open_learner(
+fn open_device(
     directory: &Directory,
     config: &Config,
-    draft: &Draft,
     device: Option<DeviceChoice>,
-    identity: PublicKey,
-) -> Result<(Learner, String), NodeError> {
+) -> Result<(Device, String), NodeError> {
     let wrong = |message: String| NodeError::config(directory.config(), message);
     let choice = match device {
         Some(choice) => choice,
@@ -362,7 +384,7 @@ fn open_learner(
     };
     let device = unsilo_train::select(choice).map_err(|error| wrong(error.to_string()))?;
     let name = device.to_string();
-    Ok((Learner::load(config, draft, device, identity)?, name))
+    Ok((device, name))
 }
 
 pub(crate) fn tls_identity(directory: &Directory) -> Result<Identity, NodeError> {

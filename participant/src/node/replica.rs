@@ -2,6 +2,7 @@
 
 mod facts;
 mod late;
+mod weighed;
 
 use std::{
     path::{Path, PathBuf},
@@ -21,7 +22,7 @@ use super::{
     on_disk,
     requests::{Failure, within},
 };
-use crate::{alarm::Alarm, error::NodeError, session::Facts};
+use crate::{alarm::Alarm, error::NodeError, progress::Progress, session::Facts};
 
 /// Most bytes of entries held in memory before a checkpoint confirms them. The coordinator has checkpoints of its newest
 /// size only, so nothing can be verified, and nothing kept, page by page: a new replica holds the whole log once. A node
@@ -33,6 +34,8 @@ pub(super) struct LedgerReplica {
     store: LedgerStore,
     path: PathBuf,
     me: PublicKey,
+    /// What the entries appended since it was last asked say that is worth telling.
+    news: Vec<Progress>,
 }
 
 pub(super) use late::{Begun, LateStart};
@@ -58,6 +61,7 @@ impl LedgerReplica {
             store: store.map_err(broken)?,
             path: path.to_owned(),
             me,
+            news: Vec::new(),
         })
     }
 
@@ -134,7 +138,12 @@ impl LedgerReplica {
                 Err(error) => Err(StoreError::Append(error)),
             }
         } else {
-            on_disk(|| self.store.append_verified(entries, checkpoint)).map(|_| ())
+            on_disk(|| self.store.append_verified(entries, checkpoint)).map(|appended| {
+                let state = self.store.state();
+                let me = state.participant_by_key(&self.me).map(|me| me.id);
+                let told = weighed::told(state, &appended.events, me);
+                self.news.extend(told.into_iter().next_back());
+            })
         };
         let error = match appended {
             Ok(()) => return Ok(()),
@@ -156,6 +165,12 @@ impl LedgerReplica {
             Ok(None) => Err(SyncError::Request(Failure::Lost(error.to_string()))),
             Err(_) => Err(SyncError::Alarm(self.alarm(&error, checkpoint))),
         }
+    }
+
+    /// What is to be told of the entries appended since the last call: the weights of a round, of several at once only the
+    /// last one's.
+    pub(super) fn take_news(&mut self) -> Vec<Progress> {
+        std::mem::take(&mut self.news)
     }
 
     /// Holds the cosigned checkpoint of a step against the replica: another one of a size that the replica has is the

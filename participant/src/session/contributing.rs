@@ -36,7 +36,7 @@ impl Session {
         if let Some(reason) = too_far(open, now_ms) {
             return self.wait(&reason, out);
         }
-        self.ask_rater(open, me, now_ms, out);
+        self.ask_rater((open, &facts.earlier_models), me, now_ms, out);
         self.commit_directions(open, me, out);
         if let Some(made) = self.guards.contributions.get(&round).cloned() {
             // The round closes with the last contribution: what is asked of the others comes before the own one.

@@ -17,7 +17,7 @@ impl Session {
     /// Asks the own rater for directions, if this node was drawn to rate in the open round and has committed none yet.
     pub(super) fn ask_rater(
         &mut self,
-        open: &RoundFacts,
+        (open, earlier): (&RoundFacts, &[Hash]),
         me: Me,
         now_ms: u64,
         out: &mut Vec<Effect>,
@@ -31,7 +31,15 @@ impl Session {
             && !self.guards.directions.contains_key(&round)
             && !self.guards.sits_out(round)
         {
-            self.start(Effect::AskRater { round, model }, out);
+            let earlier = earlier.to_vec();
+            self.start(
+                Effect::AskRater {
+                    round,
+                    model,
+                    earlier,
+                },
+                out,
+            );
         }
     }
 

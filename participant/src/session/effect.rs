@@ -78,6 +78,8 @@ pub enum Effect {
         round: u64,
         /// The model it starts from; in the store.
         model: Hash,
+        /// The models before it, the latest first; they may be in the store.
+        earlier: Vec<Hash>,
     },
     /// Ask the rater for its row; [`super::Event::Row`] follows.
     MakeRow(RowJob),

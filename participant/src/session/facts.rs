@@ -9,6 +9,8 @@ use unsilo_ledger::{
 };
 
 use super::job::Sitting;
+#[cfg(doc)]
+use crate::rater::RECENT_DIFFERENCES;
 
 const CLAIM: Domain = Domain::new("claimed publication");
 
@@ -29,6 +31,8 @@ pub struct Facts {
     pub founding: Option<FoundingFacts>,
     /// Hash of the newest model.
     pub model: Hash,
+    /// The models that the newest one came from, the latest first: at most [`RECENT_DIFFERENCES`].
+    pub earlier_models: Vec<Hash>,
     /// Number of the round under way, or of the one to be opened next. All before it are over.
     pub next_round: u64,
     /// Most seats of the next committee.

@@ -6,7 +6,7 @@ use unsilo_ledger::{Hash, OwnerId, ParticipantId, PublicKey};
 use zeroize::Zeroize;
 
 use super::facts::RaterFacts;
-use crate::progress::Score;
+use crate::{progress::Score, rater::Contributor};
 
 /// What is needed to make a contribution.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,8 +81,8 @@ pub struct ReceiveJob {
 pub struct RowJob {
     /// The round.
     pub round: u64,
-    /// Whose accepted contributions are rated: those of other owners, ascending.
-    pub contributors: Vec<ParticipantId>,
+    /// Which accepted contributions are rated: those of other owners, ascending.
+    pub contributors: Vec<Contributor>,
     /// What the committee answered about them.
     pub scores: Vec<Score>,
 }

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     guard::{RatingRecord, Record},
     progress::{Progress, Score},
-    rater::Opinion,
+    rater::{Contributor, Opinion},
 };
 
 impl Session {
@@ -83,7 +83,7 @@ impl Session {
     }
 
     /// The accepted contributions that this node rates; `None` if it does not, or the time for it is over.
-    fn rated_by_me(&self, round: u64) -> Option<Vec<ParticipantId>> {
+    fn rated_by_me(&self, round: u64) -> Option<Vec<Contributor>> {
         let facts = self.facts.as_ref()?;
         let (id, owner) = facts.me?;
         let judged = under_way(facts, round, Phase::Rating)?;
@@ -100,8 +100,11 @@ impl Session {
         Some(
             accepted
                 .iter()
-                .map(|(id, _)| *id)
-                .filter(of_others)
+                .filter(|(id, _)| of_others(id))
+                .map(|(participant, norm_exponent)| Contributor {
+                    participant: *participant,
+                    norm_exponent: *norm_exponent,
+                })
                 .collect(),
         )
     }
@@ -134,10 +137,12 @@ impl Session {
             .flat_map(|judged| &judged.accepted);
         // Nothing on the own contribution and those of the own affiliates.
         let row: Vec<Opinion> = accepted
-            .map(|(id, _)| match contributors.binary_search(id) {
-                Ok(at) => opinions.get(at).copied().unwrap_or_default(),
-                Err(_) => Opinion::default(),
-            })
+            .map(
+                |(id, _)| match contributors.binary_search_by_key(id, |one| one.participant) {
+                    Ok(at) => opinions.get(at).copied().unwrap_or_default(),
+                    Err(_) => Opinion::default(),
+                },
+            )
             .collect();
         let row = Ratings {
             scores: row.iter().map(|opinion| opinion.score).collect(),

@@ -33,7 +33,10 @@ impl Session {
             Task::CosignClose(round) => Progress::Cosigned { round },
             Task::Rate(round, revealing) => {
                 self.row_taken = Some((round, revealing));
-                return;
+                Progress::Rated {
+                    round,
+                    revealed: revealing,
+                }
             }
             Task::SendAnswers(round) => {
                 self.answers_acknowledged = Some(round);
@@ -61,8 +64,14 @@ impl Session {
         if quiet && !matches!(task, Task::Upload(_)) {
             return;
         }
-        out.push(Effect::Tell(Progress::Warning {
-            message: format!("{task:?} was refused: {rejected}"),
+        out.push(Effect::Tell(match task {
+            Task::Upload(round) => Progress::ContributionRefused {
+                round,
+                reason: rejected.to_string(),
+            },
+            _ => Progress::Warning {
+                message: format!("{task:?} was refused: {rejected}"),
+            },
         }));
     }
 

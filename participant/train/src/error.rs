@@ -60,6 +60,14 @@ pub enum TrainError {
         /// What is allowed.
         expected: String,
     },
+    /// Training without rare classes, on rows that are all of rare classes.
+    #[error(
+        "none of the classes has two rows among the {rows} given: there is nothing to train without rare classes"
+    )]
+    OnlyRareClasses {
+        /// Rows given.
+        rows: usize,
+    },
     /// Loss or weights became NaN or infinite.
     #[error(
         "training diverged at step {step} of {of}: the {what} became NaN or infinite; nothing was \

@@ -17,6 +17,9 @@ pub const MAX_STEPS: usize = 10_000_000;
 const MAX_BATCH_VALUES: usize = 1 << 26;
 /// Classes with fewer own rows than this are rare ([`TrainConfig::rare_class_offset`]).
 const RARE_BELOW: usize = 2;
+/// Added to the logits of classes left out. Not infinite: a target of 0 times that is NaN, and this times 0 is 0, with
+/// a probability of exactly 0 and a gradient of exactly 0.
+const LEFT_OUT: f32 = -1e30;
 
 /// How a step moves the weights. Its state (momentum, moments) starts anew with each call.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -50,6 +53,12 @@ pub struct TrainConfig {
     /// rows: the model then unlearns less of what others know about classes this company never
     /// sees. 0 turns it off; at most 100.
     pub rare_class_offset: f32,
+    /// Leaves classes with fewer than two own rows out of this training: their logits count as minus
+    /// infinity and their rows are not shown, so that no step moves anything for or against them.
+    pub without_rare_classes: bool,
+    /// Shows every class equally often: each row of a batch is of the next class in a shuffled order of
+    /// classes. Otherwise as often as it has rows.
+    pub balanced_classes: bool,
 }
 
 impl Default for TrainConfig {
@@ -61,6 +70,8 @@ impl Default for TrainConfig {
             optimiser: Optimiser::Sgd,
             seed: 0,
             rare_class_offset: 1.0,
+            without_rare_classes: false,
+            balanced_classes: false,
         }
     }
 }
@@ -175,7 +186,7 @@ impl<D> Run<'_, D> {
             learning_rate: self.settings.learning_rate,
         };
         let mut model = Mlp::<B>::load(self.config, self.weights, self.device)?;
-        let mut batches = Batches::new(self.data.rows(), self.settings.batch, self.settings.seed);
+        let mut batches = self.batches()?;
         let mut rows = Vec::with_capacity(batches.size());
         let offset = self.offset::<B>();
 
@@ -208,6 +219,34 @@ impl<D> Run<'_, D> {
         Ok(weights)
     }
 
+    /// The rows that the settings ask for, in the order that their seed fixes.
+    fn batches(&self) -> Result<Batches, TrainError> {
+        let TrainConfig { batch, seed, .. } = *self.settings;
+        let (balanced, without) = (
+            self.settings.balanced_classes,
+            self.settings.without_rare_classes,
+        );
+        let mut classes = vec![Vec::new(); self.data.classes()];
+        for (row, &label) in self.data.labels().iter().enumerate() {
+            classes[label as usize].push(row);
+        }
+        let fewest = if without { RARE_BELOW } else { 1 };
+        classes.retain(|rows| rows.len() >= fewest);
+        let shown: usize = classes.iter().map(Vec::len).sum();
+        if shown == 0 {
+            return Err(TrainError::OnlyRareClasses {
+                rows: self.data.rows(),
+            });
+        }
+        Ok(if balanced {
+            Batches::balanced(classes, batch, seed)
+        } else if shown < self.data.rows() {
+            Batches::of(classes.concat(), batch, seed)
+        } else {
+            Batches::new(shown, batch, seed)
+        })
+    }
+
     /// # Shapes
     ///
     /// - features: `[batch, columns]`
@@ -231,16 +270,20 @@ impl<D> Run<'_, D> {
         )
     }
 
-    /// `[1, classes]`: minus the setting at rare classes, 0 elsewhere; none where it would be 0.
+    /// `[1, classes]`: what is added to the logits of rare classes, 0 elsewhere; none where it would be 0.
     fn offset<B: AutodiffBackend<Device = D>>(&self) -> Option<Tensor<B, 2>> {
         let counts = self.data.class_counts();
-        let size = self.settings.rare_class_offset;
-        if size == 0.0 || counts.iter().all(|&rows| rows >= RARE_BELOW) {
+        let rare = if self.settings.without_rare_classes {
+            LEFT_OUT
+        } else {
+            -self.settings.rare_class_offset
+        };
+        if rare == 0.0 || counts.iter().all(|&rows| rows >= RARE_BELOW) {
             return None;
         }
         let offset: Vec<f32> = counts
             .iter()
-            .map(|&rows| if rows < RARE_BELOW { -size } else { 0.0 })
+            .map(|&rows| if rows < RARE_BELOW { rare } else { 0.0 })
             .collect();
         Some(Tensor::from_data(
             TensorData::new(offset, [1, counts.len()]),

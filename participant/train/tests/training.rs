@@ -388,3 +388,76 @@ fn large_data_is_evaluated_in_batches_with_the_same_result() {
     assert_eq!(total, 2_500);
     assert!(trainer.logits(&weights, &[]).expect("no rows").is_empty());
 }
+
+/// Class 0 and 1 with many rows, class 2 with one.
+fn one_of_the_last() -> Dataset {
+    let all = clouds(60);
+    let kept: Vec<usize> = (0..60).filter(|row| row % 3 != 2 || *row == 2).collect();
+    all.subset(&kept).expect("rows exist")
+}
+
+#[test]
+fn without_rare_classes_nothing_that_only_they_use_moves() {
+    let start = config().initial_weights(7);
+    let run = |without_rare_classes| {
+        let settings = TrainConfig {
+            without_rare_classes,
+            ..TrainConfig::default()
+        };
+        trainer()
+            .train(&start, &one_of_the_last(), &settings, &mut |report| {
+                assert!(report.loss.is_finite());
+            })
+            .expect("trains")
+    };
+    // The weights into the third class, of 16 hidden units to 3 classes, and its bias.
+    let third = |weights: &[f32]| -> Vec<f32> {
+        weights[80..].iter().skip(2).step_by(3).copied().collect()
+    };
+    let (with, without) = (run(false), run(true));
+    assert_eq!(third(&start).len(), 17);
+    assert_ne!(third(&with), third(&start));
+    assert_eq!(third(&without), third(&start));
+    assert_ne!(without[..64], start[..64]);
+}
+
+#[test]
+fn rows_of_rare_classes_alone_cannot_be_trained_without_them_and_one_class_alone_moves_nothing() {
+    let settings = TrainConfig {
+        without_rare_classes: true,
+        balanced_classes: true,
+        ..TrainConfig::default()
+    };
+    let start = config().initial_weights(7);
+    let run = |rows: &[usize]| {
+        let data = clouds(60).subset(rows).expect("rows exist");
+        trainer().train(&start, &data, &settings, &mut |_| {})
+    };
+    assert_eq!(
+        run(&[0, 1, 2]),
+        Err(TrainError::OnlyRareClasses { rows: 3 })
+    );
+    assert_eq!(run(&[0, 3, 6, 1]), Ok(start.clone()));
+}
+
+#[test]
+fn balanced_classes_learn_a_class_that_has_few_rows() {
+    let few: Vec<usize> = (0..60).filter(|row| row % 3 != 2 || *row < 6).collect();
+    let data = clouds(60).subset(&few).expect("rows exist");
+    let start = config().initial_weights(7);
+    let mean_loss_of_third = |balanced_classes| {
+        let settings = TrainConfig {
+            balanced_classes,
+            ..TrainConfig::default()
+        };
+        let trained = trainer()
+            .train(&start, &data, &settings, &mut |_| {})
+            .expect("trains");
+        let third = clouds(60).subset(&[8, 11, 14, 17]).expect("rows exist");
+        trainer()
+            .evaluate(&trained, &third)
+            .expect("evaluates")
+            .loss
+    };
+    assert!(mean_loss_of_third(true) < 0.8 * mean_loss_of_third(false));
+}

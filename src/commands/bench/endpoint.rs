@@ -169,9 +169,7 @@ async fn trained(dir: &Path) -> anyhow::Result<Server> {
             &joined.dir,
             NodeOptions {
                 device: Some(DeviceChoice::Cpu),
-                founders_pin: None,
-                rater: None,
-                full_log: false,
+                ..NodeOptions::default()
             },
         )?;
         let (name, mut stop) = (name.clone(), stop.clone());

@@ -18,7 +18,7 @@ use tokio::{
     task::JoinSet,
 };
 use unsilo_coordinator::{InitOptions, ServeOptions, Server, init};
-use unsilo_participant::{JoinOptions, Node, NodeOptions, Progress, join};
+use unsilo_participant::{JoinOptions, Node, NodeOptions, Progress, join, rating::DEFAULT_SHARE};
 use unsilo_proto::Invite;
 use unsilo_train::DeviceChoice;
 
@@ -63,29 +63,70 @@ pub(super) struct Arguments {
 /// What is measured of one federation.
 #[derive(Clone, Copy)]
 struct Plan {
-    encrypted: bool,
+    sent: Sent,
     steps: u32,
     rounds: u64,
 }
 
+/// How updates are sent, and whether companies rate them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Sent {
+    /// Encrypted, and everybody rates.
+    Rated,
+    /// Encrypted, and nobody rates: what scoring is measured against.
+    Unrated,
+    /// As plain f32: nothing can be checked or asked about.
+    Plain,
+}
+
+impl Sent {
+    fn in_words(self) -> &'static str {
+        match self {
+            Self::Rated => "encrypted",
+            Self::Unrated => "encrypted, nobody rates",
+            Self::Plain => "plain f32",
+        }
+    }
+}
+
+/// Steps of a round, in their order; a kind of round may lack some.
+const STEPS: usize = 8;
+
 /// Measured rounds of one kind.
 #[derive(Default)]
 struct Rounds {
-    /// Whole round, then its seven parts.
-    seconds: [Vec<f64>; 8],
+    /// Whole rounds.
+    seconds: Vec<f64>,
+    /// The steps of each, [`Moments`] says which; none of one that did not happen.
+    steps: [Vec<f64>; STEPS],
+    /// What the slowest rater took for its directions, of each round.
+    rater_training: Vec<f64>,
     bytes: u64,
 }
 
-/// The last moment at which each thing happened in a round, seconds since the federation started.
+/// The last moment at which each step of a round ended, seconds since the federation started: contributed, cosigned,
+/// answered, judged, weighed, opened, signed, published. `None` if it did not happen.
 #[derive(Clone, Copy, Default)]
 struct Moments {
-    contributed: f64,
-    cosigned: f64,
-    answered: f64,
-    judged: f64,
-    opened: f64,
-    signed: f64,
-    published: f64,
+    ended: [Option<f64>; STEPS],
+    /// What the slowest rater took for its directions, seconds.
+    rater_training: f64,
+}
+
+impl Moments {
+    fn published(&self) -> Option<f64> {
+        self.ended[STEPS - 1]
+    }
+
+    /// How long each step took after the one before, if it happened. A step of which somebody is done before the last is
+    /// done with the one before ends no earlier than that.
+    fn steps(&self, began: f64) -> [Option<f64>; STEPS] {
+        let mut before = began;
+        self.ended.map(|ended| {
+            let ended = ended?.max(before);
+            Some(ended - std::mem::replace(&mut before, ended))
+        })
+    }
 }
 
 pub(super) async fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<()> {
@@ -98,12 +139,12 @@ pub(super) async fn run(global: &Global, arguments: &Arguments) -> anyhow::Resul
 
 async fn measure(global: &Global, arguments: &Arguments) -> anyhow::Result<Report> {
     let parameters = model_parameters(hidden_units(arguments.parameters));
-    let payloads: &[bool] = if cfg!(feature = "plaintext-bench") {
-        &[true, false]
+    let kinds: &[Sent] = if cfg!(feature = "plaintext-bench") {
+        &[Sent::Rated, Sent::Unrated, Sent::Plain]
     } else {
-        &[true]
+        &[Sent::Rated, Sent::Unrated]
     };
-    let mut measured: BTreeMap<(bool, bool), Rounds> = BTreeMap::new();
+    let mut measured: BTreeMap<(Sent, bool), Rounds> = BTreeMap::new();
     for turn in 0..TURNS {
         // The measured rounds are shared out over the turns, the first has the odd one.
         let rounds = (usize::from(arguments.rounds) + TURNS - 1 - turn) / TURNS;
@@ -112,26 +153,22 @@ async fn measure(global: &Global, arguments: &Arguments) -> anyhow::Result<Repor
         }
         for steps in [arguments.steps, LEAST_STEPS] {
             let forwards = turn % 2 == 0;
-            for at in 0..payloads.len() {
-                let encrypted = payloads[if forwards {
-                    at
-                } else {
-                    payloads.len() - 1 - at
-                }];
+            for at in 0..kinds.len() {
+                let sent = kinds[if forwards { at } else { kinds.len() - 1 - at }];
                 if !global.quiet {
                     eprintln!(
                         "{} participants, {parameters} parameters, {steps} steps, {}: {rounds} rounds after the first",
                         arguments.participants,
-                        if encrypted { "encrypted" } else { "plain f32" },
+                        sent.in_words(),
                     );
                 }
                 let plan = Plan {
-                    encrypted,
+                    sent,
                     steps,
                     rounds: rounds as u64 + 1,
                 };
                 let full = steps == arguments.steps;
-                let kind = measured.entry((encrypted, full)).or_default();
+                let kind = measured.entry((sent, full)).or_default();
                 federation(arguments, plan, kind).await?;
             }
             if arguments.steps == LEAST_STEPS {
@@ -140,11 +177,17 @@ async fn measure(global: &Global, arguments: &Arguments) -> anyhow::Result<Repor
         }
     }
     let transport = arguments.steps == LEAST_STEPS;
-    let kind = |encrypted: bool, full: bool| measured.get(&(encrypted, full)).map(Kind::new);
-    let [encrypted, encrypted_transport_only] =
-        [kind(true, true), kind(true, transport)].map(|kind| kind.context("nothing was measured"));
-    let (encrypted, encrypted_transport_only) = (encrypted?, encrypted_transport_only?);
-    let (plain, plain_transport_only) = (kind(false, true), kind(false, transport));
+    let kind = |sent: Sent, full: bool| measured.get(&(sent, full)).map(Kind::new);
+    let encrypted = |sent, full| kind(sent, full).context("nothing was measured");
+    let (unrated, unrated_transport_only) = (
+        encrypted(Sent::Unrated, true)?,
+        encrypted(Sent::Unrated, transport)?,
+    );
+    let (encrypted, encrypted_transport_only) = (
+        encrypted(Sent::Rated, true)?,
+        encrypted(Sent::Rated, transport)?,
+    );
+    let (plain, plain_transport_only) = (kind(Sent::Plain, true), kind(Sent::Plain, transport));
     let over = |encrypted: &Kind, plain: &Option<Kind>| {
         let plain = plain.as_ref()?;
         Some(encrypted.seconds_per_round / plain.seconds_per_round)
@@ -157,9 +200,14 @@ async fn measure(global: &Global, arguments: &Arguments) -> anyhow::Result<Repor
         processors: std::thread::available_parallelism().map_or(1, usize::from),
         ratio: over(&encrypted, &plain),
         transport_only_ratio: over(&encrypted_transport_only, &plain_transport_only),
+        scoring_and_checks_added: encrypted.scoring_and_checks_added(&unrated),
+        scoring_and_checks_added_transport_only: encrypted_transport_only
+            .scoring_and_checks_added(&unrated_transport_only),
         encrypted,
+        unrated,
         plain,
         encrypted_transport_only,
+        unrated_transport_only,
         plain_transport_only,
     })
 }
@@ -190,7 +238,7 @@ async fn federation(arguments: &Arguments, plan: Plan, kind: &mut Rounds) -> any
             terms: None,
         },
     )?;
-    if !plan.encrypted {
+    if plan.sent == Sent::Plain {
         mark_coordinator(&coordinator)?;
     }
     let server = Server::start(&coordinator, &ServeOptions::default()).await?;
@@ -198,21 +246,18 @@ async fn federation(arguments: &Arguments, plan: Plan, kind: &mut Rounds) -> any
     server.stop().await?;
     let moments = moments?;
     for round in 2..=plan.rounds {
-        let (Some(before), Some(now)) = (moments.get(&(round - 1)), moments.get(&round)) else {
+        let before = moments.get(&(round - 1)).and_then(Moments::published);
+        let now = moments.get(&round);
+        let (Some(before), Some(now)) = (before, now) else {
             anyhow::bail!("round {round} gave no model");
         };
-        let parts = [
-            now.published - before.published,
-            now.contributed - before.published,
-            now.cosigned - now.contributed,
-            now.answered - now.cosigned,
-            now.judged - now.answered,
-            now.opened - now.judged,
-            now.signed - now.opened,
-            now.published - now.signed,
-        ];
-        for (seconds, part) in kind.seconds.iter_mut().zip(parts) {
-            seconds.push(part);
+        let published = now
+            .published()
+            .with_context(|| format!("round {round} gave no model"))?;
+        kind.seconds.push(published - before);
+        kind.rater_training.push(now.rater_training);
+        for (seconds, step) in kind.steps.iter_mut().zip(now.steps(before)) {
+            seconds.extend(step);
         }
     }
     Ok(())
@@ -235,22 +280,24 @@ async fn run_nodes(
         write_rows(&data, number)?;
         let options = JoinOptions {
             seed: Some(number),
+            held_out: match plan.sent {
+                Sent::Rated => DEFAULT_SHARE,
+                Sent::Unrated | Sent::Plain => 0.0,
+            },
             ..JoinOptions::new(dir.join(format!("company-{number}")), &data)
         };
         let invite = Invite::from_text(invitation)?;
         let joined = join(&invite, &options)
             .await
             .with_context(|| format!("{name} cannot join"))?;
-        if !plan.encrypted {
+        if plan.sent == Sent::Plain {
             mark_participant(&joined.dir)?;
         }
         let node = Node::open(
             &joined.dir,
             NodeOptions {
                 device: Some(arguments.device),
-                founders_pin: None,
-                full_log: false,
-                rater: None,
+                ..NodeOptions::default()
             },
         )?;
         let (name, sender, mut stop) = (name.clone(), sender.clone(), stop.clone());
@@ -267,26 +314,45 @@ async fn run_nodes(
     let mut watch = async || {
         while let Some(event) = progress.recv().await {
             let now = began.elapsed().as_secs_f64();
+            let mut ended = |step: usize, round| {
+                moments.entry(round).or_default().ended[step] = Some(now);
+            };
             match event {
                 Progress::Contributed { round, bytes, .. } => {
-                    moments.entry(round).or_default().contributed = now;
+                    ended(0, round);
                     kind.bytes = bytes;
                 }
-                Progress::Cosigned { round } => moments.entry(round).or_default().cosigned = now,
-                Progress::Answered { round } => moments.entry(round).or_default().answered = now,
-                Progress::Judged { round, .. } => moments.entry(round).or_default().judged = now,
-                Progress::Opened { round } => moments.entry(round).or_default().opened = now,
-                Progress::Signed { round } => moments.entry(round).or_default().signed = now,
-                Progress::Published { round, .. } => {
-                    moments.entry(round).or_default().published = now;
+                Progress::Cosigned { round } => ended(1, round),
+                Progress::Answered { round } => ended(2, round),
+                Progress::Judged { round, .. } => ended(3, round),
+                Progress::Weighed { round, raters, .. } if raters.0 > 0 => ended(4, round),
+                Progress::Opened { round } => ended(5, round),
+                Progress::Signed { round } => ended(6, round),
+                Progress::Published { round, .. } => ended(7, round),
+                Progress::Directed {
+                    round,
+                    milliseconds,
+                    ..
+                } => {
+                    let of = moments.entry(round).or_default();
+                    of.rater_training = of.rater_training.max(milliseconds as f64 / 1000.0);
                 }
                 Progress::Warning { message } => tracing::warn!("{message}"),
+                // A round without all participants is not what is measured; and one that waits for them until its deadline
+                // would look like a benchmark that hangs.
+                Progress::ContributionRefused { round, reason } => anyhow::bail!(
+                    "round {round}: a contribution was refused, nothing is measured: {reason}"
+                ),
                 Progress::Voided { round, reason } => {
-                    tracing::warn!(round, reason, "void");
+                    anyhow::bail!(
+                        "round {round} ended without a model, nothing is measured: {reason}"
+                    )
                 }
+                Progress::Alarm(alarm) => anyhow::bail!("nothing is measured: {alarm}"),
                 _ => {}
             }
         }
+        Ok(())
     };
     let finish = async {
         while let Some(node) = nodes.join_next().await {
@@ -294,8 +360,7 @@ async fn run_nodes(
         }
         anyhow::Ok(())
     };
-    let (finished, ()) = tokio::join!(finish, watch());
-    finished?;
+    tokio::try_join!(finish, watch())?;
     Ok(moments)
 }
 
@@ -373,6 +438,39 @@ fn write_rows(path: &PathBuf, participant: u64) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_step_never_takes_less_than_nothing_and_one_that_did_not_happen_takes_none() {
+        let mut moments = Moments::default();
+        // Somebody opened before the last had judged; nobody rated.
+        for (step, at) in [
+            (0, 11.0),
+            (1, 12.0),
+            (2, 14.0),
+            (3, 17.0),
+            (5, 16.5),
+            (6, 18.0),
+            (7, 20.0),
+        ] {
+            moments.ended[step] = Some(at);
+        }
+        let steps = moments.steps(10.0);
+        assert_eq!(
+            steps,
+            [
+                Some(1.0),
+                Some(1.0),
+                Some(2.0),
+                Some(3.0),
+                None,
+                Some(0.0),
+                Some(1.0),
+                Some(2.0)
+            ]
+        );
+        let whole: f64 = steps.into_iter().flatten().sum();
+        assert!((whole - 10.0).abs() < 1e-9);
+    }
 
     #[test]
     fn the_model_is_as_near_to_the_asked_size_as_one_layer_allows() {

@@ -2,12 +2,16 @@
 //! participant run the code of `coordinator serve` and `participate`, each in its own directory, with its own
 //! keys, over TLS and gRPC on the loopback interface.
 
+mod attack;
 mod data;
 mod report;
+mod verdict;
+mod weights;
 
 use std::{
     net::TcpListener,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Instant,
 };
 
@@ -19,14 +23,21 @@ use tokio::{
 };
 use unsilo_coordinator::{InitOptions, ServeOptions, Server, init};
 use unsilo_participant::{
-    JoinOptions, Node, NodeOptions, Progress, RoundEvaluation, Summary, join,
+    JoinOptions, LocalTraining, Node, NodeOptions, Progress, RoundEvaluation, Summary, join,
 };
 use unsilo_proto::Invite;
 use unsilo_train::DeviceChoice;
 
-use self::data::{COMPANIES, DemoData};
+use self::{
+    attack::{Attack, Malicious},
+    data::{COMPANIES, DemoData},
+};
 use super::{Global, interrupted};
 use crate::{exit::CommandError, output, progress::Display};
+
+/// Rounds in a row without a model after which the demo ends: an attack by most of the companies would have it go on for
+/// ever, since the raters support too few and every round starts from the same model.
+const MOST_IN_VAIN: u32 = 3;
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -48,6 +59,20 @@ pub(crate) struct Arguments {
     /// Where to train.
     #[arg(long, default_value = "auto", value_name = "auto|cpu|cuda")]
     device: DeviceChoice,
+    /// Let the last companies send this instead of their updates, and see what the others' ratings make of it.
+    #[arg(long, value_enum, value_name = "KIND")]
+    attack: Option<Attack>,
+    /// How many of the five companies attack.
+    #[arg(long, default_value_t = 1, requires = "attack", value_parser = clap::value_parser!(u8).range(1..=4))]
+    attackers: u8,
+}
+
+impl Arguments {
+    /// What the company with this number, from 0, sends instead of its update.
+    fn attack_of(&self, number: usize) -> Option<Attack> {
+        let honest = COMPANIES.len() - usize::from(self.attackers);
+        self.attack.filter(|_| number >= honest)
+    }
 }
 
 /// A company's node after its last round.
@@ -56,6 +81,9 @@ pub(super) struct Outcome {
     summary: Summary,
     evaluation: Option<RoundEvaluation>,
     device: String,
+    /// Rows held out for rating.
+    held_out: usize,
+    attack: Option<Attack>,
 }
 
 pub(crate) async fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<()> {
@@ -148,7 +176,7 @@ pub(super) fn free_address() -> anyhow::Result<String> {
     Ok(probe.local_addr()?.to_string())
 }
 
-/// Joins every company and runs its node until the federation has finished.
+/// Joins every company and runs its node until the federation has finished, or no round gives a model any more.
 async fn run_companies(
     global: &Global,
     arguments: &Arguments,
@@ -157,9 +185,10 @@ async fn run_companies(
     invitations: &[(String, String)],
 ) -> anyhow::Result<Vec<Outcome>> {
     let names: Vec<String> = invitations.iter().map(|(name, _)| name.clone()).collect();
-    let display = std::sync::Arc::new(Display::new(global.quiet, arguments.rounds, &names));
+    let display = Arc::new(Display::new(global.quiet, arguments.rounds, &names));
     // Dropped when this function is left, however: then every node stops.
     let (_running, stop) = watch::channel(());
+    let standstill = Arc::new(watch::Sender::new(false));
     let mut nodes = JoinSet::new();
     for (number, (name, invitation)) in invitations.iter().enumerate() {
         let company = &data.companies[number];
@@ -177,7 +206,9 @@ async fn run_companies(
         };
         let invite = Invite::from_text(invitation)?;
         let (name, display, device) = (name.clone(), display.clone(), arguments.device);
+        let attack = arguments.attack_of(number);
         let mut stop = stop.clone();
+        let standstill = standstill.clone();
         nodes.spawn(async move {
             let joined = join(&invite, &options)
                 .await
@@ -186,26 +217,40 @@ async fn run_companies(
                 &joined.dir,
                 NodeOptions {
                     device: Some(device),
-                    founders_pin: None,
-                    full_log: false,
-                    rater: None,
+                    training: attack
+                        .map(|attack| -> Arc<dyn LocalTraining> { Arc::new(Malicious(attack)) }),
+                    ..NodeOptions::default()
                 },
             )?;
             let device = node.device().to_owned();
             let (sender, mut progress) = unbounded_channel();
+            let mut still = standstill.subscribe();
             let run = node.run(sender, async move {
-                let _ = stop.changed().await;
+                tokio::select! {
+                    _ = stop.changed() => {}
+                    _ = still.wait_for(|still| *still) => {}
+                }
             });
             let mut evaluation = None;
+            let mut in_vain = 0;
             let show = async {
                 while let Some(event) = progress.recv().await {
                     display.show(&name, &event);
-                    if let Progress::Published {
-                        evaluation: Some(measured),
-                        ..
-                    } = event
-                    {
-                        evaluation = Some(measured);
+                    match event {
+                        Progress::Published {
+                            evaluation: Some(measured),
+                            ..
+                        } => {
+                            evaluation = Some(measured);
+                            in_vain = 0;
+                        }
+                        Progress::Voided { .. } => {
+                            in_vain += 1;
+                            if in_vain == MOST_IN_VAIN {
+                                standstill.send_replace(true);
+                            }
+                        }
+                        _ => {}
                     }
                 }
             };
@@ -218,6 +263,8 @@ async fn run_companies(
                     summary,
                     evaluation,
                     device,
+                    held_out: joined.report.held_out.unwrap_or_default(),
+                    attack,
                 },
             ))
         });

@@ -9,9 +9,16 @@ use unsilo_ledger::{
     Entry, PublicKey, SignedEntry, State,
     store::{FILE_NAME, read, verify},
 };
+use unsilo_participant::RoundEvaluation;
 
-use super::{Outcome, data::DemoData};
-use crate::output::table;
+use super::{
+    Outcome,
+    attack::Attack,
+    data::DemoData,
+    verdict::Verdict,
+    weights::{Standing, standings},
+};
+use crate::{commands::ledger::whole, output::table};
 
 /// The demo's JSON document.
 #[derive(Serialize)]
@@ -25,30 +32,61 @@ pub(super) struct Report {
     test_rows: usize,
     /// CSV file of those rows.
     test_file: String,
-    /// Accuracy of the shared model on the common test rows, 0 to 1.
-    shared_accuracy: f64,
+    /// Rounds that ended without a model.
+    rounds_in_vain: u64,
+    /// Accuracy of the shared model on the common test rows, 0 to 1; null if there never was one.
+    shared_accuracy: Option<f64>,
     /// The best accuracy that a company reaches alone.
-    best_alone_accuracy: f64,
+    best_alone_accuracy: Option<f64>,
     companies: Vec<Company>,
+    /// What was sent instead of updates, and what became of it.
+    attack: Option<Verdict>,
     upload: Upload,
     ledger: Ledger,
     signatures: Vec<Signatures>,
 }
 
-#[derive(Serialize)]
-struct Company {
-    name: String,
-    rows: usize,
+/// A company at the end of the demo.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Company {
+    pub(super) name: String,
+    pub(super) rows: usize,
     /// Rows of each digit, 0 to 9.
-    classes: [usize; 10],
-    device: String,
+    pub(super) classes: [usize; 10],
+    pub(super) device: String,
+    #[serde(flatten)]
+    pub(super) measured: Option<Measured>,
+    pub(super) contributions: u64,
+    /// Rows that were not trained on, to rate the others with.
+    pub(super) held_out: usize,
+    #[serde(flatten)]
+    pub(super) standing: Standing,
+    /// What it sent instead of its updates.
+    pub(super) attack: Option<Attack>,
+}
+
+/// The shared model beside the one that a company trained alone, on the common test rows; 0 to 1.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(super) struct Measured {
     alone_accuracy: f64,
     shared_accuracy: f64,
     gain: f64,
     /// The same two on test rows of the classes that the company holds.
     alone_own_classes: f64,
     shared_own_classes: f64,
-    contributions: u64,
+}
+
+impl Measured {
+    fn of(evaluation: &RoundEvaluation) -> Self {
+        let alone = evaluation.alone_accuracy.unwrap_or_default();
+        Self {
+            alone_accuracy: alone,
+            shared_accuracy: evaluation.shared_accuracy,
+            gain: evaluation.shared_accuracy - alone,
+            alone_own_classes: evaluation.alone_own_classes.unwrap_or_default(),
+            shared_own_classes: evaluation.shared_own_classes.unwrap_or_default(),
+        }
+    }
 }
 
 /// What one contribution cost to send.
@@ -87,32 +125,38 @@ impl Report {
         url: &str,
         elapsed: Duration,
     ) -> anyhow::Result<Self> {
-        let mut companies = Vec::new();
-        for (outcome, held) in outcomes.iter().zip(&data.companies) {
-            let measured = outcome
-                .evaluation
-                .as_ref()
-                .with_context(|| format!("{} has measured no model", outcome.name))?;
-            let alone = measured.alone_accuracy.unwrap_or_default();
-            companies.push(Company {
-                name: outcome.name.clone(),
-                rows: held.rows,
-                classes: held.classes,
-                device: outcome.device.clone(),
-                alone_accuracy: alone,
-                shared_accuracy: measured.shared_accuracy,
-                gain: measured.shared_accuracy - alone,
-                alone_own_classes: measured.alone_own_classes.unwrap_or_default(),
-                shared_own_classes: measured.shared_own_classes.unwrap_or_default(),
-                contributions: outcome.summary.contributions,
-            });
-        }
         let log = coordinator.join(FILE_NAME);
         let verified = verify(&log)?;
         let mut entries = Vec::new();
         let replica = read(&log, |_, entry| entries.push(entry.clone()))?;
         let state = replica.state();
+        let mut standings = standings(state, &entries)?;
+        let mut companies = Vec::new();
+        for (outcome, held) in outcomes.iter().zip(&data.companies) {
+            companies.push(Company {
+                name: outcome.name.clone(),
+                rows: held.rows,
+                classes: held.classes,
+                device: outcome.device.clone(),
+                measured: outcome.evaluation.as_ref().map(Measured::of),
+                contributions: outcome.summary.contributions,
+                held_out: outcome.held_out,
+                standing: state
+                    .participant_by_name(&outcome.name)
+                    .and_then(|one| standings.get_mut(usize::try_from(one.id.0).ok()?))
+                    .map(std::mem::take)
+                    .with_context(|| format!("{} is not on the ledger", outcome.name))?,
+                attack: outcome.attack,
+            });
+        }
         let parameters = state.draft().map_or(0, |draft| draft.model.parameters());
+        let measured: Vec<Measured> = companies.iter().filter_map(|one| one.measured).collect();
+        let shared = measured
+            .iter()
+            .map(|of| of.shared_accuracy)
+            .reduce(f64::min);
+        let alone = measured.iter().map(|of| of.alone_accuracy).reduce(f64::max);
+        let in_vain = verified.voided;
         Ok(Self {
             url: url.to_owned(),
             authority: coordinator.join("authority.der").display().to_string(),
@@ -121,14 +165,10 @@ impl Report {
             parameters,
             test_rows: data.test_rows,
             test_file: data.test.display().to_string(),
-            shared_accuracy: companies
-                .iter()
-                .map(|company| company.shared_accuracy)
-                .fold(f64::INFINITY, f64::min),
-            best_alone_accuracy: companies
-                .iter()
-                .map(|company| company.alone_accuracy)
-                .fold(0.0, f64::max),
+            rounds_in_vain: in_vain,
+            shared_accuracy: shared,
+            best_alone_accuracy: alone,
+            attack: Verdict::of(&companies, in_vain, alone.zip(shared)),
             companies,
             upload: Upload::new(&entries, parameters)?,
             ledger: Ledger {
@@ -157,16 +197,25 @@ impl Report {
             .to_vec(),
         ];
         for company in &self.companies {
-            rows.push(vec![
+            let figures = company.measured.map_or_else(
+                || [(); 5].map(|()| "–".to_owned()),
+                |of| {
+                    [
+                        percent(of.alone_accuracy),
+                        percent(of.shared_accuracy),
+                        format!("{:+.1}", 100.0 * of.gain),
+                        percent(of.alone_own_classes),
+                        percent(of.shared_own_classes),
+                    ]
+                },
+            );
+            let mut cells = vec![
                 company.name.clone(),
                 company.rows.to_string(),
                 held(&company.classes),
-                percent(company.alone_accuracy),
-                percent(company.shared_accuracy),
-                format!("{:+.1}", 100.0 * company.gain),
-                percent(company.alone_own_classes),
-                percent(company.shared_own_classes),
-            ]);
+            ];
+            cells.extend(figures);
+            rows.push(cells);
         }
         let mut text = format!(
             "\n{} rounds in {:.0} s. Accuracy on {} test rows that nobody trained on:\n\n{}",
@@ -175,6 +224,7 @@ impl Report {
             self.test_rows,
             table(&rows, &[1, 3, 4, 5, 6, 7])
         );
+        text.push_str(&self.standings_text());
         text.push_str(&format!(
             "\nA contribution: {} bytes encrypted ({:.1} per parameter of {} in whole chunks) and {} of sealed key shares.\n\
              Nobody, the coordinator included, has seen a company's rows or update.\n\nWho signed what:\n\n",
@@ -221,6 +271,49 @@ impl Report {
                 authority = self.authority,
                 test = self.test_file,
             ));
+        }
+        text
+    }
+}
+
+impl Report {
+    /// What the companies' ratings of each other came to.
+    fn standings_text(&self) -> String {
+        let mut rows = vec![
+            [
+                "company",
+                "held out",
+                "part of the model",
+                "last weight",
+                "left out",
+                "paid",
+            ]
+            .map(str::to_owned)
+            .to_vec(),
+        ];
+        for company in &self.companies {
+            let standing = &company.standing;
+            let mark = if company.attack.is_some() { " *" } else { "" };
+            rows.push(vec![
+                format!("{}{mark}", company.name),
+                format!("{} rows", company.held_out),
+                format!("{:.1} %", 100.0 * standing.weight_share),
+                standing.weights.last().copied().unwrap_or(0).to_string(),
+                format!("{} rounds", standing.left_out),
+                whole(standing.paid),
+            ]);
+        }
+        let mut text = format!(
+            "\nWhat the companies' held-out rows say of each other's encrypted updates, as weights and as pay:\n\n{}",
+            table(&rows, &[1, 2, 3, 4, 5])
+        );
+        match &self.attack {
+            Some(attack) => text.push_str(&attack.to_text()),
+            None if self.rounds_in_vain > 0 => text.push_str(&format!(
+                "{} rounds ended without a model.\n",
+                self.rounds_in_vain
+            )),
+            None => {}
         }
         text
     }

@@ -54,6 +54,8 @@ fn a_member_killed_between_record_and_answer_opens_no_second_sum_whoever_helps_t
         .enumerate()
         .map(|(part, name)| {
             fed.join_fast(name, part, 4);
+            // The second history has another set, which rows of the first would not fit.
+            fed.rates_nobody(name);
             Relay::before(&fed, name, Standstill)
         })
         .collect();

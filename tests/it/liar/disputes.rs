@@ -56,6 +56,8 @@ impl Scene {
         let coordinator = fed.serve();
         for (part, name) in FOUR.iter().enumerate() {
             fed.join_fast(name, part, 4);
+            // Dahlia, in the test's hands, answers and asks no directions.
+            fed.rates_nobody(name);
         }
         let relays = relays(&fed);
         let relay = Relay::before(&fed, "Dahlia", NoContribution);

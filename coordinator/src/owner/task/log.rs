@@ -13,9 +13,18 @@ impl Task {
     /// Appends durably; what follows from the entry for our files happens after.
     pub(super) fn append(&mut self, entry: SignedEntry) -> Result<(), Rejected> {
         let index = self.ledger.len();
-        self.ledger
+        let appended = self
+            .ledger
             .append(std::slice::from_ref(&entry))
             .map_err(|error| self.append_failed(&error))?;
+        for event in appended.events {
+            if let unsilo_ledger::Event::RoundWeighed {
+                round, derivation, ..
+            } = event
+            {
+                self.weighed = Some((round, derivation.into()));
+            }
+        }
         self.note_receipt(&entry, index);
         self.note_batch(&entry, index);
         match &entry.entry {

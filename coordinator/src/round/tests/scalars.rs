@@ -1,6 +1,6 @@
 //! Between the close and the opening: answers, judgements, ratings, and the ways in which they fail.
 
-use unsilo_ledger::{Entry, Outcome, Phase, RejectionReason, VoidReason};
+use unsilo_ledger::{Entry, Outcome, Phase, RatingStep, RejectionReason, VoidReason};
 use unsilo_proto::{Code, v1::step};
 
 use super::{
@@ -390,6 +390,43 @@ fn a_rater_that_falls_silent_costs_its_time_and_no_more() {
             }
             assert!(matches!(federation.ledger.phase(), Phase::Rating(_)));
         }
+    }
+    federation.calm_until_finished();
+    assert_eq!(federation.published().len(), 1);
+}
+
+#[test]
+fn a_rater_that_commits_and_never_reveals_is_absent_and_costs_only_its_time() {
+    let mut federation = Federation::founded(1);
+    for node in &mut federation.nodes {
+        node.rates = true;
+    }
+    until(&mut federation, "rating");
+    let raters = federation.ledger.drawn_raters();
+    let silent = raters[0];
+    let others: Vec<usize> = (0..FOUNDERS.len())
+        .filter(|node| *node != federation.node_of(silent))
+        .collect();
+    // Everybody commits, and the members end the half.
+    while federation.ledger.phase() == Phase::Rating(RatingStep::Commit) {
+        for node in 0..FOUNDERS.len() {
+            federation.act(node);
+        }
+    }
+    for node in &others {
+        federation.act(*node);
+    }
+    let announced = |federation: &Federation| matches!(&federation.step, Some(step::Kind::Rating(rating)) if !rating.entry.is_empty());
+    assert!(!announced(&federation), "it is waited for");
+    federation
+        .tick(TIMING.contribute_ms + 3 * TIMING.answer_ms)
+        .expect("ticks");
+    assert!(announced(&federation));
+    let revealed: Vec<_> = federation.ledger.ratings().map(|(of, _)| of).collect();
+    assert!(!revealed.contains(&silent), "{revealed:?}");
+    assert_eq!(revealed.len(), raters.len() - 1);
+    for node in &others {
+        federation.act(*node);
     }
     federation.calm_until_finished();
     assert_eq!(federation.published().len(), 1);

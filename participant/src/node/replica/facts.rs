@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use unsilo_ledger::{
-    CurrentRound, Judgement, Outcome, OwnerId, ParticipantId, PublicKey, SeatedMember, State,
+    CurrentRound, Hash, Judgement, Outcome, OwnerId, ParticipantId, PublicKey, SeatedMember, State,
     SumRecord,
 };
 
 use crate::{
     founders::Founder,
+    rater::RECENT_DIFFERENCES,
     session::{
         ContributionFacts, Facts, FoundingFacts, JudgedFacts, Phase, PublishedFacts, RaterFacts,
         RoundFacts, RowState, SeatFacts, SumFacts,
@@ -32,6 +33,7 @@ pub(super) fn facts(state: &State, entries: u64, me: &PublicKey) -> Facts {
             founders: founders(state),
         }),
         model: state.model().unwrap_or_default(),
+        earlier_models: earlier_models(state),
         next_round: state
             .round()
             .map_or(state.next_round(), |round| round.opening.round),
@@ -51,6 +53,18 @@ pub(super) fn facts(state: &State, entries: u64, me: &PublicKey) -> Facts {
         replayed: None,
         cosigned: None,
     }
+}
+
+/// What each of the last published rounds started from, the latest first.
+fn earlier_models(state: &State) -> Vec<Hash> {
+    let published = state
+        .history()
+        .rev()
+        .filter(|record| matches!(record.outcome, Outcome::Published { .. }));
+    published
+        .take(RECENT_DIFFERENCES)
+        .map(|record| record.model)
+        .collect()
 }
 
 /// Those who founded it, with the keys that they signed the genesis with: what people agreed on stays true when one of

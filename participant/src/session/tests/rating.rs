@@ -229,7 +229,12 @@ fn a_row_is_recorded_before_it_is_committed_to_and_revealed_as_it_was() {
         _ => None,
     });
     let others = [0, 2, 3].map(ParticipantId);
-    assert_eq!(job.expect("a job").contributors, others);
+    let rated = job.expect("a job").contributors;
+    assert_eq!(
+        rated.iter().map(|one| one.participant).collect::<Vec<_>>(),
+        others
+    );
+    assert!(rated.iter().all(|one| one.norm_exponent == 100));
     let row = |score| Event::Row {
         round: 1,
         opinions: vec![Opinion { score, reward: 5 }; 3],

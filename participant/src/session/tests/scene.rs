@@ -74,6 +74,7 @@ pub(super) fn idle(next_round: u64) -> Facts {
             founders: founders(),
         }),
         model: model(0),
+        earlier_models: vec![model(9)],
         next_round,
         size: 4,
         draw: (0..4).map(OwnerId).collect(),

@@ -23,37 +23,52 @@ pub(super) struct Report {
     pub(super) processors: usize,
     /// An encrypted round with its local training.
     pub(super) encrypted: Kind,
+    /// The same if nobody rates.
+    pub(super) unrated: Kind,
     /// The same sent as plain f32; null without the feature `plaintext-bench`.
     pub(super) plain: Option<Kind>,
+    /// What scoring and checks add to a round: its steps answer, judge and rate, over the round in which nobody rates without
+    /// the first two. The raters' own training is not in it.
+    pub(super) scoring_and_checks_added: f64,
+    /// The same with one step of training.
+    pub(super) scoring_and_checks_added_transport_only: f64,
     /// Encrypted over plain.
     pub(super) ratio: Option<f64>,
     /// An encrypted round whose training is one step: nearly all of it is encryption, transport and the committee.
     pub(super) encrypted_transport_only: Kind,
+    /// The same if nobody rates.
+    pub(super) unrated_transport_only: Kind,
     /// The same sent as plain f32.
     pub(super) plain_transport_only: Option<Kind>,
     /// Encrypted over plain, with one step of training.
     pub(super) transport_only_ratio: Option<f64>,
 }
 
-/// One kind of round.
+/// One kind of round. A step that this kind does not have is null.
 #[derive(Serialize)]
 pub(super) struct Kind {
     /// The whole round.
     pub(super) seconds_per_round: f64,
-    /// Until the last contribution has its receipt: seats, training, encryption, upload.
-    pub(super) contribute_seconds: f64,
+    /// Until the last contribution has its receipt: seats, training, the raters' training, encryption, upload.
+    pub(super) contribute_seconds: Option<f64>,
     /// From there until the last member has cosigned the set.
-    pub(super) close_seconds: f64,
-    /// From there until the last member has answered the projections: cosigned checkpoint, shares, answers.
-    pub(super) answer_seconds: f64,
+    pub(super) close_seconds: Option<f64>,
+    /// From there until the last member has answered the projections and directions: cosigned checkpoint, shares, answers.
+    pub(super) answer_seconds: Option<f64>,
     /// From there until the last member has judged every contribution: projections, decoding, the rule.
-    pub(super) judge_seconds: f64,
+    pub(super) judge_seconds: Option<f64>,
+    /// From there until the last participant knows the weights: raters fetch every ciphertext, compute and decode its
+    /// products, commit to a row and reveal it.
+    pub(super) rate_seconds: Option<f64>,
     /// From there until the last member has given its share of the key of the sum; the sum is made meanwhile.
-    pub(super) open_seconds: f64,
+    pub(super) open_seconds: Option<f64>,
     /// From there until the last member has signed the new model: the sum's verification and decryption.
-    pub(super) sum_and_sign_seconds: f64,
+    pub(super) sum_and_sign_seconds: Option<f64>,
     /// From there until the last participant holds the new model.
-    pub(super) publish_seconds: f64,
+    pub(super) publish_seconds: Option<f64>,
+    /// What the slowest rater took for its directions, within `contribute_seconds` and beside everybody's own training: nearly
+    /// all of it training. 0 if nobody rates.
+    pub(super) rater_training_seconds: f64,
     /// Bytes of a contribution: the update and, if encrypted, the sealed shares of its key.
     pub(super) bytes_per_contribution: u64,
 }
@@ -61,19 +76,35 @@ pub(super) struct Kind {
 impl Kind {
     /// The medians of measured rounds.
     pub(super) fn new(rounds: &Rounds) -> Self {
-        let [whole, contribute, close, answer, judge, open, sign, publish] =
-            rounds.seconds.clone().map(middle);
+        let [contribute, close, answer, judge, rate, open, sign, publish] = rounds
+            .steps
+            .clone()
+            .map(|seconds| (!seconds.is_empty()).then(|| middle(seconds)));
         Self {
-            seconds_per_round: whole,
+            seconds_per_round: middle(rounds.seconds.clone()),
             contribute_seconds: contribute,
             close_seconds: close,
             answer_seconds: answer,
             judge_seconds: judge,
+            rate_seconds: rate,
             open_seconds: open,
             sum_and_sign_seconds: sign,
             publish_seconds: publish,
+            rater_training_seconds: middle(rounds.rater_training.clone()),
             bytes_per_contribution: rounds.bytes,
         }
+    }
+
+    /// Seconds for answering, judging and rating.
+    fn scoring_and_checks(&self) -> f64 {
+        let steps = [self.answer_seconds, self.judge_seconds, self.rate_seconds];
+        steps.into_iter().flatten().sum()
+    }
+
+    /// What scoring and checks add, as a part of `unrated` without its checks.
+    pub(super) fn scoring_and_checks_added(&self, unrated: &Self) -> f64 {
+        let rest = unrated.seconds_per_round - unrated.scoring_and_checks();
+        self.scoring_and_checks() / rest.max(f64::MIN_POSITIVE)
     }
 }
 
@@ -92,6 +123,7 @@ impl Report {
             "close",
             "answer",
             "judge",
+            "rate",
             "open",
             "sum, sign",
             "publish",
@@ -101,27 +133,52 @@ impl Report {
         let mut row = |name: &str, kind: Option<&Kind>| {
             let Some(kind) = kind else { return };
             let mut cells = vec![name.to_owned()];
+            cells.push(format!("{:.3}", kind.seconds_per_round));
             cells.extend(
                 [
-                    kind.seconds_per_round,
                     kind.contribute_seconds,
                     kind.close_seconds,
                     kind.answer_seconds,
                     kind.judge_seconds,
+                    kind.rate_seconds,
                     kind.open_seconds,
                     kind.sum_and_sign_seconds,
                     kind.publish_seconds,
                 ]
-                .map(|seconds| format!("{seconds:.3}")),
+                .map(|seconds| {
+                    seconds.map_or_else(|| "–".to_owned(), |seconds| format!("{seconds:.3}"))
+                }),
             );
             cells.push(kind.bytes_per_contribution.to_string());
             rows.push(cells);
         };
         row("encrypted", Some(&self.encrypted));
+        row("encrypted, nobody rates", Some(&self.unrated));
         row("plain f32", self.plain.as_ref());
         row("encrypted, 1 step", Some(&self.encrypted_transport_only));
+        row(
+            "encrypted, nobody rates, 1 step",
+            Some(&self.unrated_transport_only),
+        );
         row("plain f32, 1 step", self.plain_transport_only.as_ref());
-        text.push_str(&output::table(&rows, &[1, 2, 3, 4, 5, 6, 7, 8, 9]));
+        text.push_str(&output::table(&rows, &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]));
+        for (name, kind, added) in [
+            ("encrypted", &self.encrypted, self.scoring_and_checks_added),
+            (
+                "encrypted, 1 step",
+                &self.encrypted_transport_only,
+                self.scoring_and_checks_added_transport_only,
+            ),
+        ] {
+            let _ = write!(
+                text,
+                "\n{name}: scoring and checks (answer, judge, rate) add {:.0} % to the round in which nobody rates, without its \
+                 checks; the slowest rater's own training, not counted: {:.3} s",
+                100.0 * added,
+                kind.rater_training_seconds,
+            );
+        }
+        text.push('\n');
         match (self.ratio, self.transport_only_ratio) {
             (Some(ratio), Some(transport)) => {
                 let _ = write!(

@@ -1,7 +1,7 @@
 //! How numbers are written for people.
 
 /// A whole number with separators: 1,234,567.
-pub(super) fn whole(value: u64) -> String {
+pub(in crate::commands) fn whole(value: u64) -> String {
     let digits = value.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {

@@ -1,0 +1,485 @@
+//! What a rater remembers of the contributors over rounds, and its opinions that follow.
+
+use std::collections::{BTreeMap, btree_map::Entry};
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use unsilo_ledger::ParticipantId;
+
+use crate::{progress::Score, rater::Opinion};
+
+/// Contributors remembered at most: more than a federation can have in one sum. Beyond it, who was not seen for longest is
+/// forgotten.
+pub const MAX_CONTRIBUTORS: usize = 8_192;
+/// The part of an average that a new round is.
+const RATE: f64 = 0.1;
+/// Bytes of one contributor: its number, two averages, the round it was last seen in.
+const BYTES_EACH: usize = 4 + 8 + 8 + 8;
+
+/// A rater's moving averages of how much each contributor's updates help, and how much of that is new. They must survive
+/// a restart: [`Averages::to_bytes`].
+///
+/// A measured product is divided by the norm of its update, so that a longer update of the same direction is worth the
+/// same; the first one starts a contributor's average, and each later one moves it by a tenth. A contributor that is
+/// away keeps what it had.
+#[derive(Clone, Debug, Default, PartialEq, BorshSerialize, BorshDeserialize)]
+pub struct Averages {
+    /// The last round taken in; 0 before the first.
+    round: u64,
+    of: BTreeMap<ParticipantId, Average>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
+struct Average {
+    /// a_ij: along the rater's direction.
+    helps: f64,
+    /// b_ij: along what of it is new.
+    is_new: f64,
+    /// The round of its last product.
+    seen: u64,
+}
+
+/// Why bytes are no averages.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AveragesError {
+    /// More than [`MAX_CONTRIBUTORS`] need.
+    #[error("{bytes} bytes are more than the averages of {MAX_CONTRIBUTORS} contributors")]
+    TooLong {
+        /// How many bytes.
+        bytes: usize,
+    },
+    /// Cut short, or not averages.
+    #[error("the averages of ratings cannot be read: {0}")]
+    Format(String),
+    /// An average that is no finite number, or of a round after the last.
+    #[error("the average of contributor {participant} is not one")]
+    Value {
+        /// Whose.
+        participant: u32,
+    },
+}
+
+impl Averages {
+    /// Of a rater that has seen nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The last round taken in; 0 if there was none.
+    pub fn round(&self) -> u64 {
+        self.round
+    }
+
+    /// Contributors remembered.
+    pub fn len(&self) -> usize {
+        self.of.len()
+    }
+
+    /// Whether nobody is remembered.
+    pub fn is_empty(&self) -> bool {
+        self.of.is_empty()
+    }
+
+    /// Takes in the products of `round` with [`super::directions`] (direction 0, and 1 if there were two; with one, all that
+    /// helps is new). `accepted` are the judged contributions with their norm exponents e: the norm is 2^(e/8) steps.
+    ///
+    /// Products of others, of directions beyond the second, and second ones without a first are left aside. A round that
+    /// was taken in, or an earlier one, changes nothing: so asking again after a crash gives the same opinions. Returns
+    /// whether it was taken in.
+    pub fn observe(
+        &mut self,
+        round: u64,
+        accepted: &[(ParticipantId, u16)],
+        scores: &[Score],
+    ) -> bool {
+        if round <= self.round {
+            return false;
+        }
+        self.round = round;
+        let two = scores.iter().any(|score| score.direction == 1);
+        let product = |participant, direction| {
+            let found = scores
+                .iter()
+                .find(|score| (score.participant, score.direction) == (participant, direction));
+            found.map(|score| score.value as f64)
+        };
+        for (participant, exponent) in accepted {
+            let second = if two { 1 } else { 0 };
+            let (Some(helps), Some(is_new)) =
+                (product(*participant, 0), product(*participant, second))
+            else {
+                continue;
+            };
+            let norm = (f64::from(*exponent) / 8.0).exp2();
+            self.add(*participant, round, helps / norm, is_new / norm);
+        }
+        self.forget();
+        true
+    }
+
+    fn add(&mut self, participant: ParticipantId, seen: u64, helps: f64, is_new: f64) {
+        match self.of.entry(participant) {
+            Entry::Vacant(entry) => {
+                entry.insert(Average {
+                    helps,
+                    is_new,
+                    seen,
+                });
+            }
+            Entry::Occupied(mut entry) => {
+                let old = entry.get_mut();
+                *old = Average {
+                    helps: (1.0 - RATE) * old.helps + RATE * helps,
+                    is_new: (1.0 - RATE) * old.is_new + RATE * is_new,
+                    seen,
+                };
+            }
+        }
+    }
+
+    /// Keeps within [`MAX_CONTRIBUTORS`].
+    fn forget(&mut self) {
+        let excess = self.of.len().saturating_sub(MAX_CONTRIBUTORS);
+        if excess == 0 {
+            return;
+        }
+        let mut by_age: Vec<(u64, ParticipantId)> = self
+            .of
+            .iter()
+            .map(|(id, average)| (average.seen, *id))
+            .collect();
+        by_age.sort_unstable();
+        for (_, id) in &by_age[..excess] {
+            self.of.remove(id);
+        }
+    }
+
+    /// What the rater says of each of `contributors`, in their order: those whose contributions were accepted and belong
+    /// to other owners. Of whom nothing was ever seen, nothing is said.
+    ///
+    /// - `score`: a_ij, the largest in size becoming 32767; negative for what harms.
+    /// - `reward`: `max(0, min(a_ij, b_ij · sum_k a+_ik / sum_k b+_ik))` over these contributors, the largest becoming 65535:
+    ///   who only repeats what the last models brought has little that is new, and earns little.
+    ///
+    /// Multiplying all products of a rater, or all norms, by one factor changes nothing but rounding.
+    pub fn opinions(&self, contributors: &[ParticipantId]) -> Vec<Opinion> {
+        let known: Vec<Option<&Average>> = contributors.iter().map(|id| self.of.get(id)).collect();
+        let sum = |of: fn(&Average) -> f64| -> f64 {
+            known
+                .iter()
+                .flatten()
+                .map(|average| of(average).max(0.0))
+                .sum()
+        };
+        let (helping, new) = (sum(|average| average.helps), sum(|average| average.is_new));
+        let exchange = if new > 0.0 { helping / new } else { 0.0 };
+        let rewards: Vec<f64> = known
+            .iter()
+            .map(|average| {
+                average.map_or(0.0, |average| {
+                    average.helps.min(average.is_new * exchange).max(0.0)
+                })
+            })
+            .collect();
+        let scores: Vec<f64> = known
+            .iter()
+            .map(|average| average.map_or(0.0, |one| one.helps))
+            .collect();
+        let largest = |values: &[f64]| {
+            values
+                .iter()
+                .fold(0.0_f64, |most, value| most.max(value.abs()))
+        };
+        let (most, most_paid) = (largest(&scores), largest(&rewards));
+        let scaled = |value: f64, most: f64, limit: f64| {
+            if most > 0.0 {
+                (value / most * limit).round()
+            } else {
+                0.0
+            }
+        };
+        scores
+            .iter()
+            .zip(&rewards)
+            .map(|(score, reward)| Opinion {
+                score: scaled(*score, most, f64::from(i16::MAX)) as i16,
+                reward: scaled(*reward, most_paid, f64::from(u16::MAX)) as u16,
+            })
+            .collect()
+    }
+
+    /// For disk, in the ledger's encoding.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(12 + self.of.len() * BYTES_EACH);
+        // Writing to memory cannot fail.
+        let _ = self.serialize(&mut bytes);
+        bytes
+    }
+
+    /// Reads what [`Averages::to_bytes`] wrote.
+    ///
+    /// # Errors
+    /// [`AveragesError`]: start with none, or from a backup; nothing but the company's own opinions depends on them.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, AveragesError> {
+        if bytes.len() > 12 + MAX_CONTRIBUTORS * BYTES_EACH {
+            return Err(AveragesError::TooLong { bytes: bytes.len() });
+        }
+        let read: Self =
+            borsh::from_slice(bytes).map_err(|error| AveragesError::Format(error.to_string()))?;
+        let is_sound = |average: &Average| {
+            average.helps.is_finite() && average.is_new.is_finite() && average.seen <= read.round
+        };
+        match read.of.iter().find(|(_, average)| !is_sound(average)) {
+            Some((id, _)) => Err(AveragesError::Value { participant: id.0 }),
+            None => Ok(read),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// A round: the norm exponents of contributors 0, 1, ..., and their products with both directions.
+    type Observed<'a> = (&'a [u16], &'a [(i64, i64)]);
+
+    /// Products with both directions of contributors 0, 1, ...
+    fn scores(values: &[(i64, i64)]) -> Vec<Score> {
+        let of = |(participant, (first, second)): (u32, &(i64, i64))| {
+            [(0, *first), (1, *second)].map(|(direction, value)| Score {
+                participant: ParticipantId(participant),
+                direction,
+                value,
+            })
+        };
+        (0..).zip(values).flat_map(of).collect()
+    }
+
+    fn accepted(exponents: &[u16]) -> Vec<(ParticipantId, u16)> {
+        (0..)
+            .map(ParticipantId)
+            .zip(exponents.iter().copied())
+            .collect()
+    }
+
+    fn ids(count: u32) -> Vec<ParticipantId> {
+        (0..count).map(ParticipantId).collect()
+    }
+
+    fn after(rounds: &[Observed<'_>]) -> Averages {
+        let mut averages = Averages::new();
+        for (round, (exponents, values)) in (1..).zip(rounds) {
+            assert!(averages.observe(round, &accepted(exponents), &scores(values)));
+        }
+        averages
+    }
+
+    fn row(averages: &Averages, count: u32) -> Vec<(i16, u16)> {
+        averages
+            .opinions(&ids(count))
+            .iter()
+            .map(|one| (one.score, one.reward))
+            .collect()
+    }
+
+    #[test]
+    fn the_first_value_starts_an_average_and_each_later_one_moves_it_by_a_tenth() {
+        let averages = after(&[
+            (&[0, 0], &[(1000, 1000), (1000, 1000)]),
+            (&[0, 0], &[(0, 0), (1000, 1000)]),
+        ]);
+        // 900 to 1000; all that helps is new.
+        assert_eq!(row(&averages, 2), [(29_490, 58_982), (32_767, 65_535)]);
+    }
+
+    #[test]
+    fn a_longer_update_of_the_same_direction_is_worth_the_same() {
+        let averages = after(&[(&[8, 16, 0], &[(2000, 2000), (4000, 4000), (1000, 1000)])]);
+        assert_eq!(row(&averages, 3), [(32_767, 65_535); 3]);
+    }
+
+    #[test]
+    fn who_repeats_the_last_models_helps_but_is_not_paid() {
+        let averages = after(&[(&[0; 3], &[(1000, 500), (1000, 500), (2000, 0)])]);
+        assert_eq!(
+            row(&averages, 3),
+            [(16_384, 65_535), (16_384, 65_535), (32_767, 0)]
+        );
+    }
+
+    #[test]
+    fn who_harms_is_said_to_and_is_not_paid() {
+        let averages = after(&[(&[0; 3], &[(1000, 1000), (-2000, 10), (500, -1)])]);
+        assert_eq!(
+            row(&averages, 3),
+            [(16_384, 65_535), (-32_767, 495), (8_192, 0)]
+                .map(|(score, reward): (i16, u16)| (score, if score < 0 { 0 } else { reward }))
+        );
+    }
+
+    #[test]
+    fn products_of_zero_say_nothing() {
+        assert_eq!(row(&after(&[(&[0; 3], &[(0, 0); 3])]), 3), [(0, 0); 3]);
+        assert_eq!(row(&Averages::new(), 3), [(0, 0); 3]);
+        assert_eq!(Averages::new().opinions(&[]), []);
+        // Nothing new at all: nobody is paid, and the weights do not care.
+        assert_eq!(
+            row(&after(&[(&[0; 2], &[(5, 0), (5, -3)])]), 2),
+            [(32_767, 0); 2]
+        );
+    }
+
+    #[test]
+    fn one_contributor_has_all_that_is_said() {
+        assert_eq!(row(&after(&[(&[100], &[(7, 9)])]), 1), [(32_767, 65_535)]);
+        assert_eq!(row(&after(&[(&[100], &[(-7, 9)])]), 1), [(-32_767, 0)]);
+    }
+
+    #[test]
+    fn the_largest_numbers_do_not_overflow() {
+        let most = [(i64::MAX, i64::MAX), (i64::MIN, i64::MIN), (1, 1)];
+        assert_eq!(
+            row(&after(&[(&[0; 3], &most)]), 3),
+            [(32_767, 65_535), (-32_767, 0), (0, 0)]
+        );
+        assert_eq!(row(&after(&[(&[u16::MAX; 3], &most)]), 3)[0], (0, 0));
+    }
+
+    #[test]
+    fn without_a_history_all_that_helps_is_new() {
+        let mut averages = Averages::new();
+        let first = scores(&[(1000, 1), (500, 2)])
+            .into_iter()
+            .filter(|one| one.direction == 0);
+        assert!(averages.observe(1, &accepted(&[0, 0]), &first.collect::<Vec<_>>()));
+        assert_eq!(row(&averages, 2), [(32_767, 65_535), (16_384, 32_768)]);
+    }
+
+    #[test]
+    fn who_is_away_keeps_what_it_had_and_who_is_new_starts_with_its_first_value() {
+        let mut averages = after(&[(&[0, 0], &[(1000, 1000), (1000, 1000)])]);
+        // Participant 0 is not accepted, or its answers are missing; participant 2 is new.
+        let away = scores(&[(9, 9), (1000, 1000), (500, 500)]);
+        assert!(averages.observe(2, &accepted(&[0, 0, 0])[1..], &away));
+        assert!(averages.observe(3, &accepted(&[0, 0, 0]), &away[2..]));
+        assert_eq!(
+            row(&averages, 3),
+            [(32_767, 65_535), (32_767, 65_535), (16_384, 32_768)]
+        );
+        // Back with the opposite.
+        assert!(averages.observe(4, &accepted(&[0]), &scores(&[(-9000, -9000)])));
+        assert_eq!(row(&averages, 3)[0], (0, 0));
+    }
+
+    #[test]
+    fn a_round_is_taken_in_once() {
+        let mut averages = after(&[(&[0], &[(1000, 1000)]), (&[0], &[(2000, 2000)])]);
+        let before = averages.clone();
+        for round in [0, 1, 2] {
+            assert!(!averages.observe(round, &accepted(&[0]), &scores(&[(-5, -5)])));
+        }
+        assert_eq!(averages, before);
+    }
+
+    #[test]
+    fn who_was_not_seen_for_longest_is_forgotten_first() {
+        let mut averages = Averages::new();
+        let one = |id: u32| {
+            (
+                [(ParticipantId(id), 0)],
+                [Score {
+                    participant: ParticipantId(id),
+                    direction: 0,
+                    value: 5,
+                }],
+            )
+        };
+        let (accepted, scores) = one(7_000_000);
+        averages.observe(1, &accepted, &scores);
+        let many: Vec<(ParticipantId, u16)> = (0..MAX_CONTRIBUTORS as u32)
+            .map(|id| (ParticipantId(id), 0))
+            .collect();
+        let products: Vec<Score> = many
+            .iter()
+            .map(|(participant, _)| Score {
+                participant: *participant,
+                direction: 0,
+                value: 5,
+            })
+            .collect();
+        averages.observe(2, &many, &products);
+        assert_eq!(averages.len(), MAX_CONTRIBUTORS);
+        assert_eq!(
+            averages.opinions(&[ParticipantId(7_000_000)]),
+            [Opinion::default()]
+        );
+        assert_eq!(
+            Averages::from_bytes(&averages.to_bytes()).as_ref(),
+            Ok(&averages)
+        );
+    }
+
+    #[test]
+    fn bytes_that_are_no_averages_are_refused() {
+        let averages = after(&[(&[0], &[(1000, 1000)])]);
+        let bytes = averages.to_bytes();
+        assert!(matches!(
+            Averages::from_bytes(&bytes[1..]),
+            Err(AveragesError::Format(_))
+        ));
+        let longer = [bytes.clone(), vec![0]].concat();
+        assert!(matches!(
+            Averages::from_bytes(&longer),
+            Err(AveragesError::Format(_))
+        ));
+        let long = vec![0; 13 + MAX_CONTRIBUTORS * BYTES_EACH];
+        assert_eq!(
+            Averages::from_bytes(&long),
+            Err(AveragesError::TooLong { bytes: long.len() })
+        );
+        let mut later = averages.clone();
+        later.round = 0;
+        assert_eq!(
+            Averages::from_bytes(&later.to_bytes()),
+            Err(AveragesError::Value { participant: 0 })
+        );
+        let mut infinite = bytes;
+        // helps: after the round, the count and the participant. All ones but the sign and one bit: infinity.
+        infinite[16..24].copy_from_slice(&f64::INFINITY.to_le_bytes());
+        assert_eq!(
+            Averages::from_bytes(&infinite),
+            Err(AveragesError::Value { participant: 0 })
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn only_ratios_of_products_count(
+            values in prop::collection::vec((-1_000_000_i64..1_000_000, -1_000_000_i64..1_000_000), 1..12),
+            factor in 2_i64..1000,
+        ) {
+            let larger: Vec<(i64, i64)> = values.iter().map(|(a, b)| (a * factor, b * factor)).collect();
+            let exponents = vec![40; values.len()];
+            let count = values.len() as u32;
+            let (small, large) = (row(&after(&[(&exponents, &values)]), count), row(&after(&[(&exponents, &larger)]), count));
+            for (small, large) in small.iter().zip(&large) {
+                prop_assert!(small.0.abs_diff(large.0) <= 1 && small.1.abs_diff(large.1) <= 1);
+            }
+        }
+
+        #[test]
+        fn a_reward_needs_both_to_help_and_to_be_new_and_is_saved_and_read_alike(
+            rounds in prop::collection::vec(prop::collection::vec((any::<i64>(), any::<i64>()), 6), 1..5),
+            exponents in prop::collection::vec(0_u16..192, 6),
+        ) {
+            let rounds: Vec<Observed<'_>> = rounds.iter().map(|values| (&exponents[..], &values[..])).collect();
+            let averages = after(&rounds);
+            for (opinion, average) in averages.opinions(&ids(6)).iter().zip(averages.of.values()) {
+                prop_assert!(opinion.reward == 0 || average.helps > 0.0 && average.is_new > 0.0);
+                prop_assert!(opinion.score == 0 || (opinion.score > 0) == (average.helps > 0.0));
+            }
+            prop_assert_eq!(Averages::from_bytes(&averages.to_bytes()), Ok(averages));
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! What a rater asks about a round's contributions, and what it makes of the answers: pure functions, which the node and
+//! the simulator share. The rule in words, and what it was measured to do, is docs/scoring.md.
+//!
+//! 1. [`directions`] trains on rows that the company keeps back and says which way they would move the model; and which
+//!    part of that the last models have not gone already.
+//! 2. The committee answers with the products of these vectors and each update (a [`crate::Score`] each).
+//! 3. [`Averages`] divides them by the updates' norms, remembers them over rounds, and gives the rater's
+//!    [`crate::Opinion`] of each contribution.
+
+mod averages;
+mod directions;
+mod held_out;
+mod residual;
+
+pub use averages::{Averages, AveragesError, MAX_CONTRIBUTORS};
+pub use directions::{DIRECTION_STEPS, DirectionsError, HISTORY, directions};
+pub use held_out::{DEFAULT_SHARE, ENOUGH_ROWS, held_out_fraction};

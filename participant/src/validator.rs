@@ -1,0 +1,137 @@
+//! The rater that is built into a node: its directions come from training on the rows held out, its opinions from moving
+//! averages of what the committee answered. The rule is [`crate::rating`]; here are its data, its disk and its randomness.
+
+use std::{
+    fmt,
+    fs::{self, File},
+    io::Read,
+    path::{Path, PathBuf},
+};
+
+use unsilo_fhe::Params;
+use unsilo_ledger::ParticipantId;
+use unsilo_train::{Dataset, StepReport, TrainConfig, Trainer};
+
+use crate::{
+    error::NodeError,
+    join::no_randomness,
+    keystore,
+    learner::Seeds,
+    rater::{Answered, Opinion, Rater, RoundStart},
+    rating::{Averages, directions},
+};
+
+/// Averages that are read at most: more than those of as many contributors as a federation may have.
+const MAX_AVERAGES_BYTES: u64 = 1 << 20;
+
+/// Rates by the rows that its company holds out. `Debug` shows no row.
+pub(crate) struct Validator {
+    pub(crate) trainer: Trainer,
+    /// As the federation agreed; each direction takes a seed of its own.
+    pub(crate) training: TrainConfig,
+    pub(crate) params: Params,
+    pub(crate) held_out: Dataset,
+    pub(crate) seeds: Seeds,
+    /// File of the averages.
+    pub(crate) averages: PathBuf,
+}
+
+impl fmt::Debug for Validator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Validator")
+            .field("held_out", &self.held_out)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Rater for Validator {
+    fn directions(
+        &self,
+        start: &RoundStart<'_>,
+        progress: &mut dyn FnMut(StepReport),
+    ) -> Result<Vec<Vec<i8>>, String> {
+        let seed = self.seeds.of("direction", start.round).map_err(text)?;
+        directions(
+            &self.trainer,
+            &self.params,
+            start.weights,
+            &self.held_out,
+            &TrainConfig {
+                seed,
+                ..self.training.clone()
+            },
+            start.differences,
+            progress,
+        )
+        .map_err(text)
+    }
+
+    fn row(&self, answered: &Answered<'_>) -> Result<Vec<Opinion>, String> {
+        let mut averages = read(&self.averages).map_err(text)?;
+        let accepted: Vec<(ParticipantId, u16)> = answered
+            .contributors
+            .iter()
+            .map(|one| (one.participant, one.norm_exponent))
+            .collect();
+        // A round that was taken in before changes nothing: a node that was killed after this write says the same again.
+        if averages.observe(answered.round, &accepted, answered.scores) {
+            keystore::write(&self.averages, &averages.to_bytes()).map_err(text)?;
+        }
+        let contributors: Vec<ParticipantId> = accepted.iter().map(|(id, _)| *id).collect();
+        Ok(averages.opinions(&contributors))
+    }
+}
+
+fn text(error: impl fmt::Display) -> String {
+    error.to_string()
+}
+
+/// The averages so far; none if there is no file. One that is damaged is set aside, and the averages start anew: they are
+/// this company's own opinion, and a moving one.
+fn read(path: &Path) -> Result<Averages, NodeError> {
+    let mut bytes = Vec::new();
+    match File::open(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Averages::new()),
+        Err(error) => return Err(NodeError::io("read", path)(error)),
+        Ok(file) => file
+            .take(MAX_AVERAGES_BYTES)
+            .read_to_end(&mut bytes)
+            .map_err(NodeError::io("read", path))?,
+    };
+    Averages::from_bytes(&bytes).or_else(|error| {
+        let aside = path.with_extension("damaged");
+        fs::rename(path, &aside).map_err(NodeError::io("rename", path))?;
+        tracing::warn!(%error, kept = %aside.display(), "the averages of ratings start anew");
+        Ok(Averages::new())
+    })
+}
+
+/// What the rows held out are drawn by: the number kept at `path`, or, the first time, `configured`, or one from the
+/// operating system. Kept, so that the same rows stay held out whatever changes in the configuration.
+pub(crate) fn held_out_seed(path: &Path, configured: Option<u64>) -> Result<u64, NodeError> {
+    if path.exists() {
+        let kept = keystore::read(path)?;
+        let number = std::str::from_utf8(&kept)
+            .ok()
+            .and_then(|text| text.trim().parse().ok());
+        return number.ok_or_else(|| {
+            NodeError::config(
+                path,
+                "this is not the number by which rows are held out: restore it, or remove it to have others held out",
+            )
+        });
+    }
+    let seed = match configured {
+        Some(seed) => seed,
+        None => {
+            let mut bytes = [0; 8];
+            getrandom::fill(&mut bytes).map_err(no_randomness)?;
+            u64::from_le_bytes(bytes)
+        }
+    };
+    keystore::write(path, seed.to_string().as_bytes())?;
+    Ok(seed)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,197 @@
+//! What an attack on the demo came to: what the attackers got, beside the honest companies, and whether that is little.
+
+use serde::Serialize;
+
+use super::{attack::Attack, report::Company, weights::Standing};
+
+/// A part of the models up to which an attack is held off: a tenth of one company's equal part.
+const LITTLE: f64 = 0.02;
+/// Part of the honest contributions that may weigh nothing where an attack is held off: one of a hundred.
+const HONEST_LEFT_OUT: f64 = 0.01;
+
+/// What malicious companies came to.
+#[derive(Debug, Serialize)]
+pub(super) struct Verdict {
+    kind: Attack,
+    attackers: Vec<String>,
+    /// Whether it got through.
+    outcome: Outcome,
+    /// Their part of the models, mean over the rounds, 0 to 1.
+    weight_share: f64,
+    /// What their part would be if all weighed alike, 0 to 1.
+    equal_share: f64,
+    /// Their part of all that was paid for contributing, 0 to 1; null if nothing was.
+    contributing_pay_share: Option<f64>,
+    /// Their part of all that was paid for rating, 0 to 1: they rate by rows held out, as agreed.
+    rating_pay_share: Option<f64>,
+    /// Their part of all that was paid, 0 to 1.
+    reward_share: Option<f64>,
+    /// Honest contributions that weighed nothing, of all honest ones, 0 to 1.
+    honest_excluded: f64,
+    /// Rounds that ended without a model.
+    rounds_in_vain: u64,
+}
+
+/// Whether an attack got through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Outcome {
+    /// It weighs next to nothing, and the honest companies weigh.
+    HeldOff,
+    /// It weighs more than that, or honest companies are left out with it.
+    Partly,
+    /// It has half of an equal part in the models or more, or a round had no model, or the shared model is worse than the best
+    /// that a company has alone.
+    Succeeds,
+}
+
+impl Verdict {
+    /// `None` if everybody is honest. `in_vain` rounds ended without a model; the best accuracy that a company has alone, and the
+    /// shared model's, if any was published.
+    pub(super) fn of(
+        companies: &[Company],
+        in_vain: u64,
+        accuracies: Option<(f64, f64)>,
+    ) -> Option<Self> {
+        let kind = companies.iter().find_map(|company| company.attack)?;
+        let (attackers, honest): (Vec<_>, Vec<_>) = companies
+            .iter()
+            .partition(|company| company.attack.is_some());
+        let pay = |of: fn(&Standing) -> u64| {
+            let sum = |companies: &[&Company]| -> f64 {
+                companies.iter().map(|one| of(&one.standing) as f64).sum()
+            };
+            let (theirs, all) = (sum(&attackers), sum(&attackers) + sum(&honest));
+            (all > 0.0).then(|| theirs / all)
+        };
+        let weight_share = attackers.iter().map(|one| one.standing.weight_share).sum();
+        let equal_share = attackers.len() as f64 / companies.len() as f64;
+        let rounds = |of: fn(&Company) -> u64| -> f64 {
+            honest.iter().map(|company| of(company) as f64).sum()
+        };
+        let honest_excluded =
+            rounds(|one| one.standing.left_out) / rounds(|one| one.contributions).max(1.0);
+        let is_worse = accuracies.is_none_or(|(alone, shared)| shared < alone);
+        let outcome = if in_vain > 0 || is_worse || weight_share >= equal_share / 2.0 {
+            Outcome::Succeeds
+        } else if weight_share <= LITTLE && honest_excluded <= HONEST_LEFT_OUT {
+            Outcome::HeldOff
+        } else {
+            Outcome::Partly
+        };
+        Some(Self {
+            kind,
+            outcome,
+            weight_share,
+            equal_share,
+            contributing_pay_share: pay(|standing| standing.paid_for_contributing),
+            rating_pay_share: pay(|standing| standing.paid_for_rating),
+            reward_share: pay(|standing| standing.paid),
+            honest_excluded,
+            rounds_in_vain: in_vain,
+            attackers: attackers.iter().map(|one| one.name.clone()).collect(),
+        })
+    }
+
+    /// For people, below the table of weights.
+    pub(super) fn to_text(&self) -> String {
+        let percent = |share: f64| format!("{:.1} %", 100.0 * share);
+        let verdict = match self.outcome {
+            Outcome::HeldOff => "The attack is held off",
+            Outcome::Partly => "The attack gets through in part",
+            Outcome::Succeeds => "The attack SUCCEEDS",
+        };
+        let mut text = format!(
+            "* sends {} instead of updates. {verdict}: {} of the model (an equal part would be {}), honest contributions left \
+             out: {}",
+            self.kind.in_words(),
+            percent(self.weight_share),
+            percent(self.equal_share),
+            percent(self.honest_excluded),
+        );
+        if self.rounds_in_vain > 0 {
+            text.push_str(&format!(
+                ", rounds that ended without a model: {}",
+                self.rounds_in_vain
+            ));
+        }
+        text.push_str(".\n");
+        match (self.contributing_pay_share, self.rating_pay_share) {
+            (None, None) => text
+                .push_str("  Nothing was paid: an epoch ends with the 20th published round.\n"),
+            (contributing, rating) => text.push_str(&format!(
+                "  Of the pay for contributing it got {}, of that for rating, which it does honestly, {}.\n",
+                percent(contributing.unwrap_or_default()),
+                percent(rating.unwrap_or_default()),
+            )),
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Five companies of which the last attacks, with these parts of the models.
+    fn companies(shares: [f64; 5], left_out: [u64; 5]) -> Vec<Company> {
+        let company = |(number, (share, left_out)): (usize, (f64, u64))| Company {
+            contributions: 10,
+            standing: Standing {
+                weight_share: share,
+                left_out,
+                paid: 100,
+                paid_for_contributing: if number == 4 { 0 } else { 50 },
+                paid_for_rating: 50,
+                ..Standing::default()
+            },
+            attack: (number == 4).then_some(Attack::Noise),
+            ..Company::default()
+        };
+        let each = shares.into_iter().zip(left_out).enumerate();
+        each.map(company).collect()
+    }
+
+    fn outcome(shares: [f64; 5], left_out: [u64; 5], in_vain: u64, shared: f64) -> Outcome {
+        let companies = companies(shares, left_out);
+        let verdict = Verdict::of(&companies, in_vain, Some((0.7, shared)));
+        verdict.expect("an attack").outcome
+    }
+
+    #[test]
+    fn an_attack_that_weighs_nothing_and_harms_nobody_is_held_off() {
+        let fair = [0.25, 0.25, 0.25, 0.24, 0.01];
+        assert_eq!(outcome(fair, [0, 0, 0, 0, 10], 0, 0.9), Outcome::HeldOff);
+        let verdict = Verdict::of(&companies(fair, [0; 5]), 0, Some((0.7, 0.9)));
+        let verdict = verdict.expect("an attack");
+        assert_eq!(verdict.contributing_pay_share, Some(0.0));
+        assert_eq!(verdict.rating_pay_share, Some(0.2));
+        assert!(verdict.to_text().contains("held off: 1.0 % of the model"));
+    }
+
+    #[test]
+    fn an_attack_that_weighs_or_stops_rounds_or_ruins_the_model_is_said_to_succeed() {
+        let fair = [0.25, 0.25, 0.25, 0.24, 0.01];
+        let equal = [0.2; 5];
+        assert_eq!(outcome(equal, [0; 5], 0, 0.9), Outcome::Succeeds);
+        assert_eq!(outcome(fair, [0; 5], 1, 0.9), Outcome::Succeeds);
+        assert_eq!(outcome(fair, [0; 5], 0, 0.6), Outcome::Succeeds);
+        let none = Verdict::of(&companies(fair, [0; 5]), 0, None);
+        assert_eq!(none.expect("an attack").outcome, Outcome::Succeeds);
+    }
+
+    #[test]
+    fn an_attack_that_weighs_a_little_or_leaves_the_honest_out_gets_through_in_part() {
+        let some = [0.24, 0.24, 0.24, 0.23, 0.05];
+        assert_eq!(outcome(some, [0; 5], 0, 0.9), Outcome::Partly);
+        let fair = [0.25, 0.25, 0.25, 0.24, 0.01];
+        assert_eq!(outcome(fair, [1, 0, 0, 0, 0], 0, 0.9), Outcome::Partly);
+    }
+
+    #[test]
+    fn without_an_attack_there_is_no_verdict() {
+        let mut honest = companies([0.2; 5], [0; 5]);
+        honest.truncate(4);
+        assert!(Verdict::of(&honest, 0, Some((0.7, 0.9))).is_none());
+    }
+}
