@@ -26,9 +26,10 @@ export class Refused extends Error {
   }
 }
 
-/** A JSON document from this coordinator. */
-export async function ask(path, body) {
-  const options = body === undefined ? {} : { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
+/** A JSON document from this coordinator; a body is posted, a token is sent along. */
+export async function ask(path, body, token) {
+  const options = body === undefined ? { headers: {} } : { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
+  if (token) options.headers.authorization = `Bearer ${token}`;
   let response;
   try {
     response = await fetch(path, { ...options, signal: AbortSignal.timeout(15000) });

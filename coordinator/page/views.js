@@ -391,5 +391,55 @@ const model = {
   still: true,
 };
 
+/** The token that a person has given since the page was opened: nowhere else, so that it ends with the page. */
+let token = "";
+
+const feedback = {
+  title: "Feedback",
+  load: async () => ({}),
+  show() {
+    const given = h("input", { id: "token", type: "password", autocomplete: "off", spellcheck: "false", required: true, placeholder: "unsilo_…" });
+    given.value = token;
+    const kind = h("select", { id: "kind" }, [["problem", "A problem"], ["idea", "An idea"], ["praise", "Praise"]].map(([value, words]) => h("option", { value }, words)));
+    const text = h("textarea", { id: "text", required: true, maxlength: 4096 });
+    const filed = h("div", { id: "filed", role: "status" });
+    const own = h("div", { id: "own", role: "status" });
+    const attempt = async (where, what) => {
+      token = given.value.trim();
+      try {
+        where.replaceChildren(...[await what()].flat(9).filter(Boolean));
+      } catch (error) {
+        where.replaceChildren(h("p", { class: "note" }, error.message));
+      }
+    };
+    const list = async () => {
+      const { feedback: pieces } = await ask("/v1/feedback", undefined, token);
+      return pieces.length ? [...pieces].reverse().map((piece) => h("article", {},
+        h("p", {}, h("strong", {}, piece.kind), h("span", { class: "quiet" }, ` ${piece.id}, ${new Date(piece.at_ms).toLocaleString()}`)),
+        h("p", { class: "said" }, piece.text),
+        piece.answer === null ? h("p", { class: "quiet" }, "No answer yet.") : h("p", { class: "said" }, h("strong", {}, "Answer: "), piece.answer)))
+        : empty("Nothing was said with this token yet.");
+    };
+    const send = (event) => {
+      event.preventDefault();
+      attempt(filed, async () => {
+        const answer = await ask("/v1/feedback", { kind: kind.value, text: text.value }, token);
+        text.value = "";
+        attempt(own, list);
+        return h("p", {}, `Filed as ${answer.id}. Its hash goes on the ledger; the receipt proves it: `, h("a", { href: `/v1/receipts/${answer.receipt}`, class: "hash" }, answer.receipt));
+      });
+    };
+    return [
+      h("h1", {}, "Feedback"),
+      h("p", { class: "lead" }, "Tell the coordinator's admin what does not work, or works well. The text goes to the admin, its hash to the ledger, so that neither side can change later what was said. Participants use unsilo feedback, which signs with their own identity."),
+      card("Say something", "With the token that the admin gave you; it stays in this page until you close it.",
+        h("form", { id: "say", on: { submit: send } }, h("label", { for: "token" }, "Token"), given, h("label", { for: "kind" }, "It is"), kind,
+          h("label", { for: "text" }, "What you have to say"), text, h("p", {}, h("button", { class: "main" }, "Send"))), filed),
+      card("What you said, and the answers", null, h("p", {}, h("button", { id: "answers", on: { click: () => attempt(own, list) } }, "Show what was said with this token")), own),
+    ];
+  },
+  still: true,
+};
+
 /** The views by the first word of the address. */
-export const views = { "": overview, rounds, participants, weights, rewards, ledger, entry, model };
+export const views = { "": overview, rounds, participants, weights, rewards, ledger, entry, model, feedback };

@@ -10,7 +10,7 @@
 //! | `signatures` | what participants have signed and others must sign too |
 //! | `ledger.tlog` | the log |
 //! | `ledger.snapshot` | the newest snapshot of it, for who joins late |
-//! | `feedback/` | what participants said, and the answers |
+//! | `feedback/` | what participants and users of the model said, and the answers |
 //! | `tokens/` | who may ask the endpoint: hashes of tokens |
 //! | `queries.log` | every query that was answered |
 //! | `serving` | the round whose model is served, if not the newest |
@@ -323,7 +323,7 @@ pub fn rollback(path: &Path, round: Option<u64>) -> Result<Vec<u64>, Coordinator
     Ok(rounds)
 }
 
-/// Everything that participants said, oldest first, with the answers.
+/// Everything that participants and users of the model said, oldest first, with the answers.
 ///
 /// # Errors
 /// [`CoordinatorError`] if the directory is not a federation's or a file is damaged.
@@ -481,6 +481,7 @@ impl Directory {
         ));
         let connected = Arc::new(Mutex::new(BTreeMap::new()));
         let evaluations = Evaluations::open(&self.path)?;
+        let inbox = Inbox::open(self.path.join(INBOX))?;
         let endpoint = Endpoint {
             owner: owner.clone(),
             draft: Arc::new(self.draft.clone()),
@@ -488,6 +489,7 @@ impl Directory {
             served: serving,
             earlier: Arc::new(Earlier::new(models.clone())),
             tokens,
+            inbox: inbox.clone(),
             queries,
             metrics: Metrics::new(),
             connected: connected.clone(),
@@ -507,7 +509,7 @@ impl Directory {
             contributions,
             scalars,
             mailbox: Mailbox::default(),
-            inbox: Inbox::open(self.path.join(INBOX))?,
+            inbox,
             models,
             payload: self.payload,
             draft: self.draft,

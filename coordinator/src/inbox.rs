@@ -1,9 +1,13 @@
-//! The inbox: what participants have to say, and what the admin answers.
+//! The inbox: what participants and users of the model have to say, and what the admin answers.
 //!
 //! A file for each piece, and one beside it for its answer, so that a running coordinator and `unsilo coordinator
 //! feedback` never write the same one.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
@@ -11,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     durable::{self, Readers},
     error::CoordinatorError,
+    queries::DAY_MS,
 };
 
 /// The longest text of a piece or an answer, bytes.
@@ -18,16 +23,47 @@ pub const MAX_FEEDBACK_BYTES: usize = 4096;
 /// Pieces that are kept. At 100 an epoch from each participant (which the ledger sees to) and some 9 KB each, with its
 /// answer, the inbox stays below 100 MB.
 const MAX_PIECES: usize = 10_000;
+/// Pieces in a day of UTC from the holders of one token: more than people write, and a stolen token fills a five
+/// hundredth of the inbox a day.
+const MAX_PER_DAY: usize = 20;
+
+/// Who says something.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum By {
+    /// A participant, by its number on the ledger.
+    Participant(u32),
+    /// A holder of a token of the endpoint's, by the token's id.
+    Token(String),
+}
+
+impl By {
+    /// What the names of its files begin with.
+    fn key(&self) -> String {
+        match self {
+            Self::Participant(number) => number.to_string(),
+            Self::Token(id) => format!("t{id}"),
+        }
+    }
+
+    fn from_key(key: &str) -> Option<Self> {
+        match key.strip_prefix('t') {
+            Some(id) => {
+                let is_id = HEXLOWER.decode(id.as_bytes()).is_ok_and(|id| id.len() == 8);
+                is_id.then(|| Self::Token(id.to_owned()))
+            }
+            None => key.parse().ok().map(Self::Participant),
+        }
+    }
+}
 
 /// One piece of feedback.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Piece {
-    /// The author's number on the ledger.
-    pub participant: u32,
-    /// How many pieces it filed before.
+    /// How many pieces the author filed before.
     pub number: u64,
-    /// The author's name.
+    /// The author's name, or the token's.
     pub author: String,
     /// "problem", "idea" or "praise".
     pub kind: String,
@@ -39,6 +75,25 @@ pub struct Piece {
     pub salt: String,
     /// What it says.
     pub text: String,
+    /// The author.
+    pub by: By,
+}
+
+/// Why the inbox does not take a piece. Nothing was kept.
+#[derive(Debug)]
+pub(crate) enum NotFiled {
+    /// It has no room for any.
+    Full,
+    /// The token's holder has filed [`MAX_PER_DAY`] today.
+    EnoughToday,
+    /// It could not be read or written.
+    Storage(CoordinatorError),
+}
+
+impl From<CoordinatorError> for NotFiled {
+    fn from(error: CoordinatorError) -> Self {
+        Self::Storage(error)
+    }
 }
 
 /// The admin's answer.
@@ -52,26 +107,36 @@ pub struct Answer {
 }
 
 impl Piece {
-    /// How the admin names it: the author's number and the piece's.
+    /// How the admin names it: the author's number, or `t` and the token's id, and the piece's number.
     #[must_use]
     pub fn id(&self) -> String {
-        format!("{}-{}", self.participant, self.number)
+        format!("{}-{}", self.by.key(), self.number)
     }
 }
 
 /// The directory of feedback.
 #[derive(Clone, Debug)]
-pub(crate) struct Inbox(PathBuf);
+pub(crate) struct Inbox {
+    directory: PathBuf,
+    /// Held while a piece of a token's holder gets its number.
+    numbering: Arc<Mutex<()>>,
+}
 
 impl Inbox {
     pub(crate) fn open(directory: PathBuf) -> Result<Self, CoordinatorError> {
         durable::private_directory(&directory)?;
-        Ok(Self(directory))
+        Ok(Self {
+            directory,
+            numbering: Arc::default(),
+        })
     }
 
     /// Whether nothing more is taken.
     pub(crate) fn is_full(&self) -> bool {
-        let files = fs::read_dir(&self.0).into_iter().flatten().flatten();
+        let files = fs::read_dir(&self.directory)
+            .into_iter()
+            .flatten()
+            .flatten();
         files.filter(|file| is_piece(&file.path())).count() >= MAX_PIECES
     }
 
@@ -80,13 +145,33 @@ impl Inbox {
         self.write(&self.path(&piece.id(), "toml"), piece)
     }
 
+    /// Keeps a piece of a token's holder under its next number.
+    pub(crate) fn file(&self, piece: Piece) -> Result<Piece, NotFiled> {
+        let _numbering = self
+            .numbering
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if self.is_full() {
+            return Err(NotFiled::Full);
+        }
+        let own = self.list(Some(&piece.by))?;
+        let today = own
+            .iter()
+            .filter(|(before, _)| before.at_ms / DAY_MS == piece.at_ms / DAY_MS)
+            .count();
+        if today >= MAX_PER_DAY {
+            return Err(NotFiled::EnoughToday);
+        }
+        let last = own.iter().map(|(before, _)| before.number).max();
+        let number = last.map_or(0, |last| last.saturating_add(1));
+        let piece = Piece { number, ..piece };
+        self.keep(&piece)?;
+        Ok(piece)
+    }
+
     /// The piece of this author with this number.
-    pub(crate) fn get(
-        &self,
-        participant: u32,
-        number: u64,
-    ) -> Result<Option<Piece>, CoordinatorError> {
-        let path = self.path(&format!("{participant}-{number}"), "toml");
+    pub(crate) fn get(&self, by: &By, number: u64) -> Result<Option<Piece>, CoordinatorError> {
+        let path = self.path(&format!("{}-{number}", by.key()), "toml");
         if !path.exists() {
             return Ok(None);
         }
@@ -103,12 +188,12 @@ impl Inbox {
     /// All pieces with their answers, oldest first; of one author, if one is given.
     pub(crate) fn list(
         &self,
-        participant: Option<u32>,
+        by: Option<&By>,
     ) -> Result<Vec<(Piece, Option<Answer>)>, CoordinatorError> {
-        let failed = || CoordinatorError::io("read", &self.0);
-        let prefix = participant.map(|participant| format!("{participant}-"));
+        let failed = || CoordinatorError::io("read", &self.directory);
+        let prefix = by.map(|by| format!("{}-", by.key()));
         let mut pieces = Vec::new();
-        for file in fs::read_dir(&self.0).map_err(failed())? {
+        for file in fs::read_dir(&self.directory).map_err(failed())? {
             let path = file.map_err(failed())?.path();
             let name = path
                 .file_name()
@@ -129,17 +214,17 @@ impl Inbox {
             };
             pieces.push((piece, answer));
         }
-        pieces.sort_by_key(|(piece, _)| (piece.at_ms, piece.participant, piece.number));
+        pieces.sort_by_key(|(piece, _)| (piece.at_ms, piece.by.key(), piece.number));
         Ok(pieces)
     }
 
     /// Answers a piece; an earlier answer is replaced.
     pub(crate) fn answer(&self, id: &str, answer: &Answer) -> Result<Piece, CoordinatorError> {
-        let numbers = id.split_once('-').and_then(|(participant, number)| {
-            Some((participant.parse().ok()?, number.parse().ok()?))
-        });
-        let found = match numbers {
-            Some((participant, number)) => self.get(participant, number)?,
+        let parts = id
+            .split_once('-')
+            .and_then(|(key, number)| Some((By::from_key(key)?, number.parse().ok()?)));
+        let found = match parts {
+            Some((by, number)) => self.get(&by, number)?,
             None => None,
         };
         let piece = found.ok_or_else(|| {
@@ -163,7 +248,7 @@ impl Inbox {
     }
 
     fn path(&self, id: &str, extension: &str) -> PathBuf {
-        self.0.join(format!("{id}.{extension}"))
+        self.directory.join(format!("{id}.{extension}"))
     }
 }
 
@@ -202,7 +287,7 @@ mod tests {
 
     fn piece(participant: u32, number: u64) -> Piece {
         Piece {
-            participant,
+            by: By::Participant(participant),
             number,
             author: "Aster".into(),
             kind: "idea".into(),
@@ -225,16 +310,56 @@ mod tests {
             text: "thanks".into(),
         };
         inbox.answer("1-1", &answer).expect("answered");
-        for wrong in ["1-2", "1", "../1-1", "", "1-1-1"] {
+        for wrong in ["1-2", "1", "../1-1", "", "1-1-1", "t1-1", "t../x-1"] {
             let error = inbox.answer(wrong, &answer).expect_err("unknown");
             assert!(error.to_string().contains("feedback list"), "{wrong}");
         }
-        let own = inbox.list(Some(1)).expect("listed");
+        let own = inbox.list(Some(&By::Participant(1))).expect("listed");
         assert_eq!(own, [(piece(1, 0), None), (piece(1, 1), Some(answer))]);
         assert_eq!(inbox.list(None).expect("listed").len(), 3);
         inbox.discard(&piece(11, 0));
         assert_eq!(inbox.list(None).expect("listed").len(), 2);
         assert!(!inbox.is_full());
+    }
+
+    #[test]
+    fn a_tokens_holder_files_so_many_a_day_and_gets_numbers_in_order() {
+        let directory = tempfile::tempdir().expect("made");
+        let inbox = Inbox::open(directory.path().join("feedback")).expect("opened");
+        inbox.keep(&piece(1, 0)).expect("kept");
+        let by = By::Token("00112233445566aa".into());
+        let piece = Piece {
+            by: by.clone(),
+            ..piece(0, 9)
+        };
+        for number in 0..20 {
+            let filed = inbox.file(piece.clone()).expect("filed");
+            assert_eq!(filed.number, number);
+        }
+        assert!(matches!(
+            inbox.file(piece.clone()),
+            Err(NotFiled::EnoughToday)
+        ));
+        let tomorrow = Piece {
+            at_ms: piece.at_ms + DAY_MS,
+            ..piece.clone()
+        };
+        assert_eq!(
+            inbox.file(tomorrow).expect("filed").id(),
+            "t00112233445566aa-20"
+        );
+        let other = Piece {
+            by: By::Token("ff112233445566aa".into()),
+            ..piece
+        };
+        assert_eq!(inbox.file(other).expect("filed").number, 0);
+        assert_eq!(inbox.list(Some(&by)).expect("listed").len(), 21);
+        let answer = Answer {
+            at_ms: 9,
+            text: "thanks".into(),
+        };
+        let answered = inbox.answer("t00112233445566aa-3", &answer).expect("there");
+        assert_eq!(answered.number, 3);
     }
 
     #[test]

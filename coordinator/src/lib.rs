@@ -31,7 +31,7 @@ pub use directory::{
     invite, list_tokens, revoke_tokens, rollback, suspend,
 };
 pub use error::CoordinatorError;
-pub use inbox::{Answer, MAX_FEEDBACK_BYTES, Piece};
+pub use inbox::{Answer, By, MAX_FEEDBACK_BYTES, Piece};
 #[cfg(feature = "plaintext-bench")]
 pub use payload::plain::mark_plaintext;
 pub use server::{ConnectionLimits, ServeOptions, Server};

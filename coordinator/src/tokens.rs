@@ -261,6 +261,11 @@ impl Tokens {
         }
     }
 
+    /// Whom the token with this id was made for.
+    pub(crate) fn name(&self, id: &TokenId) -> Option<String> {
+        self.get(id).map(|token| token.name)
+    }
+
     /// Takes `rows` from today's quota, until the returned [`Charge`] is dropped without being kept.
     pub(crate) fn charge(&self, holder: Holder, rows: u32, now_ms: u64) -> Result<Charge, Denied> {
         let mut shared = self.lock();

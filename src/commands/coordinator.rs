@@ -27,7 +27,7 @@ pub(crate) enum Command {
     Token(token::Command),
     /// Serve the model of an earlier round, or again the newest. Training goes on from the newest, always.
     Rollback(Rollback),
-    /// What participants have to say, and your answers.
+    /// What participants and users of the model have to say, and your answers.
     #[command(subcommand)]
     Feedback(feedback::Command),
 }

@@ -33,10 +33,10 @@ enum Kind {
     Praise,
 }
 
-/// What participants have to say.
+/// What participants and users of the model have to say.
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// List what participants said, and the answers.
+    /// List what participants and users of the model said, and the answers.
     List(List),
     /// Answer a piece; its author sees the answer at once.
     Answer(Answer),

@@ -53,6 +53,12 @@ export async function waiting() {
     url: `https://127.0.0.1:${port}`,
     start() { running = new Running(["coordinator", "serve", federation]); },
     stop: () => running?.stop("SIGKILL"),
+    /** What an admin's command prints as JSON. */
+    admin(...args) {
+      const ran = spawnSync(PROGRAM, ["coordinator", "--json", ...args.map((arg) => (arg === "DIR" ? federation : arg))], { encoding: "utf8" });
+      if (ran.status !== 0) throw new Error(ran.stderr);
+      return JSON.parse(ran.stdout);
+    },
     async end() { await running?.stop("SIGKILL"); rmSync(dir, { recursive: true, force: true }); },
   };
 }

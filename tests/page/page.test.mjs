@@ -7,7 +7,7 @@ import { chromium } from "playwright-core";
 import { demo, waiting } from "./federation.mjs";
 
 const AXE = readFileSync(new URL("node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
-const VIEWS = ["", "rounds", "participants", "weights", "rewards", "ledger", "model"];
+const VIEWS = ["", "rounds", "participants", "weights", "rewards", "ledger", "model", "feedback"];
 /** Rounds of the demo: some seconds, so that it is seen running. */
 const ROUNDS = 60;
 const PATIENCE = 60_000;
@@ -51,12 +51,12 @@ async function assertAccessible(page, what) {
   assert.deepEqual(found, []);
 }
 
-const HEADINGS = { rounds: "Rounds", participants: "Participants", weights: "Weights", rewards: "Rewards", ledger: "Ledger", model: "Use the model" };
+const HEADINGS = { rounds: "Rounds", participants: "Participants", weights: "Weights", rewards: "Rewards", ledger: "Ledger", model: "Use the model", feedback: "Feedback" };
 
 describe("a federation that nobody has joined", () => {
   const EMPTY = {
     "": "No round is over yet.", rounds: "No round is over yet.", participants: "Nobody yet.", weights: "No round has been weighed yet.",
-    rewards: "Nothing has been paid yet.", ledger: "The ledger is empty.", model: "There is no model yet",
+    rewards: "Nothing has been paid yet.", ledger: "The ledger is empty.", model: "There is no model yet", feedback: "Say something",
   };
   let federation;
   before(async () => { federation = await waiting(); federation.start(); await answers(federation.url); });
@@ -71,7 +71,7 @@ describe("a federation that nobody has joined", () => {
       assert.equal(await page.locator("header b").count(), 0);
     }
     assert.equal(await page.innerText("#name"), "A <b>federation</b> & \"friends\"");
-    assert.match(await text(), /Use the model/);
+    assert.match(await text(), /Feedback/);
     assertQuiet(seen, federation.url);
     await close();
   });
@@ -80,6 +80,36 @@ describe("a federation that nobody has joined", () => {
     const { go, page, close } = await open(federation.url);
     await go("ledger/7");
     await page.waitForFunction(() => document.querySelector("main").innerText.includes("there is no entry 7 yet"));
+    await close();
+  });
+
+  test("what the holder of a token says reaches the admin, and the answer comes back, as text", async () => {
+    const { page, go, seen, close } = await open(federation.url);
+    await go("feedback");
+    await page.fill("#token", "unsilo_0011223344556677_00");
+    await page.fill("#text", "x");
+    await page.click("#say button");
+    await page.waitForFunction(() => document.querySelector("#filed").innerText.includes("Authorization: "));
+    seen.complaints.length = 0; // The browser itself reports the refused request.
+    const { token } = federation.admin("token", "create", "DIR", "Clerk");
+    const words = "The <b>model</b> is\nslow";
+    await page.fill("#token", token);
+    await page.selectOption("#kind", "idea");
+    await page.fill("#text", words);
+    await page.click("#say button");
+    await page.waitForFunction(() => document.querySelector("#own").innerText.includes("No answer yet."));
+    const [piece] = federation.admin("feedback", "list", "DIR").feedback;
+    assert.deepEqual([piece.author, piece.kind, piece.text], ["Clerk", "idea", words]);
+    assert.match(await page.innerText("#filed"), new RegExp(piece.id));
+    const receipt = await get(page, await page.getAttribute("#filed a", "href"));
+    assert.equal(receipt.request, piece.hash);
+    federation.admin("feedback", "answer", "DIR", piece.id, "We look into it.");
+    await page.click("#answers");
+    await page.waitForFunction(() => document.querySelector("#own").innerText.includes("We look into it."));
+    assert.equal(await page.locator("#own b").count(), 0);
+    assert.equal(await page.innerText("#own .said >> nth=0"), words);
+    await assertAccessible(page, "feedback");
+    assertQuiet(seen, federation.url);
     await close();
   });
 
@@ -190,11 +220,12 @@ describe("a demo that runs", () => {
     await page.keyboard.press("Tab");
     assert.equal(await page.evaluate(() => document.activeElement.className), "skip");
     const hrefs = [];
-    for (let i = 0; i < 8; i += 1) {
+    for (let i = 0; i <= VIEWS.length; i += 1) {
       await page.keyboard.press("Tab");
       hrefs.push(await page.evaluate(() => document.activeElement.getAttribute("href")));
     }
     assert.deepEqual(hrefs, ["#/", ...VIEWS.map((view) => `#/${view}`)]);
+    await page.keyboard.press("Shift+Tab");
     await page.keyboard.press("Enter");
     await page.waitForFunction(() => document.querySelector("main h1")?.innerText === "Use the model");
     assert.equal(await page.getAttribute("nav a[aria-current]", "href"), "#/model");

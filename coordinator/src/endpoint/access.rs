@@ -10,7 +10,7 @@ use crate::{
     config::Access,
     owner::now_ms,
     queries::DAY_MS,
-    tokens::{Charge, Denied, Holder},
+    tokens::{Charge, Denied, Holder, TokenId},
 };
 
 /// Somebody who may ask the model: the holder of a token (`Authorization: Bearer unsilo_…`), or anybody where the
@@ -61,6 +61,20 @@ impl Caller {
     /// Whose quota it is; zeros for nobody's.
     pub(super) fn token(&self) -> [u8; 8] {
         self.0.id
+    }
+
+    /// Whose it is, where nobody else will do: the token's id and the name that it was made for.
+    pub(super) fn named(&self, endpoint: &Endpoint) -> Result<(TokenId, String), Problem> {
+        let name = endpoint.tokens.name(&self.0.id);
+        name.map(|name| (self.0.id, name)).ok_or_else(|| {
+            Problem::new(
+                StatusCode::UNAUTHORIZED,
+                "A token is needed",
+                "who says something gives a token, also where the model is open to everybody",
+            )
+            .at("Authorization")
+            .next("ask the coordinator's admin for a token and send it as Authorization: Bearer TOKEN")
+        })
     }
 
     /// What is owed for so many rows.

@@ -11,12 +11,14 @@ use unsilo_ledger::{
     Outcome, OwnerId, Rejected, SignedEntry, State,
     explain::{EpochFacts, History, RoundFacts, Told, Weighed},
 };
+use utoipa::ToSchema;
 
 /// Owners in a matrix that is shown. A federation may have 4,096; `unsilo ledger export` writes them all.
 pub(super) const MATRIX_OWNERS: usize = 200;
 
 /// A round that is over.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = EndedRound)]
 pub(super) struct Round {
     pub(super) round: u64,
     /// The epoch that it counts in.
@@ -41,19 +43,20 @@ pub(super) struct Round {
     /// Who was rejected, and why, in words.
     rejected: Vec<Rejection>,
     /// The weight of each accepted contribution in the sum, by participant's number, in units of 1/256 of a full vote.
+    #[schema(value_type = Vec<[u32; 2]>)]
     weights: Vec<(u32, u16)>,
     /// How many participants rated the contributions.
     raters: usize,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Rejection {
     participant: u32,
     reason: &'static str,
 }
 
 /// Money that was paid: an epoch that was settled, or fees after the training plan's end.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Payment {
     /// `epoch` or `fees`.
     kind: &'static str,
@@ -74,7 +77,7 @@ pub(super) struct Payment {
     payouts: Vec<Payout>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Payout {
     owner: u32,
     amount: u64,
@@ -85,7 +88,7 @@ struct Payout {
 }
 
 /// The ratings that were revealed last.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Revealed {
     pub(super) round: u64,
     /// The columns: who was rated, by participant's number.
@@ -93,7 +96,7 @@ pub(super) struct Revealed {
     rows: Vec<RevealedRow>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct RevealedRow {
     /// Who rates.
     participant: u32,
@@ -106,7 +109,7 @@ struct RevealedRow {
 }
 
 /// The matrices of the epoch that was settled last.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Settled {
     pub(super) epoch: u64,
     /// Rows and columns, by owner's number: the first [`MATRIX_OWNERS`].

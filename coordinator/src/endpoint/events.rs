@@ -17,9 +17,11 @@ use axum::{
 use futures_util::{Stream, StreamExt, stream};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
-use super::{Endpoint, problem::Problem};
+use super::{Endpoint, problem::Problem, progress::Progress};
 use crate::server::until_true;
 
+/// Where the federation stands, how far the round is and when it will be over.
+#[utoipa::path(get, path = "/v1/progress", tag = "federation", responses((status = 200, body = Progress)))]
 pub(super) async fn progress(State(endpoint): State<Endpoint>) -> Response {
     let text = endpoint.view.progress.borrow().to_string();
     let mut response = Body::from(text).into_response();
@@ -29,7 +31,16 @@ pub(super) async fn progress(State(endpoint): State<Endpoint>) -> Response {
     response
 }
 
-/// One stream of documents. It ends when the coordinator stops; browsers then connect again by themselves.
+/// `/v1/progress` as server-sent events: the document now, and after every change. The stream ends when the coordinator stops.
+#[utoipa::path(
+    get,
+    path = "/v1/events",
+    tag = "federation",
+    responses(
+        (status = 200, description = "Events named `progress`; the data of each is the document of `/v1/progress`.", body = Progress, content_type = "text/event-stream"),
+        (status = 503, description = "All places for viewers are taken.", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
 pub(super) async fn events(
     State(endpoint): State<Endpoint>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {

@@ -13,6 +13,7 @@ use data_encoding::{BASE64, HEXLOWER};
 use serde::Serialize;
 use unsilo_ledger::{SignedEntry, leaf_hash};
 use unsilo_proto::Rejected;
+use utoipa::ToSchema;
 
 use super::{Endpoint, pages::number, problem::Problem};
 
@@ -20,8 +21,8 @@ use super::{Endpoint, pages::number, problem::Problem};
 const PAGE: u64 = 32;
 
 /// A page of the log, oldest first.
-#[derive(Serialize)]
-struct LogPage {
+#[derive(Serialize, ToSchema)]
+pub(super) struct LogPage {
     page: u64,
     /// Entries in a full page.
     size: u64,
@@ -29,7 +30,8 @@ struct LogPage {
 }
 
 /// An entry in words.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = LedgerLine)]
 struct Line {
     index: u64,
     /// What it says.
@@ -43,7 +45,7 @@ struct Line {
 }
 
 /// An entry and what proves that it is in the log.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct ProvedEntry {
     #[serde(flatten)]
     line: Line,
@@ -57,7 +59,17 @@ pub(super) struct ProvedEntry {
     checkpoint: String,
 }
 
-/// `GET /v1/ledger/pages/{page}`: entries `32·page` and on.
+/// The log in words, 32 entries a page.
+#[utoipa::path(
+    get,
+    path = "/v1/ledger/pages/{page}",
+    tag = "federation",
+    params(("page" = u64, Path, description = "From 0: entries 32·page and on.")),
+    responses(
+        (status = 200, body = LogPage),
+        (status = 400, description = "Not a number.", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
 pub(super) async fn page(
     State(endpoint): State<Endpoint>,
     Path(page): Path<String>,
@@ -100,7 +112,18 @@ pub(super) async fn page(
     Ok(json(&text))
 }
 
-/// `GET /v1/ledger/entries/{index}`: an entry and its proof under the newest checkpoint.
+/// An entry and its proof under the newest checkpoint.
+#[utoipa::path(
+    get,
+    path = "/v1/ledger/entries/{index}",
+    tag = "federation",
+    params(("index" = u64, Path, description = "The entry's place in the log, from 0.")),
+    responses(
+        (status = 200, body = ProvedEntry),
+        (status = 400, description = "Not a number.", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "The log is shorter.", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
 pub(super) async fn entry(
     State(endpoint): State<Endpoint>,
     Path(index): Path<String>,

@@ -3,12 +3,13 @@
 //! its page `/reference` say the same to programs.
 //!
 //! Whoever reaches the port may read all of it: names, contributions, weights, rewards and the log are known to every
-//! participant. Nothing here changes the federation.
+//! participant. Nothing here changes the federation. Only what somebody says to the admin (`/v1/feedback`) always takes a token.
 
 mod access;
 mod assets;
 mod chronicle;
 mod events;
+mod feedback;
 mod log;
 mod metrics;
 mod openapi;
@@ -44,7 +45,8 @@ pub(crate) use served::Served;
 pub(crate) use view::View;
 
 use crate::{
-    config::EndpointSettings, owner::Owner, queries::QueryLog, service::Connected, tokens::Tokens,
+    config::EndpointSettings, inbox::Inbox, owner::Owner, queries::QueryLog, service::Connected,
+    tokens::Tokens,
 };
 
 /// Largest request body, bytes.
@@ -60,6 +62,8 @@ pub(crate) struct Endpoint {
     /// The models of earlier rounds.
     pub(crate) earlier: Arc<Earlier>,
     pub(crate) tokens: Tokens,
+    /// What holders of tokens have to say.
+    pub(crate) inbox: Inbox,
     /// Where every answer is noted before it is given.
     pub(crate) queries: QueryLog,
     pub(crate) metrics: Arc<Metrics>,
@@ -93,6 +97,7 @@ impl Endpoint {
             .route("/v1/ledger/entries/{index}", get(log::entry))
             .route("/v1/models", get(status::models))
             .route("/v1/predict", post(predict::predict))
+            .route("/v1/feedback", post(feedback::file).get(feedback::mine))
             .route("/v1/receipts/{receipt}", get(receipts::receipt))
             .fallback(problem::not_found)
             .method_not_allowed_fallback(problem::method_not_allowed)

@@ -10,21 +10,25 @@ use axum::{
     http::StatusCode,
 };
 use serde::{Serialize, Serializer};
+use utoipa::ToSchema;
 
 use super::{
     Endpoint,
     chronicle::{Payment, Revealed, Round, Settled},
     problem::Problem,
 };
+
 /// Rounds, payments or rounds of evaluations in a page.
 pub(super) const PAGE: usize = 64;
 
-/// A page of a list.
-#[derive(Serialize)]
+/// A page of a list, oldest first; empty beyond the last.
+#[derive(Serialize, ToSchema)]
 pub(super) struct Page<T> {
+    /// Its number.
     page: u64,
     /// Items in a full page.
     size: usize,
+    /// What it holds.
     items: Vec<T>,
 }
 
@@ -56,7 +60,17 @@ fn page_of<T>(all: &[Arc<T>], page: u64) -> Vec<Shared<T>> {
     items.map(|item| Shared(item.clone())).collect()
 }
 
-/// `GET /v1/rounds/pages/{page}`: rounds that are over, in order.
+/// Rounds that are over, in order.
+#[utoipa::path(
+    get,
+    path = "/v1/rounds/pages/{page}",
+    tag = "federation",
+    params(("page" = u64, Path, description = "From 0: `items` 64·page and on of all that are over.")),
+    responses(
+        (status = 200, body = Page<Round>),
+        (status = 400, description = "Not a number.", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
 pub(super) async fn rounds(
     State(endpoint): State<Endpoint>,
     Path(page): Path<String>,
@@ -70,7 +84,17 @@ pub(super) async fn rounds(
     }))
 }
 
-/// `GET /v1/rewards/pages/{page}`: what was paid, in order.
+/// What was paid, in order.
+#[utoipa::path(
+    get,
+    path = "/v1/rewards/pages/{page}",
+    tag = "federation",
+    params(("page" = u64, Path, description = "From 0: `items` 64·page and on of all payments.")),
+    responses(
+        (status = 200, body = Page<Payment>),
+        (status = 400, description = "Not a number.", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
 pub(super) async fn rewards(
     State(endpoint): State<Endpoint>,
     Path(page): Path<String>,
@@ -85,20 +109,35 @@ pub(super) async fn rewards(
 }
 
 /// What participants published of one round's model. Each measured on its own rows; nobody can check it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct RoundEvaluations {
     round: u64,
+    /// One for each participant that published.
     evaluations: Vec<PublishedEvaluation>,
 }
 
-#[derive(Serialize)]
+/// Two numbers that a participant chose to publish.
+#[derive(Serialize, ToSchema)]
 struct PublishedEvaluation {
+    /// Its number on the ledger.
     participant: u32,
+    /// The shared model's accuracy on its own test rows, 0 to 1.
     shared_accuracy: f64,
+    /// That of the model that it trained alone; absent if it trains none.
     alone_accuracy: Option<f64>,
 }
 
-/// `GET /v1/evaluations/pages/{page}`: rounds `64·page` to `64·page + 63`.
+/// What participants published of their own measurements, by round.
+#[utoipa::path(
+    get,
+    path = "/v1/evaluations/pages/{page}",
+    tag = "federation",
+    params(("page" = u64, Path, description = "From 0: rounds 64·page to 64·page + 63.")),
+    responses(
+        (status = 200, body = Page<RoundEvaluations>),
+        (status = 400, description = "Not a number.", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
 pub(super) async fn evaluations(
     State(endpoint): State<Endpoint>,
     Path(page): Path<String>,
@@ -129,15 +168,18 @@ pub(super) async fn evaluations(
 }
 
 /// Who rates whom how.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct Ratings {
     /// The ratings revealed last; absent while nobody has rated.
+    #[schema(value_type = Option<Revealed>)]
     revealed: Option<Shared<Revealed>>,
     /// The epoch settled last; absent before the first.
+    #[schema(value_type = Option<Settled>)]
     settled: Option<Shared<Settled>>,
 }
 
-/// `GET /v1/ratings`.
+/// Who rates whom how: the round revealed last, and the epoch settled last.
+#[utoipa::path(get, path = "/v1/ratings", tag = "federation", responses((status = 200, body = Ratings)))]
 pub(super) async fn ratings(State(endpoint): State<Endpoint>) -> Json<Ratings> {
     let chronicle = endpoint.view.chronicle.borrow().clone();
     Json(Ratings {

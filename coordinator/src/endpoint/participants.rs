@@ -5,11 +5,13 @@ use std::{collections::BTreeMap, sync::PoisonError};
 use axum::{Json, extract::State};
 use serde::Serialize;
 use unsilo_ledger::OwnerId;
+use utoipa::ToSchema;
 
 use super::{Endpoint, chronicle::fraction};
 
 /// One participant. What belongs to the owner is repeated for each of its participants.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ParticipantStanding)]
 pub(super) struct Participant {
     number: u32,
     name: String,
@@ -43,6 +45,8 @@ pub(super) struct Participant {
     faults: usize,
 }
 
+/// Everybody who is or was in the federation, with what the ledger says of each.
+#[utoipa::path(get, path = "/v1/participants", tag = "federation", responses((status = 200, body = Vec<Participant>)))]
 pub(super) async fn participants(State(endpoint): State<Endpoint>) -> Json<Vec<Participant>> {
     let snapshot = endpoint.owner.now();
     let state = &snapshot.state;

@@ -5,6 +5,7 @@ use std::sync::PoisonError;
 
 use serde::Serialize;
 use unsilo_ledger::Outcome;
+use utoipa::ToSchema;
 
 use super::chronicle::Chronicle;
 use crate::{
@@ -16,7 +17,7 @@ use crate::{
 const PACE_ROUNDS: usize = 9;
 
 /// Where the federation stands.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct Progress {
     /// When this was written, by the coordinator's clock, milliseconds since 1970; so are all times here.
     as_of_ms: u64,
@@ -40,6 +41,7 @@ pub(super) struct Progress {
     /// Evaluations that participants published.
     evaluations: usize,
     /// The round whose ratings `/v1/ratings` shows, and the epoch.
+    #[schema(value_type = [Option<u64>; 2])]
     ratings: (Option<u64>, Option<u64>),
     ledger_entries: u64,
     participants: usize,
@@ -56,18 +58,24 @@ pub(super) struct Progress {
     end_eta_ms: Option<u64>,
 }
 
-#[derive(Serialize)]
+/// A round under way.
+#[derive(Serialize, ToSchema)]
+#[schema(as = CurrentRound)]
 struct Current {
     round: u64,
+    /// Contributions so far.
     contributed: usize,
+    /// The committee's, and how many must act.
     seats: usize,
     threshold: u16,
+    /// The deadlines.
     contribute_by_ms: u64,
     close_by_ms: u64,
     open_by_ms: u64,
 }
 
-#[derive(Serialize)]
+/// The epoch under way.
+#[derive(Serialize, ToSchema)]
 struct Epoch {
     epoch: u64,
     /// Rounds published in it.

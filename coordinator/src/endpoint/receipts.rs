@@ -25,13 +25,13 @@ pub(super) struct QueryReceipt {
     number: u64,
     /// Milliseconds since 1970.
     at_ms: u64,
-    /// The round that published the model that answered.
+    /// The round that published the model that answered; 0 for feedback.
     round: u64,
-    /// Its hash, hex.
+    /// Its hash, hex; zeros for feedback.
     model: String,
-    /// Hash of the request's body, hex.
+    /// Hash of the request's body, or of a piece of feedback's text and salt, hex.
     request: String,
-    /// Hash of the predictions, hex.
+    /// Hash of the predictions, or of a piece of feedback's id, hex.
     answer: String,
     /// Rows answered.
     rows: u32,

@@ -12,7 +12,7 @@ use unsilo_proto::{
 
 use super::{Parts, Services, at_most, each, hash_field, signature_field, unreadable, unstorable};
 use crate::{
-    inbox::{self, Piece},
+    inbox::{self, By, Piece},
     owner::now_ms,
     round::{Event, Signed},
 };
@@ -45,7 +45,7 @@ impl Feedback for Services {
             .into());
         }
         let piece = Piece {
-            participant: participant.id.0,
+            by: By::Participant(participant.id.0),
             number,
             author: participant.name,
             kind,
@@ -56,7 +56,7 @@ impl Feedback for Services {
         };
         let known = self
             .inbox
-            .get(piece.participant, number)
+            .get(&piece.by, number)
             .map_err(|error| unreadable("the inbox", &error))?;
         if known.as_ref().is_some_and(|known| known.hash == piece.hash) {
             // A repetition: its signature may be missing still.
@@ -120,7 +120,7 @@ impl Feedback for Services {
         let filed = self.owner.now().state.feedback_filed(participant.id);
         let pieces = self
             .inbox
-            .list(Some(participant.id.0))
+            .list(Some(&By::Participant(participant.id.0)))
             .map_err(|error| unreadable("the inbox", &error))?;
         let decode = |hex: &str| {
             data_encoding::HEXLOWER

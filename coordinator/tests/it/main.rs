@@ -4,6 +4,7 @@ mod admission;
 mod duties;
 mod endpoint;
 mod federation;
+mod feedback;
 mod lifecycle;
 mod rating;
 mod rounds;
