@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf};
 
 use crate::support::{repository, run, unsilo};
 
-const COMMANDS: [&[&str]; 28] = [
+const COMMANDS: [&[&str]; 29] = [
     &[],
     &["demo"],
     &["coordinator"],
@@ -32,6 +32,7 @@ const COMMANDS: [&[&str]; 28] = [
     &["ledger", "export"],
     &["ledger", "simulate"],
     &["simulate"],
+    &["simulate", "bounds"],
     &["simulate", "rewards"],
 ];
 

@@ -17,5 +17,6 @@ mod privacy;
 mod proxy;
 mod raters;
 mod scalars;
+mod simulate;
 mod support;
 mod threat_model;
