@@ -1,6 +1,7 @@
 //! `unsilo`: one binary for the company that takes part, the admin that coordinates, and whoever asks the
 //! shared model.
 
+mod attack;
 mod commands;
 mod consent;
 mod exit;

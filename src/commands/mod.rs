@@ -109,9 +109,16 @@ enum Command {
     /// Read and verify a ledger.
     #[command(subcommand)]
     Ledger(ledger::Command),
-    /// Play federations through on this machine: what would colluders be paid?
-    #[command(subcommand)]
-    Simulate(simulate::Command),
+    /// Play federations through on this machine: what would attackers do to the model, and be paid?
+    ///
+    /// Without a subcommand: one federation in memory, with attackers, by the code of the real round. Local training,
+    /// quantisation, raters' directions and opinions, the weights of the sum and the payout are those of production;
+    /// products and norms are the integers that decryption gives, noise included. Prints how good the model is, what weight
+    /// and pay the attackers got, which honest participants were left out, and what FedAvg, the median, the trimmed mean,
+    /// multi-Krum and FLTrust make of the same data and attacks with updates in the clear.
+    ///
+    /// Garbage and bad-shares never get as far as a score: the committee's checks reject them.
+    Simulate(simulate::Arguments),
     /// Measure this machine: rates and sizes of the encryption, for capacity planning.
     Bench(bench::Arguments),
     /// Print a shell's completions for this program.
@@ -144,7 +151,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Report(arguments) => asynchronous(report::run(global, &arguments)),
         Command::Query(arguments) => asynchronous(query::run(global, &arguments)),
         Command::Ledger(command) => ledger::run(global, command),
-        Command::Simulate(command) => simulate::run(global, &command),
+        Command::Simulate(arguments) => simulate::run(global, &arguments),
         Command::Bench(arguments) => bench::run(global, &arguments),
         Command::Completions(arguments) => completions::completions(global, &arguments),
         Command::Man(arguments) => completions::man(global, &arguments),

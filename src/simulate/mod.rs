@@ -1,3 +1,4 @@
 //! Federations played through on this machine, to measure what a rule does before money depends on it.
 
 pub(crate) mod rewards;
+pub(crate) mod scores;

@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf};
 
 use crate::support::{repository, run, unsilo};
 
-const COMMANDS: [&[&str]; 42] = [
+const COMMANDS: [&[&str]; 43] = [
     &[],
     &["demo"],
     &["coordinator"],
@@ -46,6 +46,7 @@ const COMMANDS: [&[&str]; 42] = [
     &["ledger", "export"],
     &["ledger", "simulate"],
     &["simulate"],
+    &["simulate", "bounds"],
     &["simulate", "rewards"],
 ];
 

@@ -20,6 +20,7 @@ mod privacy;
 mod proxy;
 mod raters;
 mod scalars;
+mod simulate;
 mod support;
 mod threat_model;
 mod validators;

@@ -1,9 +1,9 @@
 //! `unsilo simulate rewards`.
 
-use clap::{Args, Subcommand};
+use clap::Args;
 
-use super::Global;
 use crate::{
+    commands::Global,
     exit::CommandError,
     output::{self, table},
     simulate::rewards::{OfRule, RULES, Setting, Table, printed},
@@ -12,19 +12,8 @@ use crate::{
 /// The most random numbers a run may hold, 8 bytes each.
 const MAX_NUMBERS: usize = 1 << 27;
 
-/// Play federations through on this machine.
-#[derive(Subcommand)]
-pub(crate) enum Command {
-    /// What each rule pays those who do not play fair: bounds, measured values, pass or miss.
-    ///
-    /// Plays federations with colluders, whales, copiers and a searching adversary under each rule, with the same
-    /// randomness, and prints the worst of each line as the mean over the seeds. The bounds are those of the rule
-    /// `median` with 16 participants over 200 epochs. Ends with exit code 1 if `median` misses one.
-    Rewards(Rewards),
-}
-
 #[derive(Args)]
-pub(crate) struct Rewards {
+pub(crate) struct Arguments {
     /// How often each federation is played with other random numbers.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1_000))]
     seeds: u16,
@@ -36,13 +25,7 @@ pub(crate) struct Rewards {
     participants: u16,
 }
 
-pub(crate) fn run(global: &Global, command: &Command) -> anyhow::Result<()> {
-    match command {
-        Command::Rewards(arguments) => rewards(global, arguments),
-    }
-}
-
-fn rewards(global: &Global, arguments: &Rewards) -> anyhow::Result<()> {
+pub(super) fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<()> {
     let setting = Setting {
         participants: arguments.participants.into(),
         epochs: arguments.epochs.into(),

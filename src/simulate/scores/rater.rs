@@ -1,0 +1,240 @@
+//! What raters ask and say in a round, honest ones and liars.
+
+use rand::{RngExt, rngs::Xoshiro256PlusPlus};
+use unsilo_ledger::{OwnerId, ParticipantId, raters};
+use unsilo_participant::{
+    Opinion, Score,
+    rating::{self, Averages},
+};
+use unsilo_train::TrainConfig;
+
+use super::{
+    federation::{Federation, Purpose, random},
+    quantised,
+};
+
+/// A round's accepted contributions.
+pub(super) struct Accepted<'a> {
+    /// Who, with the norm exponent.
+    pub(super) of: Vec<(ParticipantId, u16)>,
+    /// In steps, in the same order.
+    pub(super) steps: Vec<Vec<i16>>,
+    /// What was to be encrypted, in the same order.
+    pub(super) updates: Vec<&'a [f32]>,
+}
+
+/// What one honest rater asked and was answered.
+pub(super) struct Rated<'a> {
+    pub(super) round: usize,
+    pub(super) rater: usize,
+    pub(super) weights: &'a [f32],
+    pub(super) history: &'a [Vec<f32>],
+    /// The settings that its directions came from.
+    pub(super) training: &'a TrainConfig,
+    pub(super) accepted: &'a Accepted<'a>,
+    /// Whom it rates: positions in `accepted`.
+    pub(super) rates: &'a [usize],
+    pub(super) scores: &'a [Score],
+    /// One quantisation step is 2^this.
+    pub(super) unit_log2: i8,
+}
+
+/// A revealed row.
+pub(super) struct Row {
+    pub(super) rater: usize,
+    /// One for each accepted contribution; 0 for the rater's own owner's.
+    pub(super) opinions: Vec<Opinion>,
+}
+
+/// Asks and hears all raters of a round. Each owner has one, its first participant; where more owners than fit would rate,
+/// the ledger's draw says who does.
+pub(super) struct Raters {
+    averages: Vec<Averages>,
+}
+
+/// Where a round stands when it is rated.
+pub(super) struct Moment<'a> {
+    pub(super) round: usize,
+    pub(super) weights: &'a [f32],
+    pub(super) history: &'a [Vec<f32>],
+    pub(super) params: &'a unsilo_fhe::Params,
+    pub(super) unit_log2: i8,
+}
+
+impl Raters {
+    pub(super) fn new(participants: usize) -> Self {
+        Self {
+            averages: vec![Averages::new(); participants],
+        }
+    }
+
+    pub(super) fn rows(
+        &mut self,
+        federation: &Federation<'_>,
+        moment: &Moment<'_>,
+        accepted: &Accepted<'_>,
+        observe: &mut dyn FnMut(&Rated<'_>),
+    ) -> Vec<Row> {
+        let setting = federation.setting;
+        let mut seeds = random(federation.seed, Purpose::Directions, moment.round);
+        let mut errors = random(federation.seed, Purpose::Encryption, moment.round);
+        let mut draw = random(federation.seed, Purpose::Draw, moment.round);
+        let owners: Vec<(OwnerId, u64)> = (0..setting.owners())
+            .map(|owner| (OwnerId(owner as u32), 1 << 32))
+            .collect();
+        let parameters = moment.weights.len() as u64;
+        let drawn = raters::raters(parameters, &draw.random(), &owners);
+        drawn
+            .into_iter()
+            .filter_map(|OwnerId(rater)| {
+                let rater = rater as usize;
+                let seed = seeds.random();
+                let opinions = if setting.lies() && setting.is_attacker(rater) {
+                    lie(federation, rater, &accepted.of)
+                } else {
+                    let training = setting.training(seed);
+                    self.honest(
+                        federation,
+                        moment,
+                        accepted,
+                        (rater, &training),
+                        &mut errors,
+                        observe,
+                    )?
+                };
+                Some(Row { rater, opinions })
+            })
+            .collect()
+    }
+
+    /// `None` if it has no directions: then it does not rate in this round.
+    fn honest(
+        &mut self,
+        federation: &Federation<'_>,
+        moment: &Moment<'_>,
+        accepted: &Accepted<'_>,
+        (rater, training): (usize, &TrainConfig),
+        errors: &mut Xoshiro256PlusPlus,
+        observe: &mut dyn FnMut(&Rated<'_>),
+    ) -> Option<Vec<Opinion>> {
+        let setting = federation.setting;
+        let directions = rating::directions(
+            &federation.trainer,
+            moment.params,
+            moment.weights,
+            federation.rating_rows(rater),
+            training,
+            moment.history,
+        )
+        .ok()?;
+        let others = |(_, (id, _)): &(usize, &(ParticipantId, u16))| {
+            setting.owner(id.0 as usize) != setting.owner(rater)
+        };
+        let rates: Vec<usize> = accepted
+            .of
+            .iter()
+            .enumerate()
+            .filter(others)
+            .map(|(at, _)| at)
+            .collect();
+        let mut scores = Vec::with_capacity(rates.len() * directions.len());
+        for at in &rates {
+            for (direction, vector) in (0..).zip(&directions) {
+                scores.push(Score {
+                    participant: accepted.of[*at].0,
+                    direction,
+                    value: quantised::product(vector, &accepted.steps[*at], errors),
+                });
+            }
+        }
+        let averages = &mut self.averages[rater];
+        averages.observe(moment.round as u64, &accepted.of, &scores);
+        let contributors: Vec<ParticipantId> = rates.iter().map(|at| accepted.of[*at].0).collect();
+        let opinions = averages.opinions(&contributors);
+        observe(&Rated {
+            round: moment.round,
+            rater,
+            weights: moment.weights,
+            history: moment.history,
+            training,
+            accepted,
+            rates: &rates,
+            scores: &scores,
+            unit_log2: moment.unit_log2,
+        });
+        let mut row = vec![Opinion::default(); accepted.of.len()];
+        for (at, opinion) in rates.iter().zip(opinions) {
+            row[*at] = opinion;
+        }
+        Some(row)
+    }
+}
+
+/// Attackers say that each other's contributions are all that helps and that the honest ones harm. One without others puts
+/// its whole row on the first participant: a row that names nobody would count as absent.
+fn lie(
+    federation: &Federation<'_>,
+    rater: usize,
+    accepted: &[(ParticipantId, u16)],
+) -> Vec<Opinion> {
+    let setting = federation.setting;
+    let owner = setting.owner(rater);
+    let is_fellow = |id: usize| setting.is_attacker(id) && setting.owner(id) != owner;
+    let alone = !accepted.iter().any(|(id, _)| is_fellow(id.0 as usize));
+    accepted
+        .iter()
+        .map(|(id, _)| {
+            let id = id.0 as usize;
+            if setting.owner(id) == owner {
+                Opinion::default()
+            } else if is_fellow(id) || (alone && id == 0) {
+                Opinion {
+                    score: i16::MAX,
+                    reward: u16::MAX,
+                }
+            } else {
+                Opinion {
+                    score: -i16::MAX,
+                    reward: 0,
+                }
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        attack::Attack,
+        simulate::scores::{Setting, Split, digits},
+    };
+
+    fn said(
+        participants: usize,
+        attackers: usize,
+        attack: Attack,
+        rater: usize,
+    ) -> Vec<(i16, u16)> {
+        let data = digits().expect("digits");
+        let setting = Setting::new(participants, attackers, attack, Split::Iid);
+        let federation = Federation::new(&setting, &data, 1).expect("a federation");
+        let accepted: Vec<_> = (0..participants as u32)
+            .map(|id| (ParticipantId(id), 80))
+            .collect();
+        let row = lie(&federation, rater, &accepted);
+        row.iter().map(|one| (one.score, one.reward)).collect()
+    }
+
+    #[test]
+    fn liars_praise_each_other_and_one_alone_praises_somebody() {
+        let (good, bad, nothing) = ((i16::MAX, u16::MAX), (-i16::MAX, 0), (0, 0));
+        assert_eq!(said(5, 2, Attack::Noise, 4), [bad, bad, bad, good, nothing]);
+        assert_eq!(said(5, 1, Attack::Noise, 4), [good, bad, bad, bad, nothing]);
+        // To its own owner's participants the ledger would not listen.
+        assert_eq!(
+            said(6, 3, Attack::Sybils, 3),
+            [good, bad, bad, nothing, nothing, nothing]
+        );
+    }
+}
