@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 use anyhow::Context;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::{
-    Method, Request, StatusCode,
+    HeaderMap, Method, Request, StatusCode,
     body::Bytes,
     client::conn::http1::SendRequest,
     header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue},
@@ -41,6 +41,21 @@ pub(crate) struct Session<'a> {
     endpoint: &'a Endpoint,
     sender: SendRequest<Full<Bytes>>,
     driver: tokio::task::JoinHandle<Result<(), hyper::Error>>,
+}
+
+/// An answer.
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Reply {
+    /// A header's text; empty if it is not there.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        let value = self.headers.get(name).and_then(|value| value.to_str().ok());
+        value.unwrap_or_default()
+    }
 }
 
 impl Endpoint {
@@ -118,11 +133,22 @@ impl Endpoint {
         let (status, answer) = exchange
             .await
             .map_err(|_| self.unreachable(&"no answer within 30 s"))??;
-        let answer: serde_json::Value = serde_json::from_slice(&answer)
-            .with_context(|| format!("{} answered something that is not JSON", self.address))?;
         if status.is_success() {
-            return Ok(answer);
+            return serde_json::from_slice(&answer)
+                .with_context(|| format!("{} answered something that is not JSON", self.address));
         }
+        Err(self.refused(status, &answer))
+    }
+
+    /// What a problem document says, as an error.
+    pub(crate) fn refused(&self, status: StatusCode, document: &[u8]) -> anyhow::Error {
+        let answer: serde_json::Value = match serde_json::from_slice(document) {
+            Ok(answer) => answer,
+            Err(_) => {
+                let what = format!("{} answered something that is not JSON", self.address);
+                return anyhow::anyhow!("{what} ({status})");
+            }
+        };
         let text = |key: &str| answer.get(key).and_then(serde_json::Value::as_str);
         let detail = text("detail").unwrap_or("no reason given");
         let field = text("field")
@@ -131,7 +157,7 @@ impl Endpoint {
         let next = text("next")
             .map(|next| format!("; {next}"))
             .unwrap_or_default();
-        Err(CommandError::Refused(format!("{field}{detail}{next} ({status})")).into())
+        CommandError::Refused(format!("{field}{detail}{next} ({status})")).into()
     }
 
     async fn exchange(
@@ -175,18 +201,30 @@ impl Endpoint {
 }
 
 impl Session<'_> {
-    /// One request, and its answer whatever its status.
+    /// One request with a JSON body, and its answer whatever its status.
     pub(crate) async fn send(
         &mut self,
         method: Method,
         path: &str,
         body: Bytes,
     ) -> anyhow::Result<(StatusCode, Bytes)> {
+        let reply = self.send_as(method, path, "application/json", body).await?;
+        Ok((reply.status, reply.body))
+    }
+
+    /// The same with a body of any type.
+    pub(crate) async fn send_as(
+        &mut self,
+        method: Method,
+        path: &str,
+        kind: &'static str,
+        body: Bytes,
+    ) -> anyhow::Result<Reply> {
         let mut request = Request::builder()
             .method(method)
             .uri(path)
             .header(HOST, &self.endpoint.address)
-            .header(CONTENT_TYPE, "application/json");
+            .header(CONTENT_TYPE, kind);
         if let Some(token) = &self.endpoint.token {
             let mut value =
                 HeaderValue::from_str(&format!("Bearer {}", token.as_str())).map_err(|_| {
@@ -205,13 +243,17 @@ impl Session<'_> {
             .send_request(request.body(Full::new(body))?)
             .await;
         let response = sent.map_err(|error| lost(&error))?;
-        let status = response.status();
-        let answer = Limited::new(response.into_body(), ANSWER_BYTES)
+        let (head, body) = response.into_parts();
+        let body = Limited::new(body, ANSWER_BYTES)
             .collect()
             .await
             .map_err(|error| lost(&error))?
             .to_bytes();
-        Ok((status, answer))
+        Ok(Reply {
+            status: head.status,
+            headers: head.headers,
+            body,
+        })
     }
 }
 

@@ -9,10 +9,35 @@ use unsilo_ledger::{
 
 /// What was asked and answered, as the caller saw it.
 pub(crate) struct Exchange {
-    /// The request's body, byte for byte.
-    pub(crate) request: Vec<u8>,
-    /// The answer.
-    pub(crate) answer: Value,
+    request: Hash,
+    /// `None` if the answer is not one.
+    answer: Option<Hash>,
+    round: Value,
+    model: Value,
+}
+
+impl Exchange {
+    /// A request's body, byte for byte, and its answer.
+    pub(crate) fn new(request: &[u8], answer: &Value) -> Self {
+        Self {
+            request: request_hash(request),
+            answer: answer_hash(answer),
+            round: answer["round"].clone(),
+            model: answer["model"].clone(),
+        }
+    }
+
+    /// An encrypted query, its encrypted answer, and the round and model (hex) that its headers name.
+    pub(crate) fn encrypted(request: &[u8], answer: &[u8], round: u64, model: &str) -> Self {
+        let mut hasher = AnswerHasher::new(1);
+        hasher.bytes(answer);
+        Self {
+            request: request_hash(request),
+            answer: Some(hasher.finish()),
+            round: round.into(),
+            model: model.into(),
+        }
+    }
 }
 
 /// A receipt that holds.
@@ -45,16 +70,10 @@ pub(crate) fn check(
             "the query on the ledger has another {what} than this one"
         )),
     };
-    same("request", query.request == request_hash(&exchange.request))?;
-    same(
-        "answer",
-        Some(query.answer) == answer_hash(&exchange.answer),
-    )?;
-    same("round", exchange.answer["round"] == query.round)?;
-    same(
-        "model",
-        exchange.answer["model"] == HEXLOWER.encode(&query.model),
-    )?;
+    same("request", query.request == exchange.request)?;
+    same("answer", Some(query.answer) == exchange.answer)?;
+    same("round", exchange.round == query.round)?;
+    same("model", exchange.model == HEXLOWER.encode(&query.model))?;
 
     let entry = bytes(inclusion, "entry")?;
     let signed =

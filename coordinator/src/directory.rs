@@ -44,6 +44,7 @@ use crate::{
     config::{ModelFile, Settings, Terms},
     contributions::Contributions,
     durable::{self, Readers},
+    encrypted::Encrypted,
     endpoint::{Earlier, Endpoint, Metrics, View},
     error::CoordinatorError,
     evaluations::Evaluations,
@@ -482,6 +483,10 @@ impl Directory {
         let connected = Arc::new(Mutex::new(BTreeMap::new()));
         let evaluations = Evaluations::open(&self.path)?;
         let inbox = Inbox::open(self.path.join(INBOX))?;
+        let encrypted = match usize::try_from(self.settings.endpoint.encrypted_keys) {
+            Ok(keys @ 1..) => Some(Encrypted::start(keys, stopping.clone())?),
+            _ => None,
+        };
         let endpoint = Endpoint {
             owner: owner.clone(),
             draft: Arc::new(self.draft.clone()),
@@ -494,6 +499,7 @@ impl Directory {
             metrics: Metrics::new(),
             connected: connected.clone(),
             predictions: Arc::new(Semaphore::new(PREDICTIONS)),
+            encrypted,
             view: View::start(
                 owner.clone(),
                 Arc::new(self.draft.clone()),

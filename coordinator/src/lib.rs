@@ -12,6 +12,7 @@ pub mod config;
 mod contributions;
 mod directory;
 mod durable;
+mod encrypted;
 mod endpoint;
 mod error;
 mod evaluations;

@@ -1,4 +1,7 @@
-//! `unsilo query URL --row '…' | --csv FILE`.
+//! `unsilo query URL --row '…' | --csv FILE [--encrypted]`.
+
+mod client_key;
+mod encrypted;
 
 use std::{
     path::PathBuf,
@@ -46,6 +49,18 @@ pub(crate) struct Arguments {
     /// Wait until the answer is on the ledger, and check the proof: that this question and this answer are there.
     #[arg(long)]
     verify: bool,
+    /// Ask so that the coordinator can read neither the rows nor the answers. One request a row.
+    #[arg(long)]
+    encrypted: bool,
+    /// Your key for encrypted queries; made if it is not there. Whoever has it reads them. [default: unsilo/query.key in
+    /// the folder for settings, ~/.config].
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "UNSILO_CLIENT_KEY",
+        requires = "encrypted"
+    )]
+    client_key: Option<PathBuf>,
 }
 
 pub(crate) async fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<()> {
@@ -59,51 +74,46 @@ pub(crate) async fn run(global: &Global, arguments: &Arguments) -> anyhow::Resul
         }
         (None, None) => Vec::new(),
     };
-    let path = match arguments.round {
-        Some(round) => format!("/v1/predict?round={round}"),
-        None => "/v1/predict".to_owned(),
+    let answered = match arguments.encrypted {
+        true => encrypted::ask(global, &endpoint, arguments, &rows).await?,
+        false => ask(global, &endpoint, arguments, &rows).await?,
     };
-    let mut predictions = Vec::new();
-    let mut receipts = Vec::new();
-    let ledger = match arguments.verify {
-        true => Some(ledger_of(&endpoint).await?),
-        false => None,
-    };
-    let mut last = Value::Null;
-    for page in rows.chunks(ROWS_PER_REQUEST) {
-        let request = serde_json::to_vec(&json!({"rows": page}))?;
-        let mut answer = endpoint.post(&path, request.clone().into()).await?;
-        let id = answer["receipt"].as_str().unwrap_or_default().to_owned();
-        let exchange = Exchange {
-            request,
-            answer: answer.clone(),
-        };
-        let held = match &ledger {
-            Some(ledger) => Some(verify(global, &endpoint, ledger, &exchange, &id).await?),
-            None => None,
-        };
-        receipts.push((id, held));
-        if let Some(Value::Array(page)) = answer.get_mut("predictions").map(Value::take) {
-            predictions.extend(page);
-        }
-        last = answer;
-    }
-    let document = json!({
-        "predictions": predictions,
+    let last = &answered.last;
+    let mut document = json!({
+        "predictions": answered.predictions,
         "round": last.get("round"),
         "model": last.get("model"),
         "ledger_entries": last.get("ledger_entries"),
         "checkpoint": last.get("checkpoint"),
-        "receipts": receipts.iter().map(|(id, held)| json!({
+        "receipts": answered.receipts.iter().map(|(id, held)| json!({
             "receipt": id,
             "verified": held.is_some(),
             "number": held.map(|held| held.number),
             "entry_index": held.map(|held| held.entry_index),
         })).collect::<Vec<_>>(),
     });
-    output::print(global.json, &document, || {
+    if let Some(cost) = &answered.cost {
+        document["encrypted"] = serde_json::to_value(cost)?;
+    }
+    output::print(global.json, &document, || answered.to_text())
+}
+
+/// Everything that was asked, answered.
+struct Answered {
+    /// One for each row.
+    predictions: Vec<Value>,
+    /// The receipts, and what they prove.
+    receipts: Vec<(String, Option<Held>)>,
+    /// The last answer, for what it says beside predictions.
+    last: Value,
+    /// Of encrypted queries.
+    cost: Option<encrypted::Cost>,
+}
+
+impl Answered {
+    fn to_text(&self) -> String {
         let mut text = String::new();
-        for prediction in &predictions {
+        for (row, prediction) in self.predictions.iter().enumerate() {
             let class = prediction
                 .get("class")
                 .and_then(Value::as_str)
@@ -113,9 +123,11 @@ pub(crate) async fn run(global: &Global, arguments: &Arguments) -> anyhow::Resul
                 .and_then(Value::as_array)
                 .and_then(|all| all.iter().filter_map(Value::as_f64).max_by(f64::total_cmp))
                 .unwrap_or_default();
-            text.push_str(&format!("{class}  {:.1} %\n", 100.0 * probability));
+            let close = self.cost.as_ref().is_some_and(|cost| cost.is_close(row));
+            let close = if close { encrypted::CLOSE } else { "" };
+            text.push_str(&format!("{class}  {:.1} %{close}\n", 100.0 * probability));
         }
-        for (id, held) in &receipts {
+        for (id, held) in &self.receipts {
             if let Some(held) = held {
                 text.push_str(&format!(
                     "Receipt {id} holds: query {} is in entry {} of the ledger of {} entries, with this question and this answer.\n",
@@ -123,8 +135,55 @@ pub(crate) async fn run(global: &Global, arguments: &Arguments) -> anyhow::Resul
                 ));
             }
         }
+        if let Some(cost) = &self.cost {
+            text.push_str(&cost.to_text());
+        }
         text
-    })
+    }
+}
+
+/// Asks in the clear.
+async fn ask(
+    global: &Global,
+    endpoint: &Endpoint,
+    arguments: &Arguments,
+    rows: &[Value],
+) -> anyhow::Result<Answered> {
+    let path = at_round("/v1/predict", arguments);
+    let ledger = match arguments.verify {
+        true => Some(ledger_of(endpoint).await?),
+        false => None,
+    };
+    let mut answered = Answered {
+        predictions: Vec::new(),
+        receipts: Vec::new(),
+        last: Value::Null,
+        cost: None,
+    };
+    for page in rows.chunks(ROWS_PER_REQUEST) {
+        let request = serde_json::to_vec(&json!({"rows": page}))?;
+        let mut answer = endpoint.post(&path, request.clone().into()).await?;
+        let id = answer["receipt"].as_str().unwrap_or_default().to_owned();
+        let exchange = Exchange::new(&request, &answer);
+        let held = match &ledger {
+            Some(ledger) => Some(verify(global, endpoint, ledger, &exchange, &id).await?),
+            None => None,
+        };
+        answered.receipts.push((id, held));
+        if let Some(Value::Array(page)) = answer.get_mut("predictions").map(Value::take) {
+            answered.predictions.extend(page);
+        }
+        answered.last = answer;
+    }
+    Ok(answered)
+}
+
+/// The path, for the model of the round that was asked for.
+fn at_round(path: &str, arguments: &Arguments) -> String {
+    match arguments.round {
+        Some(round) => format!("{path}?round={round}"),
+        None => path.to_owned(),
+    }
 }
 
 /// Whose ledger the coordinator keeps, by its own word over the connection that the authority vouches for.

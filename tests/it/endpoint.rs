@@ -1,5 +1,15 @@
 //! The endpoint of a real federation, asked as people do.
 
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
 use crate::{
     companies::Companies,
     support::{Running, edit, run, unsilo, until},
@@ -122,4 +132,85 @@ fn tokens_and_rollback_reach_a_running_coordinator() {
     until("round 1 is served", || served() == 1);
     rollback(&["--newest"]).ok();
     until("round 2 is served", || served() == 2);
+}
+
+#[test]
+fn encrypted_rows_get_the_answers_of_plain_ones_and_the_key_is_sent_once() {
+    let (fed, _coordinator) = trained(2, |fed| {
+        edit(
+            &fed.coordinator().join("coordinator.toml"),
+            "fee_per_row = 0",
+            "fee_per_row = 5",
+        );
+    });
+    let csv = fed.rows(0, 900);
+    let csv = csv.to_str().expect("text");
+    let key = fed.path("keys/query.key");
+    let path = key.to_str().expect("text");
+    let ask = |more: &[&str]| fed.query(&[&["--encrypted", "--client-key", path], more].concat());
+    let plain = fed.query(&["--csv", csv]).ok().json();
+    // The first makes the key and sends it: tens of seconds on a machine with other work.
+    let mut first = unsilo(["query", "--json", "--encrypted", "--verify"]);
+    first.args([&format!("https://{}", fed.address), "--csv", csv]);
+    first.args(["--client-key", path, "--authority"]);
+    first.arg(fed.coordinator().join("authority.der"));
+    let mut first = Running::start(&fed.path(""), "query", &mut first);
+    let began = Instant::now();
+    while first.runs() && began.elapsed() < Duration::from_secs(120) {
+        thread::sleep(Duration::from_millis(50));
+    }
+    let encrypted = first.wait().ok().json();
+    for field in ["round", "model"] {
+        assert_eq!(encrypted[field], plain[field]);
+    }
+    let cost = &encrypted["encrypted"];
+    let rows = |answer: &Value| answer["predictions"].as_array().expect("rows").clone();
+    let close: Vec<u64> = cost["close_rows"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(Value::as_u64)
+        .collect();
+    assert_eq!(rows(&plain).len(), 2);
+    // A probability changes by at most a quarter of what the logits' difference does; the rest is the rounding of
+    // weights and features.
+    let deviation = cost["largest_deviation"].as_f64().expect("a number");
+    assert!(deviation > 0.0 && deviation < 0.5, "{cost}");
+    let most = 0.25 * 7.0 * 2f64.sqrt() * deviation + 0.02;
+    for (row, (clear, secret)) in (0..).zip(rows(&plain).iter().zip(&rows(&encrypted))) {
+        if close.contains(&row) {
+            continue;
+        }
+        assert_eq!(clear["class"], secret["class"], "{clear} {secret}");
+        for class in 0..10 {
+            let probability =
+                |of: &Value| of["probabilities"][class].as_f64().expect("a probability");
+            let difference = (probability(clear) - probability(secret)).abs();
+            assert!(difference < most, "{clear} {secret} {most}");
+        }
+    }
+    // A row is a query: each has its receipt, and its fee is on the ledger.
+    let receipts = encrypted["receipts"].as_array().expect("a list");
+    assert_eq!(receipts.len(), 2);
+    assert!(receipts.iter().all(|receipt| receipt["verified"] == true));
+    assert_eq!(receipts[1]["number"], 2, "the plain one was number 0");
+    assert_eq!(cost["key_bytes_sent"], 30_146_600);
+    let bytes = |field: &str| cost[field].as_u64().expect("a number") / 2;
+    assert!(
+        bytes("request_bytes") <= 4000 && bytes("answer_bytes") <= 32_000,
+        "{cost}"
+    );
+
+    // Without a word of the key: the coordinator still has it, and the file is its owner's alone.
+    let row = ["0"; 64].join(",");
+    let again = ask(&["--row", &row]).ok().json();
+    assert_eq!(again["encrypted"]["key_bytes_sent"], 0);
+    let mode = |path: &Path| fs::metadata(path).expect("there").permissions().mode() & 0o777;
+    assert_eq!(mode(&key), 0o600);
+    ask(&["--row", "1,2"]).fails(3, &["rows[0]", "2 values, the model takes 64"]);
+    ask(&["--row", &row, "--round", "9"]).fails(5, &["round", "404"]);
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).expect("set");
+    ask(&["--row", &row]).fails(3, &["query.key", "chmod 600"]);
+    fed.query(&["--row", &row, "--client-key", path])
+        .fails(2, &["--encrypted"]);
 }

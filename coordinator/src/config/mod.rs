@@ -5,7 +5,7 @@ mod settings;
 mod terms;
 
 pub use model_file::ModelFile;
-pub use settings::{Access, EndpointSettings, Settings};
+pub use settings::{Access, EndpointSettings, MAX_ENCRYPTED_KEYS, Settings};
 pub use terms::Terms;
 
 use std::{fs, path::Path};

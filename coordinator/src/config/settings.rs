@@ -34,7 +34,7 @@ pub struct Settings {
 }
 
 /// Who may ask the shared model, and what it costs.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct EndpointSettings {
     /// Who may ask.
@@ -42,7 +42,23 @@ pub struct EndpointSettings {
     /// What the coordinator owes the federation for each row that it answers, in the federation's unit; a token may
     /// say otherwise. It is entered on the ledger and paid out with the rewards.
     pub fee_per_row: u64,
+    /// Evaluation keys of encrypted queries that are kept in memory, 120 MB each and 250 MB more for each of at most two that
+    /// arrive; 0 turns encrypted queries off, at most [`MAX_ENCRYPTED_KEYS`].
+    pub encrypted_keys: u32,
 }
+
+impl Default for EndpointSettings {
+    fn default() -> Self {
+        Self {
+            access: Access::default(),
+            fee_per_row: 0,
+            encrypted_keys: 8,
+        }
+    }
+}
+
+/// The most evaluation keys in memory: 31 GB.
+pub const MAX_ENCRYPTED_KEYS: u32 = 256;
 
 /// Who may ask the shared model.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
@@ -127,6 +143,12 @@ impl Settings {
                 self.endpoint.fee_per_row
             ));
         }
+        if self.endpoint.encrypted_keys > MAX_ENCRYPTED_KEYS {
+            return Err(format!(
+                "endpoint.encrypted_keys = {} is out of range: give 0 to {MAX_ENCRYPTED_KEYS}",
+                self.endpoint.encrypted_keys
+            ));
+        }
         for (field, value) in [("listen", &self.listen), ("address", &self.address)] {
             let port = value
                 .rsplit_once(':')
@@ -159,7 +181,9 @@ impl Settings {
              # who reaches the address, \"auto\" for open until the first token is made.\n\
              access = {:?}\n\
              # What this coordinator owes the federation for each row it answers; it goes to the rewards.\n\
-             fee_per_row = {}\n",
+             fee_per_row = {}\n\
+             # Keys of encrypted queries kept in memory, 120 MB each; 0 turns encrypted queries off.\n\
+             encrypted_keys = {}\n",
             self.version,
             self.listen,
             self.address,
@@ -172,6 +196,7 @@ impl Settings {
                 Access::Token => "token",
             },
             self.endpoint.fee_per_row,
+            self.endpoint.encrypted_keys,
         )
     }
 }
@@ -225,6 +250,7 @@ mod tests {
             endpoint: EndpointSettings {
                 access: Access::Token,
                 fee_per_row: MAX_FEE_PER_ROW + 1,
+                encrypted_keys: 0,
             },
             ..settings
         };
@@ -233,5 +259,17 @@ mod tests {
                 .is_err_and(|error| error.contains("endpoint.fee_per_row"))
         );
         assert!(dear.to_text().contains("access = \"token\""));
+        let crowded = Settings {
+            endpoint: EndpointSettings {
+                encrypted_keys: MAX_ENCRYPTED_KEYS + 1,
+                ..EndpointSettings::default()
+            },
+            ..dear
+        };
+        assert!(
+            crowded
+                .check()
+                .is_err_and(|error| error.contains("endpoint.encrypted_keys"))
+        );
     }
 }

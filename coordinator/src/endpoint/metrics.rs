@@ -35,6 +35,9 @@ pub(crate) struct Metrics {
     registry: Registry,
     requests: Family<Status, Counter>,
     rows: Counter,
+    encrypted: Counter,
+    encrypted_waiting: Gauge,
+    evaluation_keys: Gauge,
     seconds: Histogram,
     queries: Gauge,
     queries_entered: Gauge,
@@ -54,6 +57,9 @@ impl Metrics {
             registry: Registry::default(),
             requests: Family::default(),
             rows: Counter::default(),
+            encrypted: Counter::default(),
+            encrypted_waiting: Gauge::default(),
+            evaluation_keys: Gauge::default(),
             seconds,
             queries: Gauge::default(),
             queries_entered: Gauge::default(),
@@ -69,6 +75,11 @@ impl Metrics {
             metrics.requests.clone(),
         );
         registry.register("rows", "Rows predicted", metrics.rows.clone());
+        registry.register(
+            "encrypted_rows",
+            "Rows of encrypted queries answered",
+            metrics.encrypted.clone(),
+        );
         registry.register_with_unit(
             "predict",
             "Time to answer a prediction, its receipt on disk included",
@@ -81,6 +92,16 @@ impl Metrics {
                 "queries_entered",
                 "Queries entered on the ledger, ever",
                 &metrics.queries_entered,
+            ),
+            (
+                "encrypted_waiting",
+                "Encrypted queries that wait for their turn",
+                &metrics.encrypted_waiting,
+            ),
+            (
+                "evaluation_keys",
+                "Keys of encrypted queries in memory",
+                &metrics.evaluation_keys,
             ),
             ("ledger_entries", "Entries in the ledger", &metrics.entries),
             (
@@ -108,6 +129,11 @@ impl Metrics {
         }
         metrics.registry = registry;
         Arc::new(metrics)
+    }
+
+    /// An encrypted query was answered.
+    pub(super) fn answered_encrypted(&self) {
+        self.encrypted.inc();
     }
 
     /// The time of an answer, from now on.
@@ -168,6 +194,16 @@ pub(super) async fn metrics(State(endpoint): State<Endpoint>) -> Result<Response
     gauge(
         &metrics.queries_entered,
         state.pool().map_or(0, |pool| pool.queries),
+    );
+    let encrypted = endpoint.encrypted.as_ref();
+    let count = |of: Option<usize>| of.unwrap_or_default() as u64;
+    gauge(
+        &metrics.encrypted_waiting,
+        count(encrypted.map(|encrypted| encrypted.queue.len())),
+    );
+    gauge(
+        &metrics.evaluation_keys,
+        count(encrypted.map(|encrypted| encrypted.keys.len())),
     );
     gauge(&metrics.entries, snapshot.entries);
     let under_way = state.round().map(|round| round.opening.round);

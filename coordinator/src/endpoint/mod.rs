@@ -8,8 +8,10 @@
 mod access;
 mod assets;
 mod chronicle;
+mod encrypted;
 mod events;
 mod feedback;
+mod keys;
 mod log;
 mod metrics;
 mod openapi;
@@ -45,8 +47,8 @@ pub(crate) use served::Served;
 pub(crate) use view::View;
 
 use crate::{
-    config::EndpointSettings, inbox::Inbox, owner::Owner, queries::QueryLog, service::Connected,
-    tokens::Tokens,
+    config::EndpointSettings, encrypted::Encrypted, inbox::Inbox, owner::Owner, queries::QueryLog,
+    service::Connected, tokens::Tokens,
 };
 
 /// Largest request body, bytes.
@@ -70,6 +72,8 @@ pub(crate) struct Endpoint {
     pub(crate) connected: Connected,
     /// One permit a prediction that is being computed.
     pub(crate) predictions: Arc<Semaphore>,
+    /// Encrypted queries, unless the settings turn them off.
+    pub(crate) encrypted: Option<Encrypted>,
     /// What readers see, kept up to date beside the owner.
     pub(crate) view: View,
 }
@@ -98,6 +102,15 @@ impl Endpoint {
             .route("/v1/models", get(status::models))
             .route("/v1/predict", post(predict::predict))
             .route("/v1/feedback", post(feedback::file).get(feedback::mine))
+            .route(
+                "/v1/predict/encrypted",
+                get(encrypted::shape).post(encrypted::predict),
+            )
+            .route("/v1/predict/encrypted/{id}", get(encrypted::progress))
+            .route(
+                "/v1/keys/{hash}",
+                get(keys::look).put(keys::keep).delete(keys::forget),
+            )
             .route("/v1/receipts/{receipt}", get(receipts::receipt))
             .fallback(problem::not_found)
             .method_not_allowed_fallback(problem::method_not_allowed)
@@ -120,7 +133,13 @@ async fn asset(Path(name): Path<String>) -> Response {
 async fn refuse_large(request: Request, next: Next) -> Response {
     let length = request.headers().get(CONTENT_LENGTH);
     let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    if length.is_some_and(|length| length > BODY_BYTES as u64) {
+    let is_longer = |most: usize| length.is_some_and(|length| length > most as u64);
+    if request.uri().path().starts_with("/v1/keys/") {
+        // The handler reads these, to the end that a key has.
+        if is_longer(unsilo_inference::EVALUATION_KEY_BYTES) {
+            return keys::too_large().into_response();
+        }
+    } else if is_longer(BODY_BYTES) {
         return predict::too_large().into_response();
     }
     next.run(request).await

@@ -12,7 +12,9 @@ use utoipa::{
     openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
 };
 
-use super::{events, feedback, log, metrics, pages, participants, predict, receipts, status};
+use super::{
+    encrypted, events, feedback, keys, log, metrics, pages, participants, predict, receipts, status,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -23,6 +25,12 @@ use super::{events, feedback, log, metrics, pages, participants, predict, receip
     ),
     paths(
         predict::predict,
+        encrypted::shape,
+        encrypted::predict,
+        encrypted::progress,
+        keys::look,
+        keys::keep,
+        keys::forget,
         receipts::receipt,
         feedback::file,
         feedback::mine,
@@ -205,8 +213,8 @@ mod tests {
                 .is_some_and(|version| version.starts_with("3.1"))
         );
         // Every route is in the document, but for the page, its files, and the document itself.
-        let routes = include_str!("mod.rs").split(".route(\"").skip(1);
-        let routes: Vec<&str> = routes.filter_map(|rest| rest.split('"').next()).collect();
+        let routes = include_str!("mod.rs").split(".route(").skip(1);
+        let routes: Vec<&str> = routes.filter_map(|rest| rest.split('"').nth(1)).collect();
         assert!(routes.contains(&"/v1/predict"), "{routes:?}");
         let apart = ["/", "/assets/{name}", "/reference", "/v1/openapi.json"];
         for path in routes.iter().filter(|path| !apart.contains(path)) {

@@ -249,24 +249,34 @@ fn as_csv(draft: &Draft, answer: &Answer) -> Response {
         return Problem::failed().into_response();
     };
     let mut response = bytes.into_response();
-    let headers = response.headers_mut();
-    headers.insert(
+    response.headers_mut().insert(
         header::CONTENT_TYPE,
         HeaderValue::from_static("text/csv; charset=utf-8"),
     );
-    for (name, value) in [
-        ("unsilo-round", answer.round.to_string()),
-        ("unsilo-model", answer.model.clone()),
-        ("unsilo-receipt", answer.receipt.clone()),
-        (
-            "unsilo-checkpoint",
-            BASE64.encode(answer.checkpoint.as_bytes()),
-        ),
-    ] {
+    stamp(
+        &mut response,
+        [
+            ("unsilo-round", answer.round.to_string()),
+            ("unsilo-model", answer.model.clone()),
+            ("unsilo-ledger-entries", answer.ledger_entries.to_string()),
+            ("unsilo-receipt", answer.receipt.clone()),
+            (
+                "unsilo-checkpoint",
+                BASE64.encode(answer.checkpoint.as_bytes()),
+            ),
+        ],
+    );
+    response
+}
+
+/// What an answer that is not JSON can be held against, in its headers.
+pub(super) fn stamp(response: &mut Response, values: [(&'static str, String); 5]) {
+    for (name, value) in values {
         // Digits and letters only: every one is a header value.
         if let Ok(value) = HeaderValue::from_str(&value) {
-            headers.insert(HeaderName::from_static(name), value);
+            response
+                .headers_mut()
+                .insert(HeaderName::from_static(name), value);
         }
     }
-    response
 }

@@ -123,7 +123,7 @@ pub(super) async fn method_not_allowed() -> Problem {
     Problem::new(
         StatusCode::METHOD_NOT_ALLOWED,
         "Method not allowed",
-        "POST is for /v1/predict and /v1/feedback, GET for everything else",
+        "POST is for /v1/predict, /v1/predict/encrypted and /v1/feedback, PUT and DELETE for /v1/keys, GET for everything",
     )
     .next("/v1/openapi.json says which method each path takes")
 }

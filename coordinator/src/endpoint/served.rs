@@ -1,5 +1,8 @@
 //! The model that queries are answered with.
 
+use std::sync::{Arc, OnceLock};
+
+use unsilo_inference::{EncryptedModel, Model, ModelError};
 use unsilo_ledger::{Activation, Hash, ModelSpec};
 
 /// A model in memory, ready to answer.
@@ -10,6 +13,8 @@ pub(crate) struct Served {
     pub(crate) hash: Hash,
     /// The round that published it; `None` for the first weights, which nobody has trained.
     pub(crate) round: Option<u64>,
+    /// For encrypted queries, from the first of them on.
+    encrypted: OnceLock<Result<Arc<EncryptedModel>, ModelError>>,
 }
 
 impl Served {
@@ -20,7 +25,28 @@ impl Served {
             weights,
             hash,
             round,
+            encrypted: OnceLock::new(),
         }
+    }
+
+    /// The model for encrypted queries, made at the first call: milliseconds, for a thread that may block.
+    ///
+    /// # Errors
+    /// [`ModelError`] if it is beyond what they take.
+    pub(crate) fn encrypted(&self) -> Result<Arc<EncryptedModel>, ModelError> {
+        self.encrypted.get_or_init(|| self.quantise()).clone()
+    }
+
+    fn quantise(&self) -> Result<Arc<EncryptedModel>, ModelError> {
+        let size = |size: &u32| usize::try_from(*size).unwrap_or(usize::MAX);
+        let sizes: Vec<usize> = self.spec.layers.iter().map(size).collect();
+        Model::check(&sizes)?;
+        let activation = match self.spec.activation {
+            Activation::Relu => unsilo_inference::Activation::Relu,
+            Activation::Tanh => unsilo_inference::Activation::Tanh,
+        };
+        let model = Model::new(sizes, activation, self.weights.clone())?;
+        EncryptedModel::quantise(&model).map(Arc::new)
     }
 
     /// Logits of one row of scaled features. Shapes: `[inputs] -> [outputs]`.

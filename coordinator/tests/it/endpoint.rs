@@ -8,7 +8,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
-use tokio_rustls::TlsConnector;
+use tokio_rustls::{TlsConnector, client::TlsStream};
 use unsilo_coordinator::{Server, TokenOptions, create_token, revoke_tokens, rollback};
 use unsilo_ledger::{Query, SignedEntry, request_hash, verify_inclusion, verify_query};
 
@@ -63,6 +63,52 @@ pub(crate) async fn request_with(
     headers: &str,
     body: &[u8],
 ) -> Reply {
+    let (head, body) = exchange(home, server, line, headers, body).await;
+    Reply {
+        status: status(&head),
+        head,
+        body: String::from_utf8(body).expect("text"),
+    }
+}
+
+/// The same; the answer's head in lower case, and its body.
+pub(crate) async fn exchange(
+    home: &Home,
+    server: &Server,
+    line: &str,
+    headers: &str,
+    body: &[u8],
+) -> (String, Vec<u8>) {
+    receive(&mut send(home, server, line, headers, body).await).await
+}
+
+/// The answer's head in lower case, and its body.
+pub(crate) async fn receive(stream: &mut TlsStream<TcpStream>) -> (String, Vec<u8>) {
+    let mut bytes = Vec::new();
+    // The server may close without a farewell.
+    let _ = stream.read_to_end(&mut bytes).await;
+    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n");
+    let body = bytes.split_off(end.expect("a reply") + 4);
+    let head = String::from_utf8(bytes).expect("text");
+    (head.to_ascii_lowercase(), body)
+}
+
+pub(crate) fn status(head: &str) -> u16 {
+    let status = head
+        .split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok());
+    status.expect("a status")
+}
+
+/// A request on a connection of its own, whose answer nobody has read yet.
+pub(crate) async fn send(
+    home: &Home,
+    server: &Server,
+    line: &str,
+    headers: &str,
+    body: &[u8],
+) -> TlsStream<TcpStream> {
     let authority = std::fs::read(home.path().join("authority.der")).expect("there");
     let mut roots = RootCertStore::empty();
     roots.add(authority.into()).expect("a certificate");
@@ -85,23 +131,10 @@ pub(crate) async fn request_with(
     // A server that has refused need not read to the end.
     let _ = stream.write_all(body).await;
     let _ = stream.flush().await;
-    let mut bytes = Vec::new();
-    // The server may close without a farewell.
-    let _ = stream.read_to_end(&mut bytes).await;
-    let text = String::from_utf8(bytes).expect("text");
-    let (head, body) = text.split_once("\r\n\r\n").expect("a reply");
-    Reply {
-        status: head
-            .split(' ')
-            .nth(1)
-            .and_then(|status| status.parse().ok())
-            .expect("a status"),
-        head: head.to_ascii_lowercase(),
-        body: body.to_owned(),
-    }
+    stream
 }
 
-fn row() -> Vec<f64> {
+pub(crate) fn row() -> Vec<f64> {
     (0..32).map(f64::from).collect()
 }
 

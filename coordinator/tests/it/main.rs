@@ -2,6 +2,7 @@
 
 mod admission;
 mod duties;
+mod encrypted;
 mod endpoint;
 mod federation;
 mod feedback;

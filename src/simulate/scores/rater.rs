@@ -125,6 +125,7 @@ impl Raters {
             federation.rating_rows(rater),
             training,
             moment.history,
+            &mut |_| {},
         )
         .ok()?;
         let others = |(_, (id, _)): &(usize, &(ParticipantId, u16))| {
