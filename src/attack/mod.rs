@@ -22,8 +22,11 @@ pub(crate) enum Attack {
     LabelFlip,
     /// Their honest update with the opposite sign.
     SignFlip,
-    /// Their honest update, ten times as long.
+    /// The opposite of their honest update, ten times as long: what harms, scaled so that it outweighs the others in a plain
+    /// mean (model replacement, Bagdasaryan et al. 2020).
     Boost,
+    /// Their honest update, ten times as long: not to harm, but to count for more than is due.
+    Inflate,
     /// Gaussian noise as long as their honest update.
     Noise,
     /// Nothing but zeros.
@@ -98,7 +101,8 @@ impl Attack {
     pub(crate) fn update(self, scene: &Scene<'_>, random: &mut Xoshiro256PlusPlus) -> Vec<f32> {
         match self {
             Self::SignFlip => simple::scaled(scene.own, -1.0),
-            Self::Boost => simple::scaled(scene.own, 10.0),
+            Self::Boost => simple::scaled(scene.own, -10.0),
+            Self::Inflate => simple::scaled(scene.own, 10.0),
             Self::Zero => simple::scaled(scene.own, 0.0),
             Self::Noise => simple::noise(scene.own, random),
             Self::Replay => {

@@ -62,10 +62,11 @@ fn rows() -> Dataset {
 }
 
 #[test]
-fn sign_flip_boost_and_zero_are_multiples_of_the_honest_update() {
+fn sign_flip_boost_inflate_and_zero_are_multiples_of_the_honest_update() {
     for (attack, factor) in [
         (Attack::SignFlip, -1.0),
-        (Attack::Boost, 10.0),
+        (Attack::Boost, -10.0),
+        (Attack::Inflate, 10.0),
         (Attack::Zero, 0.0),
     ] {
         let (sent, own) = sent(attack, &[]);

@@ -6,7 +6,7 @@ use serde::Serialize;
 use unsilo_participant::{BuiltIn, LocalTraining, TrainingRound};
 use unsilo_train::{Dataset, SeededRandom, StepReport};
 
-/// How many times an honest update a boosted one is.
+/// How many times as long as an honest update a boosted or inflated one is.
 const BOOST: f32 = 10.0;
 
 /// What malicious companies send instead of their update.
@@ -17,8 +17,10 @@ pub(super) enum Attack {
     LabelFlip,
     /// The honest update with the opposite sign.
     SignFlip,
-    /// Ten times the honest update.
+    /// Ten times the opposite of the honest update.
     Boost,
+    /// Ten times the honest update: not to harm, but to count for more than is due.
+    Inflate,
     /// Random numbers, together as long as the honest update.
     Noise,
     /// Nothing: an update of zeros.
@@ -31,7 +33,8 @@ impl Attack {
         match self {
             Self::LabelFlip => "what wrong labels teach",
             Self::SignFlip => "the opposite of what was learnt",
-            Self::Boost => "ten times what was learnt",
+            Self::Boost => "ten times the opposite of what was learnt",
+            Self::Inflate => "ten times what was learnt",
             Self::Noise => "noise",
             Self::Zero => "zeros",
         }
@@ -63,6 +66,9 @@ impl LocalTraining for Malicious {
                 update.iter_mut().for_each(|x| *x = -*x);
             }),
             Attack::Boost => moved(round, progress, |update| {
+                update.iter_mut().for_each(|x| *x *= -BOOST);
+            }),
+            Attack::Inflate => moved(round, progress, |update| {
                 update.iter_mut().for_each(|x| *x *= BOOST);
             }),
             Attack::Noise => {

@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use super::{Report, Setting, Split};
 use crate::attack::Attack::{
-    self, Alie, Backdoor, Boost, ColludingRaters, Copycat, LabelFlip, MinMax, MinSum, Noise,
-    Replay, ReplayMix, ReplaySign, SignFlip, Stealth, Sybils, Zero,
+    self, Alie, Backdoor, Boost, ColludingRaters, Copycat, Inflate, LabelFlip, MinMax, MinSum,
+    Noise, Replay, ReplayMix, ReplaySign, SignFlip, Stealth, Sybils, Zero,
 };
 
 /// What a bound is on.
@@ -410,6 +410,21 @@ pub(super) const LINES: &[Line] = &[
         cases: || {
             let mut cases = ten(3, &[Alie, MinMax, MinSum, Copycat, Sybils], Split::Iid);
             cases.extend(ten(3, &[Alie, MinSum, Copycat, Sybils], SKEWED));
+            cases
+        },
+        bounds: &[
+            seen(Accuracy, true),
+            seen(WeightShare, false),
+            seen(RewardShare, false),
+        ],
+    },
+    Line {
+        id: "O6",
+        scenario: "honest updates ten times as long, IID and Dirichlet(.3), 30 %; the demo's split, one of 5",
+        cases: || {
+            let mut cases = ten(3, &[Inflate], Split::Iid);
+            cases.extend(ten(3, &[Inflate], SKEWED));
+            cases.push(Setting::new(5, 1, Inflate, Split::Thin10));
             cases
         },
         bounds: &[
