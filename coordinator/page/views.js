@@ -91,7 +91,7 @@ function gains(companies, progress) {
   const words = "Every company measures on its own test rows, on its own machine; here are the two numbers that it chose to publish. The coordinator cannot check them, and they are not on the ledger.";
   if (!companies.length) {
     return card(title, null, progress.published
-      ? empty("No company has published its accuracy.", "Companies measure on their own machines; unsilo watch shows each its own. One that sets publish = true under [evaluation] of its configuration shows both numbers here.")
+      ? empty("No company has published its accuracy.", "Companies measure on their own machines; unsilo participate shows each its own. One that sets publish = true under [evaluation] of its configuration shows both numbers here.")
       : empty("No round is over yet.", "The first model brings the first figures."));
   }
   const rounds = [...new Set(companies.flatMap((company) => company.shared.map(([round]) => round)))].sort((a, b) => a - b);
@@ -363,13 +363,15 @@ const model = {
   title: "Use the model",
   load: async () => ({ model: await ask("/v1/models") }),
   show({ model: { round, model: hash, parameters, layers, label, classes, features } }) {
-    const example = features.map((feature) => feature.min).join(",");
+    const example = features.map((feature) => (feature.kind === "category" ? feature.categories[0] : feature.min)).join(",");
     const answer = h("div", { id: "answer", role: "status" });
     const row = h("textarea", { id: "row", spellcheck: "false", placeholder: example });
     const send = async (event) => {
       event.preventDefault();
       const text = row.value.trim() || example;
-      const values = text.split(/[\s,;]+/).map(Number);
+      // Categories may hold spaces; without commas, spaces separate.
+      const cells = (/[,;]/.test(text) ? text.split(/[,;]/) : text.split(/\s+/)).map((cell) => cell.trim());
+      const values = cells.map((cell) => (cell === "" ? null : Number.isNaN(Number(cell)) ? cell : Number(cell)));
       try {
         const { predictions: [{ class: best, probabilities }], round: by } = await ask("/v1/predict", { rows: [values] });
         answer.replaceChildren(h("p", {}, `${label}: `, h("strong", {}, best), ` (model of round ${by})`),
@@ -385,7 +387,8 @@ const model = {
         h("form", { on: { submit: send } }, h("label", { for: "row" }, "One row: the columns' values in order, separated by commas"), row, h("p", {}, h("button", { class: "main", disabled: round === null }, "Predict"))), answer),
       card("From a program", "With the federation's certificate (authority.der of the coordinator, authority.pem of a participant):",
         h("pre", { tabindex: 0 }, h("code", {}, `unsilo query ${location.origin} --authority authority.der --csv rows.csv\ncurl --cacert authority.pem ${location.origin}/v1/predict -H 'content-type: application/json' -d '{"rows": [[…]]}'`)),
-        h("details", { id: "columns" }, h("summary", {}, "Columns"), table("Columns of the model", [["Column"], ["From", true], ["To", true]], features.map((feature) => [feature.name, feature.min, feature.max])))),
+        h("details", { id: "columns" }, h("summary", {}, "Columns"), table("Columns of the model", [["Column"], ["From", true], ["To", true], ["Categories"], ["May be empty"]],
+          features.map((feature) => [feature.name, feature.min ?? "–", feature.max ?? "–", feature.categories?.join(", ") ?? "–", feature.may_be_missing ? "yes" : "no"])))),
     ];
   },
   still: true,

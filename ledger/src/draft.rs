@@ -95,9 +95,9 @@ pub enum DraftError {
     /// The coordinator's key is no usable Ed25519 key.
     #[error("the coordinator's key is not a usable Ed25519 key: make a new one")]
     CoordinatorKey,
-    /// The model's inputs are not the schema's features.
+    /// The model's inputs are not those that the schema's features make.
     #[error(
-        "the model takes {inputs} inputs but the schema has {features} features: make them equal"
+        "the model takes {inputs} inputs but the schema's features make {features}: make them equal"
     )]
     Inputs {
         /// Of the model.
@@ -219,7 +219,7 @@ impl Draft {
     }
 
     fn check_fit(&self) -> Result<(), DraftError> {
-        let (inputs, features) = (self.model.inputs(), self.schema.features.len());
+        let (inputs, features) = (self.model.inputs(), self.schema.inputs());
         if usize::try_from(inputs).ok() != Some(features) {
             return Err(DraftError::Inputs { inputs, features });
         }

@@ -163,7 +163,7 @@ pub use round::{
     Closing, Contribution, CurrentRound, Opening, Outcome, Phase, RoundRecord, SeatedMember,
     SumRecord, Weighing,
 };
-pub use schema::{Feature, Schema};
+pub use schema::{Feature, Schema, Values};
 pub use seat::{Seat, SeatOffer, commit_nonce};
 pub use settlement::Settlement;
 pub use snapshot::{LogSnapshot, SnapshotError, SnapshotTrust, VerifiedSnapshot};

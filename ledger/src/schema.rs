@@ -4,8 +4,10 @@ use crate::name::{NameError, check_name, check_names};
 use borsh::{BorshDeserialize, BorshSerialize};
 use thiserror::Error;
 
-/// The most features.
+/// The most features, and the most inputs that they make.
 pub const MAX_FEATURES: usize = 65_536;
+/// The most categories of a feature: beyond, an input for each teaches a model little from the few rows it is in.
+pub const MAX_CATEGORIES: usize = 1_024;
 /// The most classes.
 pub const MAX_CLASSES: usize = 4_096;
 
@@ -20,15 +22,54 @@ pub struct Schema {
     pub features: Vec<Feature>,
 }
 
-/// One column. Its values are clipped to the range and scaled to 0..=1 by it.
+/// One column, and how its cells become inputs of the model.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Feature {
     /// The column's name.
     pub name: String,
-    /// The value scaled to 0, in millionths.
-    pub min_micro: i64,
-    /// The value scaled to 1, in millionths; above `min_micro`.
-    pub max_micro: i64,
+    /// What its cells hold.
+    pub values: Values,
+    /// Whether a cell may be empty. Then the column has one input more, which is 1 where the cell is empty, and its others
+    /// are 0 there: the model learns what a missing value means (the missing-indicator method). Otherwise a row with an
+    /// empty cell is no row.
+    pub may_be_missing: bool,
+}
+
+/// What the cells of a column hold.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum Values {
+    /// Numbers, clipped to a range and scaled to 0..=1 by it: one input.
+    Number {
+        /// The value scaled to 0, in millionths.
+        min_micro: i64,
+        /// The value scaled to 1, in millionths; above `min_micro`.
+        max_micro: i64,
+    },
+    /// One of these words: an input for each, 1 for the one that the cell holds and 0 for the others.
+    Category(Vec<String>),
+}
+
+impl Feature {
+    /// A column of numbers, none of them missing, with its range in millionths.
+    pub fn number(name: impl Into<String>, min_micro: i64, max_micro: i64) -> Self {
+        Self {
+            name: name.into(),
+            values: Values::Number {
+                min_micro,
+                max_micro,
+            },
+            may_be_missing: false,
+        }
+    }
+
+    /// Inputs of the model that the column makes.
+    pub fn inputs(&self) -> usize {
+        let values = match &self.values {
+            Values::Number { .. } => 1,
+            Values::Category(words) => words.len(),
+        };
+        values.saturating_add(usize::from(self.may_be_missing))
+    }
 }
 
 /// Why a schema is refused.
@@ -49,6 +90,20 @@ pub enum SchemaError {
         /// How many there are.
         features: usize,
     },
+    /// Fewer than 2 categories or more than [`MAX_CATEGORIES`].
+    #[error("feature {name:?} has {categories} categories: give between 2 and {MAX_CATEGORIES}")]
+    Categories {
+        /// The feature.
+        name: String,
+        /// How many there are.
+        categories: usize,
+    },
+    /// More than [`MAX_FEATURES`] inputs.
+    #[error("the features make {inputs} inputs: at most {MAX_FEATURES} are possible")]
+    Inputs {
+        /// How many they make.
+        inputs: usize,
+    },
     /// An empty range.
     #[error("feature {name:?} has an empty range: its maximum must lie above its minimum")]
     Range {
@@ -64,6 +119,12 @@ pub enum SchemaError {
 }
 
 impl Schema {
+    /// Inputs of the model that the features make.
+    pub fn inputs(&self) -> usize {
+        let each = self.features.iter().map(Feature::inputs);
+        each.fold(0, usize::saturating_add)
+    }
+
     /// Checks every limit.
     ///
     /// # Errors
@@ -83,17 +144,93 @@ impl Schema {
             self.features.iter().map(|feature| feature.name.as_str()),
         )?;
         for feature in &self.features {
-            if feature.min_micro >= feature.max_micro {
-                return Err(SchemaError::Range {
-                    name: feature.name.clone(),
-                });
+            let name = || feature.name.clone();
+            match &feature.values {
+                Values::Number {
+                    min_micro,
+                    max_micro,
+                } if min_micro >= max_micro => return Err(SchemaError::Range { name: name() }),
+                Values::Number { .. } => {}
+                Values::Category(words) => {
+                    let categories = words.len();
+                    if !(2..=MAX_CATEGORIES).contains(&categories) {
+                        return Err(SchemaError::Categories {
+                            name: name(),
+                            categories,
+                        });
+                    }
+                    check_names("category", words.iter().map(String::as_str))?;
+                }
             }
             if feature.name == self.label {
-                return Err(SchemaError::LabelIsFeature {
-                    name: feature.name.clone(),
-                });
+                return Err(SchemaError::LabelIsFeature { name: name() });
             }
         }
+        let inputs = self.inputs();
+        if inputs > MAX_FEATURES {
+            return Err(SchemaError::Inputs { inputs });
+        }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn schema(features: Vec<Feature>) -> Schema {
+        Schema {
+            label: "label".to_owned(),
+            classes: vec!["no".to_owned(), "yes".to_owned()],
+            features,
+        }
+    }
+
+    fn category(name: &str, words: &[&str], may_be_missing: bool) -> Feature {
+        Feature {
+            name: name.to_owned(),
+            values: Values::Category(words.iter().map(|&word| word.to_owned()).collect()),
+            may_be_missing,
+        }
+    }
+
+    #[test]
+    fn columns_make_one_input_or_one_a_category_and_one_for_missing() {
+        let number = Feature::number("age", 0, 1);
+        let or_missing = Feature {
+            may_be_missing: true,
+            ..Feature::number("height", 0, 1)
+        };
+        let schema = schema(vec![
+            number,
+            or_missing,
+            category("sex", &["f", "m"], false),
+            category("art", &["a", "b", "c"], true),
+        ]);
+        assert_eq!(schema.validate(), Ok(()));
+        assert_eq!(schema.inputs(), 1 + 2 + 2 + 4);
+    }
+
+    #[test]
+    fn categories_are_at_least_two_and_differ() {
+        let refused = |words: &[&str]| schema(vec![category("art", words, false)]).validate();
+        assert!(matches!(
+            refused(&["a"]),
+            Err(SchemaError::Categories { categories: 1, .. })
+        ));
+        assert!(matches!(refused(&["a", "a"]), Err(SchemaError::Name(_))));
+        assert!(matches!(refused(&["a", ""]), Err(SchemaError::Name(_))));
+        let many: Vec<String> = (0..=MAX_CATEGORIES).map(|word| word.to_string()).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        assert!(matches!(
+            refused(&many),
+            Err(SchemaError::Categories { .. })
+        ));
+        let most: Vec<&str> = many.iter().skip(1).copied().collect();
+        let columns = (0..65).map(|column| category(&format!("c{column}"), &most, true));
+        assert!(matches!(
+            schema(columns.collect()).validate(),
+            Err(SchemaError::Inputs { inputs: 66_625 })
+        ));
     }
 }

@@ -3,13 +3,10 @@
 use std::path::Path;
 
 use unsilo_fhe::{Params, ParamsLiteral};
-use unsilo_ledger::{Activation, Draft, Optimiser};
+use unsilo_ledger::{Activation, Draft, Optimiser, Schema};
 use unsilo_train::{MlpConfig, TrainConfig};
 
-use crate::{
-    data::{DataSchema, FeatureRange},
-    error::NodeError,
-};
+use crate::error::NodeError;
 
 /// Parses a card and checks it against the id that the invitation named.
 pub(crate) fn parse(bytes: &[u8], federation: &[u8; 32]) -> Result<Draft, String> {
@@ -34,20 +31,14 @@ pub(crate) fn read(path: &Path, federation: &[u8; 32]) -> Result<Draft, NodeErro
 }
 
 /// The columns that a table must have; `label` if the table calls its label column otherwise.
-pub(crate) fn data_schema(draft: &Draft, label: Option<&str>) -> DataSchema {
-    let schema = &draft.schema;
-    DataSchema {
-        label: label.unwrap_or(&schema.label).to_owned(),
-        classes: schema.classes.clone(),
-        features: schema
-            .features
-            .iter()
-            .map(|feature| FeatureRange {
-                name: feature.name.clone(),
-                min: feature.min_micro as f64 / 1e6,
-                max: feature.max_micro as f64 / 1e6,
-            })
-            .collect(),
+pub(crate) fn data_schema(draft: &Draft, label: Option<&str>) -> Schema {
+    let schema = draft.schema.clone();
+    match label {
+        Some(label) => Schema {
+            label: label.to_owned(),
+            ..schema
+        },
+        None => schema,
     }
 }
 

@@ -49,8 +49,11 @@ pub struct Config {
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataSection {
-    /// CSV file with the training rows.
+    /// CSV file with the training rows, or IDX file with images.
     pub file: String,
+    /// IDX file with the labels of the images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labels: Option<String>,
     /// Its label column, if not called as in the federation's schema.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
@@ -63,9 +66,12 @@ pub struct DataSection {
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct EvaluationSection {
-    /// CSV file with rows that are not trained on.
+    /// CSV file with rows that are not trained on, or IDX file with images.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
+    /// IDX file with the labels of the images.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub labels: Option<String>,
     /// Also train a model on own data alone, for comparison.
     pub baseline: bool,
     /// Show the accuracies of every round to the whole federation, on the coordinator's page.
@@ -274,6 +280,10 @@ impl Config {
             self.evaluation.file.as_deref().map(text),
             "\"/data/held-out.csv\"",
         );
+        let labels = |labels: &Option<String>| {
+            let example = "\"/data/labels.idx1-ubyte\"";
+            optional("labels", labels.as_deref().map(text), example)
+        };
         let seed = optional("seed", self.training.seed.map(|seed| seed.to_string()), "1");
         format!(
             "# Written by `unsilo join`. A key that is not listed here is refused.
@@ -285,16 +295,20 @@ authority = {authority}
 federation = {federation}
 
 [data]
-# CSV file with the rows to train on. It is read when the node starts and never leaves this machine.
+# CSV file with the rows to train on, or IDX file with images. It is read when the node starts and never leaves this machine.
 file = {file}
+# IDX file with the labels of the images.
+{labels}
 # The label column, if it is not called as in the federation's schema.
 {label}
 # true leaves out rows with missing values; false refuses the file.
 drop_missing = {drop_missing}
 
 [evaluation]
-# CSV file with rows that are not trained on: every new model is measured on them, here only.
+# File with rows that are not trained on: every new model is measured on them, here only.
 {evaluation}
+# IDX file with the labels of the images.
+{evaluation_labels}
 # true also trains a model on the own data alone, for as many steps, and measures it beside the shared one.
 baseline = {baseline}
 # true shows both accuracies of every round to everybody who can open the coordinator's page. Two numbers; never rows.
@@ -338,6 +352,8 @@ snapshot_saves_entries = {saves}
             authority = text(&self.authority),
             federation = text(&self.federation),
             file = text(&self.data.file),
+            labels = labels(&self.data.labels),
+            evaluation_labels = labels(&self.evaluation.labels),
             drop_missing = self.data.drop_missing,
             baseline = self.evaluation.baseline,
             publish = self.evaluation.publish,
@@ -366,6 +382,7 @@ mod tests {
             federation: "cd".repeat(32),
             data: DataSection {
                 file: "/data/own \\ rows.csv".into(),
+                labels: None,
                 label: None,
                 drop_missing: false,
             },
@@ -384,6 +401,8 @@ mod tests {
         assert_eq!(Config::from_text(&plain.to_commented_text()), Ok(plain));
         let mut full = config();
         full.data.label = Some("art".into());
+        full.data.labels = Some("/data/labels".into());
+        full.evaluation.labels = Some("/data/test-labels".into());
         full.evaluation.file = Some("/data/test.csv".into());
         full.evaluation.baseline = true;
         full.evaluation.publish = true;

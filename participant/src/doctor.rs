@@ -183,7 +183,7 @@ pub fn room(path: &Path) -> Check {
 }
 
 fn data(config: &Config, draft: &unsilo_ledger::Draft) -> Check {
-    match learner::load(&config.data.file, config, draft) {
+    match learner::load_own(config, draft) {
         Ok(loaded) => Check::ok(
             "data",
             format!(

@@ -38,12 +38,16 @@ use crate::{
 pub struct JoinOptions {
     /// Directory of the new node: empty, not there yet, or that of an earlier try.
     pub dir: PathBuf,
-    /// CSV file with the rows to train on.
+    /// CSV file with the rows to train on, or IDX file with images.
     pub data: PathBuf,
+    /// IDX file with the labels of the images.
+    pub labels: Option<PathBuf>,
     /// Its label column, if not called as in the federation's schema.
     pub label: Option<String>,
-    /// CSV file with rows to measure on.
+    /// File with rows to measure on.
     pub evaluation: Option<PathBuf>,
+    /// IDX file with the labels of its images.
+    pub evaluation_labels: Option<PathBuf>,
     /// Also train a model on own data alone, for comparison.
     pub baseline: bool,
     /// Show both accuracies of every round on the coordinator's page.
@@ -62,8 +66,10 @@ impl JoinOptions {
         Self {
             dir: dir.into(),
             data: data.into(),
+            labels: None,
             label: None,
             evaluation: None,
+            evaluation_labels: None,
             baseline: false,
             publish: false,
             drop_missing: false,
@@ -98,7 +104,10 @@ pub struct Joined {
 /// fit the federation: correct the file and join again in the same directory.
 pub async fn join(invite: &Invite, options: &JoinOptions) -> Result<Joined, NodeError> {
     let data = absolute(&options.data)?;
-    let evaluation = options.evaluation.as_deref().map(absolute).transpose()?;
+    let optional = |path: &Option<PathBuf>| path.as_deref().map(absolute).transpose();
+    let evaluation = optional(&options.evaluation)?;
+    let labels = optional(&options.labels)?;
+    let evaluation_labels = optional(&options.evaluation_labels)?;
     check_directory(&options.dir, invite)?;
     let directory = Directory::create(&options.dir)?;
     let _lock = directory.lock()?;
@@ -122,11 +131,13 @@ pub async fn join(invite: &Invite, options: &JoinOptions) -> Result<Joined, Node
             federation: HEXLOWER.encode(&invite.federation),
             data: DataSection {
                 file: data,
+                labels,
                 label: options.label.clone(),
                 drop_missing: options.drop_missing,
             },
             evaluation: EvaluationSection {
                 file: evaluation,
+                labels: evaluation_labels,
                 baseline: options.baseline,
                 publish: options.publish,
             },
@@ -140,7 +151,7 @@ pub async fn join(invite: &Invite, options: &JoinOptions) -> Result<Joined, Node
             ledger: LedgerSection::default(),
         }
     };
-    let loaded = learner::load(&config.data.file, &config, &draft)?;
+    let loaded = learner::load_own(&config, &draft)?;
     // How many are held out does not depend on which.
     let divided = match config.rating.enabled {
         true => learner::divide(&loaded.data, &config, 0)?,
@@ -150,10 +161,8 @@ pub async fn join(invite: &Invite, options: &JoinOptions) -> Result<Joined, Node
         held_out: Some(divided.map_or(0, |divided| divided.held_out.rows())),
         ..loaded.report
     };
-    let evaluation = match &config.evaluation.file {
-        Some(file) => Some(learner::load(file, &config, &draft)?.report),
-        None => None,
-    };
+    let evaluation = learner::load_evaluation(&config, &draft)?;
+    let evaluation = evaluation.map(|loaded| loaded.report);
     if !found {
         let text = config.to_commented_text();
         Config::from_text(&text)

@@ -12,7 +12,10 @@ use unsilo_train::{Dataset, Device, Evaluation, StepReport, Trainer};
 use crate::{
     card,
     config::Config,
-    data::{Divided, LoadOptions, LoadedData, MissingCells, hold_out, load_csv},
+    data::{
+        DataError, Divided, IdxError, LoadOptions, LoadedData, MissingCells, hold_out, is_idx,
+        load_csv, load_idx,
+    },
     error::NodeError,
     models::ModelStore,
     progress::{ClassEvaluation, RoundEvaluation},
@@ -50,7 +53,7 @@ impl Learner {
         held_out_seed: Option<u64>,
         training: Arc<dyn LocalTraining>,
     ) -> Result<(Self, Option<Dataset>), NodeError> {
-        let all = load(&config.data.file, config, draft)?.data;
+        let all = load_own(config, draft)?.data;
         let divided = match held_out_seed {
             Some(seed) => divide(&all, config, seed)?,
             None => None,
@@ -60,10 +63,7 @@ impl Learner {
             Some(divided) => (divided.train, Some(divided.held_out)),
             None => (all, None),
         };
-        let evaluation = match &config.evaluation.file {
-            Some(file) => Some(load(file, config, draft)?.data),
-            None => None,
-        };
+        let evaluation = load_evaluation(config, draft)?.map(|loaded| loaded.data);
         let trainer = Trainer::new(card::model(draft), device)
             .map_err(|error| NodeError::Computation(error.to_string()))?;
         let learner = Self {
@@ -247,8 +247,30 @@ pub(crate) fn divide(
     })
 }
 
-/// Loads a table and checks it against the card.
-pub(crate) fn load(file: &str, config: &Config, draft: &Draft) -> Result<LoadedData, NodeError> {
+/// Loads the rows to train on and checks them against the card.
+pub(crate) fn load_own(config: &Config, draft: &Draft) -> Result<LoadedData, NodeError> {
+    let data = &config.data;
+    load((&data.file, data.labels.as_deref()), config, draft)
+}
+
+/// Loads the rows to measure on, if there are some.
+pub(crate) fn load_evaluation(
+    config: &Config,
+    draft: &Draft,
+) -> Result<Option<LoadedData>, NodeError> {
+    let evaluation = &config.evaluation;
+    let Some(file) = &evaluation.file else {
+        return Ok(None);
+    };
+    load((file, evaluation.labels.as_deref()), config, draft).map(Some)
+}
+
+/// Loads a table, or images and their labels.
+fn load(
+    (file, labels): (&str, Option<&str>),
+    config: &Config,
+    draft: &Draft,
+) -> Result<LoadedData, NodeError> {
     let schema = card::data_schema(draft, config.data.label.as_deref());
     let options = LoadOptions {
         missing: if config.data.drop_missing {
@@ -258,7 +280,15 @@ pub(crate) fn load(file: &str, config: &Config, draft: &Draft) -> Result<LoadedD
         },
         ..LoadOptions::default()
     };
-    load_csv(file.as_ref(), &schema, &options).map_err(|error| NodeError::Data {
+    let loaded = match labels {
+        Some(labels) => load_idx(file.as_ref(), labels.as_ref(), &schema, &options),
+        None if is_idx(file.as_ref()) => Err(DataError::Idx {
+            file: file.to_owned(),
+            problem: IdxError::NoLabels,
+        }),
+        None => load_csv(file.as_ref(), &schema, &options),
+    };
+    loaded.map_err(|error| NodeError::Data {
         path: file.into(),
         message: error.to_string(),
     })

@@ -5,12 +5,14 @@
 //! crates hold.
 
 mod appeal;
+mod cell;
 mod invite;
 pub mod limits;
 mod rejected;
 mod statement;
 
 pub use appeal::{APPEAL_DOMAIN, SignedAppeal};
+pub use cell::{Cell, CellError, is_missing, range};
 pub use invite::{Invite, InviteError};
 pub use rejected::{Code, Rejected};
 pub use statement::{

@@ -14,18 +14,24 @@ use crate::output;
 pub(crate) struct Arguments {
     /// The invitation that the coordinator's admin sent.
     invite: String,
-    /// CSV file with the rows to train on; it never leaves this machine.
+    /// CSV file with the rows to train on, or IDX file with images; it never leaves this machine.
     #[arg(long, value_name = "FILE")]
     data: PathBuf,
+    /// IDX file with the labels of the images.
+    #[arg(long, value_name = "FILE")]
+    labels: Option<PathBuf>,
     /// Its label column, if it is not called as in the federation's schema.
     #[arg(long, value_name = "COLUMN")]
     label: Option<String>,
     /// Directory to create for this participant; by default unsilo-NAME.
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// CSV file with rows to measure every new model on, here only.
+    /// File with rows to measure every new model on, here only.
     #[arg(long, value_name = "FILE")]
     evaluate: Option<PathBuf>,
+    /// IDX file with the labels of its images.
+    #[arg(long, value_name = "FILE", requires = "evaluate")]
+    evaluate_labels: Option<PathBuf>,
     /// Also train a model on the own data alone, and measure it beside the shared one.
     #[arg(long, requires = "evaluate")]
     baseline: bool,
@@ -47,7 +53,9 @@ pub(crate) async fn run(global: &Global, arguments: Arguments) -> anyhow::Result
         &invite,
         &JoinOptions {
             label: arguments.label,
+            labels: arguments.labels,
             evaluation: arguments.evaluate,
+            evaluation_labels: arguments.evaluate_labels,
             baseline: arguments.baseline,
             publish: arguments.publish,
             held_out: arguments.hold_out,

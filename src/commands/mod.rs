@@ -20,6 +20,7 @@ mod simulate;
 mod stake;
 mod token;
 mod void;
+mod watch;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
@@ -55,13 +56,11 @@ pub(crate) struct Global {
     pub(crate) log_format: LogFormat,
 }
 
-/// Form of the log.
+/// Form of the log. Its values have no words of their own: they would make the help of every command twice as long.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LogFormat {
-    /// Lines for people.
     #[default]
     Text,
-    /// A JSON object a line.
     Json,
 }
 
@@ -104,6 +103,8 @@ enum Command {
     Feedback(feedback::Arguments),
     /// Write a bundle for whoever helps you: checks, settings, newest entries; no secret.
     Report(report::Arguments),
+    /// Where the federation stands, live: the round, who is late, when it is over, everybody's standing.
+    Watch(watch::Arguments),
     /// Ask the shared model.
     Query(query::Arguments),
     /// Read and verify a ledger.
@@ -149,6 +150,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Renew(arguments) => asynchronous(doctor::renew_certificate(global, &arguments)),
         Command::Feedback(arguments) => asynchronous(feedback::run(global, &arguments)),
         Command::Report(arguments) => asynchronous(report::run(global, &arguments)),
+        Command::Watch(arguments) => asynchronous(watch::run(global, &arguments)),
         Command::Query(arguments) => asynchronous(query::run(global, &arguments)),
         Command::Ledger(command) => ledger::run(global, command),
         Command::Simulate(arguments) => simulate::run(global, &arguments),

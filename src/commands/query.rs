@@ -255,16 +255,7 @@ fn parse_row(text: &str) -> anyhow::Result<Value> {
             .map_err(|error| CommandError::Input(format!("--row is not JSON: {error}")).into());
     }
     text.split(',')
-        .enumerate()
-        .map(|(column, cell)| {
-            number(cell).ok_or_else(|| {
-                CommandError::Input(format!(
-                    "--row: value {} is {cell:?}, a number is expected",
-                    column + 1
-                ))
-                .into()
-            })
-        })
+        .map(|cell| Ok(number(cell).unwrap_or_else(|| Value::from(cell.trim()))))
         .collect::<anyhow::Result<Vec<Value>>>()
         .map(Value::Array)
 }
@@ -277,13 +268,8 @@ fn number(cell: &str) -> Option<Value> {
 /// The model's columns of every row of a CSV file.
 fn read_csv(path: &std::path::Path, models: &Value) -> anyhow::Result<Vec<Value>> {
     let wrong = |message: String| CommandError::Input(format!("{}: {message}", path.display()));
-    let names: Vec<&str> = models
-        .get("features")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .filter_map(|feature| feature.get("name")?.as_str())
-        .collect();
+    let features = models.get("features").and_then(Value::as_array);
+    let features = features.map_or(&[][..], Vec::as_slice);
     let mut reader = csv::Reader::from_path(path).map_err(|error| wrong(error.to_string()))?;
     let header = reader
         .headers()
@@ -291,10 +277,11 @@ fn read_csv(path: &std::path::Path, models: &Value) -> anyhow::Result<Vec<Value>
         .clone();
     let mut columns = Vec::new();
     let mut missing = Vec::new();
-    for name in &names {
-        match header.iter().position(|column| column == *name) {
-            Some(column) => columns.push((*name, column)),
-            None => missing.push(*name),
+    for feature in features {
+        let name = feature["name"].as_str().unwrap_or_default();
+        match header.iter().position(|column| column == name) {
+            Some(column) => columns.push((name, feature, column)),
+            None => missing.push(name),
         }
     }
     if !missing.is_empty() {
@@ -304,14 +291,21 @@ fn read_csv(path: &std::path::Path, models: &Value) -> anyhow::Result<Vec<Value>
     for (index, record) in reader.records().enumerate() {
         let record = record.map_err(|error| wrong(error.to_string()))?;
         let mut row = Map::new();
-        for (name, column) in &columns {
-            let cell = record.get(*column).unwrap_or_default();
-            let value = number(cell).ok_or_else(|| {
-                wrong(format!(
-                    "row {}, column {name}: {cell:?} is not a number",
-                    index + 1
-                ))
-            })?;
+        for (name, feature, column) in &columns {
+            let cell = record.get(*column).unwrap_or_default().trim();
+            let value = match number(cell) {
+                // What else a cell may hold, the endpoint knows.
+                _ if feature["kind"] == "category" => Value::from(cell),
+                Some(number) => number,
+                None if feature["may_be_missing"] == true => Value::from(cell),
+                None => {
+                    return Err(wrong(format!(
+                        "row {}, column {name}: {cell:?} is not a number",
+                        index + 1
+                    ))
+                    .into());
+                }
+            };
             row.insert((*name).to_owned(), value);
         }
         rows.push(Value::Object(row));

@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     companies::{Companies, count},
+    help::assert_documented,
     support::{Ran, Running, edit, run, unsilo, until},
 };
 
@@ -125,6 +126,7 @@ fn a_node_renews_a_certificate_that_ends_soon_or_has_ended_and_takes_part() {
         }
     }
     let found = doctor(&fed.coordinator()).ok().json();
+    assert_documented("doctor", &found);
     assert!(
         state(&found, "ledger") == "ok" && state(&found, "address") == "ok",
         "{found}"
@@ -138,7 +140,7 @@ fn a_key_is_replaced_and_a_suspended_company_gets_no_certificate() {
     let old = ["tls.key", "tls.pem"].map(|name| (name, fs::read(dir.join(name)).expect("read")));
     let renew = |arguments: &[&str]| run(unsilo(["renew", "--json"]).arg(&dir).args(arguments));
     renew(&[]).ok();
-    renew(&["--new-key"]).ok();
+    assert_documented("renew", &renew(&["--new-key"]).ok().json());
     assert_ne!(old[0].1, fs::read(dir.join("tls.key")).expect("read"));
     assert_eq!(state(&doctor(&dir).ok().json(), "membership"), "ok");
     let fresh = ["tls.key", "tls.pem"].map(|name| (name, fs::read(dir.join(name)).expect("read")));
@@ -194,6 +196,7 @@ fn feedback_reaches_the_admin_the_ledger_and_comes_back_answered() {
         .ok()
         .json();
     assert_eq!(filed["number"], 0);
+    assert_documented("feedback DIR TEXT", &filed);
     say(&[""]).fails(5, &["say something"]);
     say(&[&"a".repeat(4097)]).fails(5, &["4096"]);
     let admin = |arguments: &[&str]| {
@@ -201,6 +204,7 @@ fn feedback_reaches_the_admin_the_ledger_and_comes_back_answered() {
         run(command.arg(fed.coordinator()).args(&arguments[1..]))
     };
     let listed = admin(&["list", "--open"]).ok().json();
+    assert_documented("coordinator feedback list", &listed);
     let piece = &listed["feedback"][0];
     assert!(
         piece["author"] == "Birch Post" && piece["kind"] == "idea",
@@ -224,6 +228,7 @@ fn feedback_reaches_the_admin_the_ledger_and_comes_back_answered() {
         say(&[]).ok().json()["feedback"][0]["entered"] == true
     });
     let own = say(&[]).ok().json();
+    assert_documented("feedback DIR", &own);
     assert_eq!(own["feedback"][0]["answer"], "We pause at night now.");
     assert_eq!(own["feedback"][0]["intact"], true);
     assert_eq!(
@@ -237,6 +242,45 @@ fn feedback_reaches_the_admin_the_ledger_and_comes_back_answered() {
         .ok()
         .json();
     assert_eq!(other["feedback"].as_array().map(Vec::len), Some(0));
+}
+
+#[test]
+fn everybody_watches_the_federation_until_it_is_done() {
+    let (fed, _coordinator) = joined(2);
+    let dir = fed.company("Birch Post");
+    let mut watching = unsilo(["watch"]);
+    let mut watching = Running::start(&fed.path(""), "watching", watching.arg(&dir));
+    let authority = fed.coordinator().join("authority.der");
+    let url = format!("https://{}", fed.address);
+    run(&mut unsilo(["watch", &url])).fails(3, &["--authority"]);
+    run(unsilo(["watch"]).arg(fed.path("elsewhere"))).fails(3, &["neither an address"]);
+    run(unsilo(["watch", "https://127.0.0.1:1", "--authority"]).arg(&authority))
+        .fails(4, &["127.0.0.1:1"]);
+    let before = run(unsilo(["watch", "--json", &url, "--authority"]).arg(&authority));
+    assert_eq!(before.ok().json()["progress"]["phase"], "founding");
+    finish(&fed);
+    let end = watching.wait().ok();
+    // It looks once a second and says what has changed; these rounds are faster than that.
+    assert!(
+        end.stderr.contains("founding; 0 rounds published of 2")
+            && end.stderr.contains("finished; 2 rounds published of 2"),
+        "{end:?}"
+    );
+    assert!(
+        end.stdout.contains("Birch Post (you)") && end.stdout.contains("finished"),
+        "{end:?}"
+    );
+    for place in [&dir, &fed.coordinator()] {
+        let document = run(unsilo(["watch", "--json"]).arg(place)).ok().json();
+        assert_documented("watch", &document);
+        assert_eq!(document["participants"].as_array().map(Vec::len), Some(3));
+        assert_eq!(document["own"].is_null(), place != &dir);
+        let shown = run(unsilo(["watch", "--once"]).arg(place)).ok().stdout;
+        assert!(
+            shown.contains("Aster Labs") && shown.contains("power"),
+            "{shown}"
+        );
+    }
 }
 
 #[test]
@@ -275,7 +319,7 @@ fn a_report_holds_no_secret() {
                 .arg(&out)
                 .env("UNSILO_TOKEN", &token))
         };
-        report().ok();
+        assert_documented("report", &report().ok().json());
         report().fails(7, &["--out"]);
         let bundle = fs::read_to_string(&out).expect("read");
         assert!(bundle.contains("\"checks\"") && bundle.contains("entries"));

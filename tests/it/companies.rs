@@ -25,14 +25,23 @@ impl Companies {
         Self::found_behind(names, rounds, &address, &address)
     }
 
+    /// The same for another model than that of the digits.
+    pub(crate) fn found_for(model: &str, names: &[&str], rounds: u64) -> Self {
+        let address = free_address();
+        Self::made(&repository(model), names, rounds, (&address, &address))
+    }
+
     /// The same, with an address in the invitations that is not where the coordinator listens.
     pub(crate) fn found_behind(names: &[&str], rounds: u64, listen: &str, address: &str) -> Self {
+        let model = repository("data/digits.model.toml");
+        Self::made(&model, names, rounds, (listen, address))
+    }
+
+    fn made(model: &Path, names: &[&str], rounds: u64, (listen, address): (&str, &str)) -> Self {
         let root = tempfile::tempdir().expect("a temporary directory");
         let mut command = unsilo(["coordinator", "init", "--json"]);
         command.arg(root.path().join("fed"));
-        command
-            .arg("--model")
-            .arg(repository("data/digits.model.toml"));
+        command.arg("--model").arg(model);
         command.args(["--address", address, "--listen", listen]);
         command.args(["--rounds", &rounds.to_string()]);
         for name in names {

@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf};
 
 use crate::support::{repository, run, unsilo};
 
-const COMMANDS: [&[&str]; 43] = [
+const COMMANDS: [&[&str]; 44] = [
     &[],
     &["demo"],
     &["coordinator"],
@@ -38,6 +38,7 @@ const COMMANDS: [&[&str]; 43] = [
     &["report"],
     &["completions"],
     &["man"],
+    &["watch"],
     &["query"],
     &["ledger"],
     &["ledger", "show"],
@@ -130,5 +131,58 @@ fn completions_and_man_pages_cover_every_command() {
         let name = [&["unsilo"], command].concat().join("-");
         let page = fs::read_to_string(out.path().join(format!("{name}.1")));
         assert!(page.is_ok_and(|page| page.contains(".TH")), "{name}");
+    }
+}
+
+/// The first cells of docs/json.md's table, each with the keys in the second.
+fn documented() -> Vec<(String, Vec<String>)> {
+    let text = fs::read_to_string(repository("docs/json.md")).expect("read");
+    let quoted = |cell: &str| -> Vec<String> {
+        cell.split('`')
+            .skip(1)
+            .step_by(2)
+            .map(str::to_owned)
+            .collect()
+    };
+    let lines = text.lines().filter(|line| line.starts_with("| `"));
+    lines
+        .flat_map(|line| {
+            let cells: Vec<&str> = line.split('|').collect();
+            let keys = quoted(cells[2]);
+            quoted(cells[1])
+                .into_iter()
+                .map(move |command| (command, keys.clone()))
+        })
+        .collect()
+}
+
+/// Checks that a command's document has the keys that docs/json.md lists for it.
+#[track_caller]
+pub(crate) fn assert_documented(command: &str, document: &serde_json::Value) {
+    let rows = documented();
+    let (_, keys) = rows
+        .iter()
+        .find(|(of, _)| of == command)
+        .unwrap_or_else(|| panic!("{command} is not in docs/json.md"));
+    let object = document.as_object().expect("a document of keys");
+    let mut found: Vec<&String> = object.keys().collect();
+    let mut listed: Vec<&String> = keys.iter().collect();
+    found.sort_unstable();
+    listed.sort_unstable();
+    assert_eq!(found, listed, "{command}");
+}
+
+#[test]
+fn the_json_of_every_command_is_documented() {
+    let rows = documented();
+    for command in COMMANDS {
+        let name = command.join(" ");
+        let has_others = COMMANDS
+            .iter()
+            .any(|other| other.len() > command.len() && other.starts_with(command));
+        let listed = rows
+            .iter()
+            .any(|(of, _)| *of == name || of.starts_with(&format!("{name} ")));
+        assert!(listed || has_others, "{name} is not in docs/json.md");
     }
 }

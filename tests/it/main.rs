@@ -8,6 +8,7 @@ mod endpoint;
 mod fedavg;
 mod federation;
 mod guards;
+mod heart;
 mod help;
 mod history;
 mod late;

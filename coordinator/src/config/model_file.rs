@@ -3,7 +3,10 @@
 use std::path::Path;
 
 use serde::Deserialize;
-use unsilo_ledger::{Activation, Feature, ModelKind, ModelSpec, Optimiser, Schema, TrainingPlan};
+use unsilo_ledger::{
+    Activation, Feature, ModelKind, ModelSpec, Optimiser, Schema, TrainingPlan, Values,
+    schema::MAX_FEATURES,
+};
 
 use crate::error::CoordinatorError;
 
@@ -50,13 +53,53 @@ struct WrittenData {
     features: Vec<WrittenFeatures>,
 }
 
-/// Columns that share a range.
+/// Columns that share a range, or their categories.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WrittenFeatures {
+    #[serde(default)]
     names: Vec<String>,
-    min: f64,
-    max: f64,
+    /// Instead of names: so many columns, called by this and their number from 0.
+    prefix: Option<String>,
+    count: Option<usize>,
+    min: Option<f64>,
+    max: Option<f64>,
+    categories: Option<Vec<String>>,
+    /// Whether cells may be empty.
+    #[serde(default)]
+    missing: bool,
+}
+
+impl WrittenFeatures {
+    fn values(&self) -> Result<Values, String> {
+        match (self.min, self.max, &self.categories) {
+            (Some(min), Some(max), None) => Ok(Values::Number {
+                min_micro: micro("data.features.min", min)?,
+                max_micro: micro("data.features.max", max)?,
+            }),
+            (None, None, Some(categories)) => Ok(Values::Category(categories.clone())),
+            _ => Err(format!(
+                "data.features of {}: give min and max for numbers, or categories",
+                self.names
+                    .first()
+                    .or(self.prefix.as_ref())
+                    .map_or("no names", String::as_str)
+            )),
+        }
+    }
+
+    fn names(self) -> Result<Vec<String>, String> {
+        match (self.prefix, self.count) {
+            (None, None) if !self.names.is_empty() => Ok(self.names),
+            (Some(prefix), Some(count)) if self.names.is_empty() && count <= MAX_FEATURES => Ok((0
+                ..count)
+                .map(|number| format!("{prefix}{number}"))
+                .collect()),
+            _ => Err(format!(
+                "data.features: give names, or a prefix and a count of at most {MAX_FEATURES}"
+            )),
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -113,12 +156,12 @@ impl ModelFile {
         }
         let mut features = Vec::new();
         for group in written.data.features {
-            let min_micro = micro("data.features.min", group.min)?;
-            let max_micro = micro("data.features.max", group.max)?;
-            features.extend(group.names.into_iter().map(|name| Feature {
+            let values = group.values()?;
+            let may_be_missing = group.missing;
+            features.extend(group.names()?.into_iter().map(|name| Feature {
                 name,
-                min_micro,
-                max_micro,
+                values: values.clone(),
+                may_be_missing,
             }));
         }
         let schema = Schema {
@@ -133,7 +176,7 @@ impl ModelFile {
         let count = |what: &str, length: usize| {
             u32::try_from(length).map_err(|_| format!("data: too many {what}"))
         };
-        let mut layers = vec![count("features", schema.features.len())?];
+        let mut layers = vec![count("inputs", schema.inputs())?];
         layers.extend(&written.model.hidden);
         layers.push(count("classes", schema.classes.len())?);
         let model = ModelSpec {
@@ -217,8 +260,31 @@ mod tests {
     fn a_model_file_gives_layers_from_the_data() {
         let file = ModelFile::parse(GOOD).expect("valid");
         assert_eq!(file.model.layers, [2, 512, 2]);
-        assert_eq!(file.schema.features[1].min_micro, -500_000);
+        let b = Feature::number("b", -500_000, 16_000_000);
+        assert_eq!(file.schema.features[1], b);
         assert_eq!(file.training.learning_rate_micro, 100_000);
+    }
+
+    #[test]
+    fn categories_and_missing_values_make_more_inputs() {
+        let features = r#"features = [
+            { names = ["a"], min = 0, max = 1, missing = true },
+            { names = ["b", "c"], categories = ["x", "y", "z"] },
+        ]"#;
+        let from = r#"features = [{ names = ["a", "b"], min = -0.5, max = 16 }]"#;
+        let file = ModelFile::parse(&GOOD.replace(from, features)).expect("valid");
+        assert_eq!(file.model.layers, [8, 512, 2]);
+        assert!(file.schema.features[0].may_be_missing && !file.schema.features[1].may_be_missing);
+        let words = ["x", "y", "z"].map(str::to_owned).to_vec();
+        assert_eq!(file.schema.features[2].values, Values::Category(words));
+    }
+
+    #[test]
+    fn many_columns_are_numbered() {
+        let text = GOOD.replace("names = [\"a\", \"b\"]", "prefix = \"p\", count = 784");
+        let file = ModelFile::parse(&text).expect("valid");
+        assert_eq!(file.schema.features.len(), 784);
+        assert_eq!(file.schema.features[783].name, "p783");
     }
 
     #[test]
@@ -230,6 +296,28 @@ mod tests {
             ("max = 16", "max = -3", "range"),
             ("max = 16", "max = 0.00000012", "six decimal"),
             ("max = 16", "max = nan", "data.features.max"),
+            (", max = 16", "", "data.features of a"),
+            (
+                "max = 16",
+                "max = 16, categories = [\"x\", \"y\"]",
+                "data.features of a",
+            ),
+            ("min = -0.5, max = 16", "categories = [\"x\"]", "categories"),
+            (
+                "names = [\"a\", \"b\"]",
+                "names = []",
+                "a prefix and a count",
+            ),
+            (
+                "names = [\"a\", \"b\"]",
+                "prefix = \"p\"",
+                "a prefix and a count",
+            ),
+            (
+                "names = [\"a\", \"b\"]",
+                "prefix = \"p\", count = 65537",
+                "at most 65536",
+            ),
             (
                 "learning_rate = 0.1",
                 "learning_rate = -1.0",

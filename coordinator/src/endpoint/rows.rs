@@ -1,11 +1,12 @@
-//! Rows as they are sent, JSON or CSV, made into scaled features.
+//! Rows as they are sent, JSON or CSV, made into the model's inputs, as participants make theirs ([`Cell`]).
 
 use std::collections::BTreeMap;
 
 use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use unsilo_ledger::{Feature, Schema};
+use unsilo_ledger::{Feature, Schema, Values};
+use unsilo_proto::{Cell, CellError, is_missing};
 
 use super::problem::Problem;
 
@@ -14,7 +15,7 @@ pub(super) const MAX_ROWS: usize = 4096;
 /// What of a name or value that somebody sent is repeated in a problem, characters.
 const SHOWN: usize = 64;
 
-/// Rows of scaled features.
+/// Rows of the model's inputs.
 pub(super) struct Rows(pub(super) Vec<Vec<f32>>);
 
 #[derive(Deserialize)]
@@ -94,21 +95,16 @@ pub(super) fn from_csv(schema: &Schema, body: &[u8]) -> Result<Rows, Problem> {
         if index >= MAX_ROWS {
             return Err(Problem::field("rows", format!("more than {MAX_ROWS} rows")).next(FEWER));
         }
-        let cells = columns
-            .iter()
-            .zip(&schema.features)
-            .map(|(column, feature)| {
-                let cell = record.get(*column).unwrap_or_default();
-                let value = cell
-                    .parse::<f64>()
-                    .ok()
-                    .and_then(|value| scale(feature, value));
-                value.ok_or_else(|| {
-                    let field = format!("rows[{index}].{}", feature.name);
-                    Problem::field(field, format!("{:?} is not a finite number", shown(cell)))
-                })
-            });
-        rows.push(cells.collect::<Result<_, _>>()?);
+        let mut inputs = Vec::with_capacity(schema.inputs());
+        for (column, feature) in columns.iter().zip(&schema.features) {
+            let text = record.get(*column).unwrap_or_default();
+            let cell = Cell::read(feature, text).map_err(|error| {
+                let field = format!("rows[{index}].{}", feature.name);
+                wrong_cell(feature, field, &format!("{:?}", shown(text)), error)
+            })?;
+            cell.append(feature, &mut inputs);
+        }
+        rows.push(inputs);
     }
     check_count(rows.len())?;
     Ok(Rows(rows))
@@ -133,7 +129,7 @@ fn scaled(schema: &Schema, row_name: &str, row: &Value) -> Result<Vec<f32>, Prob
         Value::Array(values) => from_array(schema, row_name, values),
         _ => Err(Problem::field(
             row_name,
-            "a row is an object of columns or an array of numbers",
+            "a row is an object of columns or an array of values",
         )),
     }
 }
@@ -144,19 +140,22 @@ fn from_object(
     columns: &Map<String, Value>,
 ) -> Result<Vec<f32>, Problem> {
     let field = |name: &str| format!("{row_name}.{}", shown(name));
-    let mut features = Vec::with_capacity(schema.features.len());
+    let mut inputs = Vec::with_capacity(schema.inputs());
     let mut missing = None;
     for feature in &schema.features {
         match columns.get(&feature.name) {
             Some(value) => {
-                let scaled = value.as_f64().and_then(|value| scale(feature, value));
-                features.push(scaled.ok_or_else(|| not_a_number(field(&feature.name), value))?);
+                let cell = cell(feature, value).map_err(|error| {
+                    let value = shown(&value.to_string());
+                    wrong_cell(feature, field(&feature.name), &value, error)
+                })?;
+                cell.append(feature, &mut inputs);
             }
             None => missing = missing.or(Some(&feature.name)),
         }
     }
     // As many columns as features and none missing: then there is no other.
-    if missing.is_some() || columns.len() != features.len() {
+    if missing.is_some() || columns.len() != schema.features.len() {
         let known = |name: &&String| schema.features.iter().any(|feature| feature.name == **name);
         if let Some(unknown) = columns.keys().find(|name| !known(name)) {
             return Err(unknown_column(field(unknown)));
@@ -165,7 +164,7 @@ fn from_object(
     match missing {
         Some(name) => Err(Problem::field(field(name), "this column is missing")
             .next("send every column that GET /v1/models lists")),
-        None => Ok(features),
+        None => Ok(inputs),
     }
 }
 
@@ -181,13 +180,27 @@ fn from_array(schema: &Schema, row_name: &str, values: &[Value]) -> Result<Vec<f
         )
         .next("GET /v1/models lists the columns and their order"));
     }
-    let columns = schema.features.iter().zip(values).enumerate();
-    columns
-        .map(|(column, (feature, value))| {
-            let scaled = value.as_f64().and_then(|value| scale(feature, value));
-            scaled.ok_or_else(|| not_a_number(format!("{row_name}[{column}]"), value))
-        })
-        .collect()
+    let mut inputs = Vec::with_capacity(schema.inputs());
+    for (column, (feature, value)) in schema.features.iter().zip(values).enumerate() {
+        let cell = cell(feature, value).map_err(|error| {
+            let value = shown(&value.to_string());
+            wrong_cell(feature, format!("{row_name}[{column}]"), &value, error)
+        })?;
+        cell.append(feature, &mut inputs);
+    }
+    Ok(inputs)
+}
+
+/// A value of a JSON row: null is a missing one, a text is a category or stands for a missing one.
+fn cell(feature: &Feature, value: &Value) -> Result<Cell, CellError> {
+    match (value, &feature.values) {
+        (Value::Null, _) => Cell::missing(feature),
+        (Value::Number(_), _) => Cell::read_number(feature, value.as_f64().unwrap_or(f64::NAN)),
+        (Value::String(text), Values::Category(_)) => Cell::read(feature, text),
+        (Value::String(text), Values::Number { .. }) if is_missing(text) => Cell::missing(feature),
+        (_, Values::Category(_)) => Err(CellError::UnknownCategory),
+        (_, Values::Number { .. }) => Err(CellError::NotANumber),
+    }
 }
 
 fn unknown_column(field: String) -> Problem {
@@ -195,9 +208,12 @@ fn unknown_column(field: String) -> Problem {
         .next("leave it out; GET /v1/models lists the columns")
 }
 
-fn not_a_number(field: String, value: &Value) -> Problem {
-    let value = shown(&value.to_string());
-    Problem::field(field, format!("{value} is not a finite number")).next("send a number")
+fn wrong_cell(feature: &Feature, field: String, value: &str, error: CellError) -> Problem {
+    let problem = Problem::field(field, format!("{value} {error}"));
+    match &feature.values {
+        Values::Number { .. } => problem.next("send a number"),
+        Values::Category(_) => problem.next("send one of the categories that GET /v1/models lists"),
+    }
 }
 
 /// The beginning of something that somebody sent.
@@ -208,18 +224,73 @@ fn shown(text: &str) -> String {
     }
 }
 
-/// Scales to 0..=1 by the schema's range and clips, as participants do with their training data.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_precision_loss,
-    reason = "features are f32 by definition; ranges are below 2^53"
-)]
-fn scale(feature: &Feature, value: f64) -> Option<f32> {
-    let (min, max) = (
-        feature.min_micro as f64 / 1e6,
-        feature.max_micro as f64 / 1e6,
-    );
-    value
-        .is_finite()
-        .then(|| ((value - min) / (max - min)).clamp(0.0, 1.0) as f32)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn schema() -> Schema {
+        Schema {
+            label: "label".to_owned(),
+            classes: vec!["no".to_owned(), "yes".to_owned()],
+            features: vec![
+                Feature {
+                    may_be_missing: true,
+                    ..Feature::number("age", 0, 100_000_000)
+                },
+                Feature {
+                    name: "art".to_owned(),
+                    values: Values::Category(["1", "b"].map(str::to_owned).to_vec()),
+                    may_be_missing: false,
+                },
+            ],
+        }
+    }
+
+    fn problem(result: Result<Rows, Problem>) -> String {
+        match result {
+            Ok(Rows(rows)) => panic!("taken: {rows:?}"),
+            Err(problem) => serde_json::to_string(&problem).expect("JSON"),
+        }
+    }
+
+    #[test]
+    fn categories_and_missing_values_are_the_same_inputs_in_every_form() {
+        let body = br#"{"rows": [[50, "b"], {"art": 1, "age": null}, ["?", "1.0"]]}"#;
+        let Ok(Rows(json)) = from_json(&schema(), body) else {
+            panic!("refused");
+        };
+        let expected = [
+            vec![0.5, 0.0, 0.0, 1.0],
+            vec![0.0, 1.0, 1.0, 0.0],
+            vec![0.0, 1.0, 1.0, 0.0],
+        ];
+        assert_eq!(json, expected);
+        let csv = b"art,label,age\nb,no,50\n1,,\n1.0,yes,NA\n";
+        let Ok(Rows(csv)) = from_csv(&schema(), csv) else {
+            panic!("refused");
+        };
+        assert_eq!(csv, expected);
+    }
+
+    #[test]
+    fn what_does_not_fit_its_column_is_named() {
+        for (row, field, word) in [
+            (r#"[50, "c"]"#, "row[1]", "categories"),
+            (r#"[50, 2]"#, "row[1]", "categories"),
+            (r#"[50, null]"#, "row[1]", "missing"),
+            (r#"[50, true]"#, "row[1]", "categories"),
+            (r#"["old", "b"]"#, "row[0]", "number"),
+            (r#"[[1], "b"]"#, "row[0]", "number"),
+            (r#"{"age": 1, "art": "B"}"#, "row.art", "GET /v1/models"),
+        ] {
+            let body = format!(r#"{{"row": {row}}}"#);
+            let said = problem(from_json(&schema(), body.as_bytes()));
+            assert!(said.contains(field) && said.contains(word), "{row}: {said}");
+        }
+        let said = problem(from_csv(&schema(), b"art,age\nb,1e999\n"));
+        assert!(
+            said.contains("rows[0].age") && said.contains("finite"),
+            "{said}"
+        );
+    }
 }

@@ -5,7 +5,8 @@ use std::sync::PoisonError;
 use axum::{Json, extract::State};
 use data_encoding::HEXLOWER;
 use serde::Serialize;
-use unsilo_ledger::Outcome;
+use unsilo_ledger::{Feature, Outcome, Values};
+use unsilo_proto::range;
 use utoipa::ToSchema;
 
 use super::{Endpoint, weights::Weighed};
@@ -129,23 +130,49 @@ pub(super) struct Models {
     layers: Vec<u32>,
     label: String,
     classes: Vec<String>,
-    features: Vec<FeatureRange>,
+    /// In the order of a row's values.
+    features: Vec<Column>,
 }
 
-/// A column, and the range that its values are scaled from.
+/// A column, and what its cells hold.
 #[derive(Serialize, ToSchema)]
-struct FeatureRange {
+#[schema(as = ModelColumn)]
+struct Column {
     name: String,
-    min: f64,
-    max: f64,
+    /// `number` or `category`.
+    kind: &'static str,
+    /// The range of numbers: values are clipped to it.
+    min: Option<f64>,
+    max: Option<f64>,
+    /// The categories, for one of which a cell stands.
+    categories: Option<Vec<String>>,
+    /// Whether a value may be missing: null in JSON; an empty cell, `?` or `NA` in CSV.
+    may_be_missing: bool,
+}
+
+impl Column {
+    fn of(feature: &Feature) -> Self {
+        let range = range(feature);
+        let categories = match &feature.values {
+            Values::Number { .. } => None,
+            Values::Category(words) => Some(words.clone()),
+        };
+        Self {
+            name: feature.name.clone(),
+            kind: match categories {
+                None => "number",
+                Some(_) => "category",
+            },
+            min: range.map(|(min, _)| min),
+            max: range.map(|(_, max)| max),
+            categories,
+            may_be_missing: feature.may_be_missing,
+        }
+    }
 }
 
 /// The model that answers, its columns and classes.
 #[utoipa::path(get, path = "/v1/models", tag = "model", responses((status = 200, body = Models)))]
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "millionths of ranges, for display; below 2^53"
-)]
 pub(super) async fn models(State(endpoint): State<Endpoint>) -> Json<Models> {
     let served = endpoint.served.borrow().clone();
     let served = served.filter(|served| served.round.is_some());
@@ -166,15 +193,6 @@ pub(super) async fn models(State(endpoint): State<Endpoint>) -> Json<Models> {
         layers: draft.model.layers.clone(),
         label: draft.schema.label.clone(),
         classes: draft.schema.classes.clone(),
-        features: draft
-            .schema
-            .features
-            .iter()
-            .map(|feature| FeatureRange {
-                name: feature.name.clone(),
-                min: feature.min_micro as f64 / 1e6,
-                max: feature.max_micro as f64 / 1e6,
-            })
-            .collect(),
+        features: draft.schema.features.iter().map(Column::of).collect(),
     })
 }

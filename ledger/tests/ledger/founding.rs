@@ -2,7 +2,7 @@
 
 use crate::world::{COORDINATOR, World, draft, founders, genesis, identity, name};
 use unsilo_ledger::{
-    DraftError, Entry, Event, Member, OwnerId, Phase, Rejected, SignedEntry, State,
+    DraftError, Entry, Event, Feature, Member, OwnerId, Phase, Rejected, SignedEntry, State,
     initial_weights_q24, model_hash, q24_to_f32_bits,
 };
 
@@ -228,7 +228,7 @@ fn the_draft_keeps_its_limits() {
         ),
         (
             "empty range",
-            Box::new(|d| d.schema.features[0].max_micro = 0),
+            Box::new(|d| d.schema.features[0] = Feature::number("pixel 0", 0, 0)),
         ),
         ("inputs", Box::new(|d| d.model.layers[0] = 65)),
         ("outputs", Box::new(|d| d.model.layers[2] = 11)),

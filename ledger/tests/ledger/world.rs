@@ -39,11 +39,7 @@ pub(crate) fn draft(founders: usize) -> Draft {
             label: "digit".to_owned(),
             classes: (0..10).map(|class| class.to_string()).collect(),
             features: (0..64)
-                .map(|pixel| Feature {
-                    name: format!("pixel {pixel}"),
-                    min_micro: 0,
-                    max_micro: 16_000_000,
-                })
+                .map(|pixel| Feature::number(format!("pixel {pixel}"), 0, 16_000_000))
                 .collect(),
         },
         training: TrainingPlan {
@@ -242,13 +238,17 @@ impl World {
     }
 
     /// The members on the seats, in order.
+    /// The members of the round's committee; who was evicted since has no seat any more.
     pub(crate) fn seated(&self) -> Vec<u32> {
         let round = self.state.round().expect("a round in progress");
-        round
-            .opening
-            .seats
-            .iter()
-            .map(|seat| seat.participant.0)
+        let members = round.opening.seats.iter().map(|seat| seat.participant);
+        members
+            .filter(|id| {
+                self.state
+                    .participant(*id)
+                    .is_some_and(|one| one.is_present)
+            })
+            .map(|id| id.0)
             .collect()
     }
 

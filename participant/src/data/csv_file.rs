@@ -5,21 +5,21 @@ use std::io::{self, Read, Seek, Take};
 use std::path::Path;
 
 use csv::{ErrorKind, Position, Reader, ReaderBuilder, StringRecord};
+use unsilo_ledger::Schema;
 use unsilo_train::Dataset;
 
 use super::error::DataError;
 use super::line::line_at;
 use super::report::{DataReport, Tally};
 use super::row::{Row, RowReader, quoted};
-use super::schema::DataSchema;
 
 /// Largest file accepted by default: 4 GiB.
 pub const MAX_BYTES: u64 = 4 << 30;
 /// Most rows accepted by default: 50 million.
 pub const MAX_ROWS: u64 = 50_000_000;
 
-/// What to do with a row in which a value is missing (an empty cell, `?`, `NA`, `N/A`, `null`,
-/// `none` or `-`).
+/// What to do with a row in which a value is missing ([`unsilo_proto::is_missing`]) that may not be: the label's, or one
+/// of a column whose values the schema does not let be missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum MissingCells {
     /// Refuse the file and name the cell.
@@ -61,16 +61,22 @@ pub struct LoadedData {
 
 /// Reads a CSV file: UTF-8, comma-separated, quoted where needed, the first line naming the
 /// columns. Columns may stand in any order; those the schema does not name are reported.
-/// Every feature is scaled to 0..=1 by its range and clipped to it.
+/// Each feature becomes the model's inputs as [`unsilo_proto::Cell`] says.
 ///
 /// # Errors
 ///
 /// [`DataError`] for the first thing wrong in the file.
 pub fn load_csv(
     path: &Path,
-    schema: &DataSchema,
+    schema: &Schema,
     options: &LoadOptions,
 ) -> Result<LoadedData, DataError> {
+    let (name, file) = open(path, options)?;
+    read_csv(&name, file, schema, options)
+}
+
+/// Opens a file that is not too large, and gives its path for messages.
+pub(super) fn open(path: &Path, options: &LoadOptions) -> Result<(String, File), DataError> {
     let name = path.display().to_string();
     let unreadable = |error: io::Error| DataError::Unreadable {
         file: path.display().to_string(),
@@ -88,7 +94,7 @@ pub fn load_csv(
         });
     }
     let file = File::open(path).map_err(unreadable)?;
-    read_csv(&name, file, schema, options)
+    Ok((name, file))
 }
 
 /// [`load_csv`] from any reader, from its start; `name` stands for the path in errors and in the
@@ -100,10 +106,10 @@ pub fn load_csv(
 pub fn read_csv(
     name: &str,
     reader: impl Read + Seek,
-    schema: &DataSchema,
+    schema: &Schema,
     options: &LoadOptions,
 ) -> Result<LoadedData, DataError> {
-    schema.check()?;
+    schema.validate()?;
     // One byte more than allowed shows that there is more, whatever the size said before.
     let limited = reader.take(options.max_bytes.saturating_add(1));
     let mut csv = ReaderBuilder::new()
@@ -120,7 +126,7 @@ pub fn read_csv(
 fn read_rows<R: Read + Seek>(
     name: &str,
     csv: &mut Reader<Take<R>>,
-    schema: &DataSchema,
+    schema: &Schema,
     options: &LoadOptions,
 ) -> Result<LoadedData, DataError> {
     let header = match csv.headers() {
@@ -134,10 +140,10 @@ fn read_rows<R: Read + Seek>(
     }
     let rows = RowReader::new(name, schema, &header)?;
 
-    let mut features = Vec::new();
+    let mut inputs = Vec::new();
     let mut labels = Vec::new();
     let mut tally = Tally::new(schema);
-    let mut values = Vec::with_capacity(schema.features.len());
+    let mut cells = Vec::with_capacity(schema.features.len());
     let mut record = StringRecord::new();
     loop {
         match csv.read_record(&mut record) {
@@ -150,12 +156,11 @@ fn read_rows<R: Read + Seek>(
             return Err(DataError::TooManyRows { file, limit });
         }
         let mut line = || line_of(csv, record.position());
-        match rows.read(&record, &mut line, &mut values)? {
+        match rows.read(&record, &mut line, &mut cells)? {
             Row::Complete(label) => {
-                for (index, (&value, feature)) in values.iter().zip(&schema.features).enumerate() {
-                    let (scaled, clipped) = feature.scale(value);
-                    features.push(scaled);
-                    tally.value(index, value, clipped);
+                for (index, (&cell, feature)) in cells.iter().zip(&schema.features).enumerate() {
+                    let clipped = cell.append(feature, &mut inputs);
+                    tally.cell(index, cell, clipped);
                 }
                 labels.push(label);
                 tally.row(label);
@@ -168,13 +173,8 @@ fn read_rows<R: Read + Seek>(
     }
 
     let report = tally.finish(name, schema, &header)?;
-    let data = Dataset::new(
-        features,
-        labels,
-        schema.features.len(),
-        schema.classes.len(),
-    )
-    .expect("every value was parsed as finite and scaled, every label found in the schema");
+    let data = Dataset::new(inputs, labels, schema.inputs(), schema.classes.len())
+        .expect("every input is within 0..=1, every label was found in the schema");
     Ok(LoadedData { data, report })
 }
 

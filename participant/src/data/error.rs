@@ -2,7 +2,9 @@
 
 use thiserror::Error;
 
-use super::schema::SchemaError;
+use unsilo_ledger::schema::SchemaError;
+
+use super::idx_file::IdxError;
 
 /// Why a file gives no dataset. Nothing of it is kept.
 ///
@@ -21,6 +23,14 @@ pub enum DataError {
         file: String,
         /// The operating system's words.
         reason: String,
+    },
+    /// An IDX file that cannot be used.
+    #[error("{file}: {problem}")]
+    Idx {
+        /// The path.
+        file: String,
+        /// What is wrong.
+        problem: IdxError,
     },
     /// More bytes than allowed.
     #[error("{file}: larger than {limit} bytes. Split the file, or give fewer columns")]
@@ -131,6 +141,23 @@ pub enum DataError {
         /// The cell.
         found: String,
     },
+    /// A cell with another word than the column's categories.
+    #[error(
+        "{file}, line {line}, column {column}: found {found:?}, expected one of the federation's categories {}. Correct the cell or remove the row",
+        names(categories)
+    )]
+    UnknownCategory {
+        /// The path.
+        file: String,
+        /// Line of the row.
+        line: u64,
+        /// Name of the column.
+        column: String,
+        /// The cell.
+        found: String,
+        /// The categories of the schema.
+        categories: Vec<String>,
+    },
     /// A cell without a value.
     #[error(
         "{file}, line {line}, column {column}: found {found:?}, which stands for a missing value, expected {expected}. Fill it in, remove the row, or have rows with missing values left out"
@@ -144,7 +171,7 @@ pub enum DataError {
         column: String,
         /// The cell: empty or a mark such as `NA`.
         found: String,
-        /// `"a number"` or `"a class"`.
+        /// `"a number"`, `"a category"` or `"a class"`.
         expected: &'static str,
     },
     /// A label that the schema does not have.

@@ -1,6 +1,6 @@
 //! A company's rows: from a CSV file to a checked dataset, and the ways to split one.
 //!
-//! [`load_csv`] reads a file by the federation's [`DataSchema`] and gives scaled rows with a
+//! [`load_csv`] reads a table, [`load_idx`] images, by the federation's [`unsilo_ledger::Schema`] and gives rows of a model's inputs with a
 //! [`DataReport`], or a [`DataError`] that names the line, the column, what was found there and
 //! what to do about it. Errors and reports quote the company's data: they are for its own eyes and
 //! are never sent.
@@ -8,10 +8,10 @@
 mod csv_file;
 mod error;
 mod held_out;
+mod idx_file;
 mod line;
 mod report;
 mod row;
-mod schema;
 mod split;
 
 pub use csv_file::{
@@ -19,8 +19,9 @@ pub use csv_file::{
 };
 pub use error::DataError;
 pub use held_out::{Divided, hold_out};
-pub use report::{ClassCount, ColumnReport, DataReport};
-pub use schema::{DataSchema, FeatureRange, SchemaError};
+pub(crate) use idx_file::is_idx;
+pub use idx_file::{IdxError, load_idx};
+pub use report::{CategoryCount, ClassCount, ColumnReport, ColumnValues, DataReport};
 pub use split::{Holdout, SplitError, THIN10_COMPANIES, Thin10, stratified_holdout, thin10};
 
 #[cfg(test)]

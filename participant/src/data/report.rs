@@ -5,13 +5,17 @@ use std::fmt;
 use csv::StringRecord;
 use serde::Serialize;
 
+use unsilo_ledger::{Schema, Values};
+use unsilo_proto::{Cell, range};
+
 use super::error::DataError;
-use super::row::quoted;
-use super::schema::DataSchema;
+use super::row::{columns, quoted};
 use crate::rating::ENOUGH_ROWS;
 
 /// Columns that `Display` lists when nothing is remarkable about them.
 const PLAIN_COLUMNS: usize = 8;
+/// Categories that `Display` lists of a column.
+const CATEGORIES: usize = 6;
 
 /// What was found in a file. All numbers are of the rows kept, before scaling.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -48,18 +52,46 @@ pub struct ClassCount {
 pub struct ColumnReport {
     /// The column.
     pub name: String,
-    /// Smallest value.
-    pub min: f64,
-    /// Mean value.
-    pub mean: f64,
-    /// Largest value.
-    pub max: f64,
-    /// The schema's range, lower and upper end.
-    pub range: (f64, f64),
-    /// Cells without a value; their rows are left out.
+    /// Cells without a value; their rows are left out, unless values of this column may be missing.
     pub missing: u64,
-    /// Values outside the range, which were clipped to it.
-    pub clipped: u64,
+    /// What the others hold.
+    #[serde(flatten)]
+    pub values: ColumnValues,
+}
+
+/// The values of a feature.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum ColumnValues {
+    /// Numbers.
+    Number {
+        /// Smallest value.
+        min: f64,
+        /// Mean value.
+        mean: f64,
+        /// Largest value.
+        max: f64,
+        /// The schema's range, lower and upper end.
+        range: (f64, f64),
+        /// Values outside the range, which were clipped to it.
+        clipped: u64,
+    },
+    /// Categories.
+    Category {
+        /// Rows of each, in the schema's order.
+        categories: Vec<CategoryCount>,
+    },
+    /// Every value is missing.
+    Nothing,
+}
+
+/// Rows of one category.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CategoryCount {
+    /// The category.
+    pub category: String,
+    /// Its rows.
+    pub rows: u64,
 }
 
 impl DataReport {
@@ -73,22 +105,37 @@ impl DataReport {
             ));
         }
         for column in &self.columns {
-            let ColumnReport {
-                name,
-                min,
-                max,
-                range,
-                clipped,
-                ..
-            } = column;
-            if *clipped > 0 {
-                let share = *clipped as f64 / self.rows as f64 * 100.0;
-                warnings.push(format!(
-                    "column {name}: {clipped} values ({share:.1} %) lie outside {} to {} (found {min} to {max}) and were clipped; check the unit",
-                    range.0, range.1
-                ));
-            } else if min == max && self.rows > 1 {
-                warnings.push(format!("column {name}: every row has the same value {min}"));
+            let name = &column.name;
+            match &column.values {
+                ColumnValues::Number {
+                    min,
+                    max,
+                    range,
+                    clipped: clipped @ 1..,
+                    ..
+                } => {
+                    let share = *clipped as f64 / self.rows as f64 * 100.0;
+                    warnings.push(format!(
+                        "column {name}: {clipped} values ({share:.1} %) lie outside {} to {} (found {min} to {max}) and were clipped; check the unit",
+                        range.0, range.1
+                    ));
+                }
+                ColumnValues::Number { min, max, .. } if min == max && self.rows > 1 => {
+                    warnings.push(format!("column {name}: every row has the same value {min}"));
+                }
+                ColumnValues::Category { categories } if self.rows > 1 => {
+                    let mut found = categories.iter().filter(|count| count.rows > 0);
+                    if let (Some(only), None) = (found.next(), found.next()) {
+                        let word = &only.category;
+                        warnings.push(format!(
+                            "column {name}: every row has the same value {word}"
+                        ));
+                    }
+                }
+                ColumnValues::Nothing => {
+                    warnings.push(format!("column {name}: every value is missing"))
+                }
+                _ => {}
             }
         }
         let absent: Vec<&str> = self
@@ -149,21 +196,43 @@ impl fmt::Display for DataReport {
         for (i, column) in self.columns.iter().enumerate() {
             let ColumnReport {
                 name,
-                min,
-                mean,
-                max,
                 missing,
-                clipped,
-                ..
+                values,
             } = column;
-            if i >= PLAIN_COLUMNS && *missing == 0 && *clipped == 0 {
+            let plain = match values {
+                ColumnValues::Number { clipped, .. } => *clipped == 0,
+                ColumnValues::Category { .. } => true,
+                ColumnValues::Nothing => false,
+            };
+            if i >= PLAIN_COLUMNS && *missing == 0 && plain {
                 hidden += 1;
                 continue;
             }
-            writeln!(
-                f,
-                "  {name:<16} {min:>12.4} {mean:>12.4} {max:>12.4} {missing:>9} {clipped:>9}"
-            )?;
+            match values {
+                ColumnValues::Number {
+                    min,
+                    mean,
+                    max,
+                    clipped,
+                    ..
+                } => writeln!(
+                    f,
+                    "  {name:<16} {min:>12.4} {mean:>12.4} {max:>12.4} {missing:>9} {clipped:>9}"
+                )?,
+                ColumnValues::Category { categories } => {
+                    let shown = categories.iter().take(CATEGORIES);
+                    let mut shown: Vec<String> = shown
+                        .map(|count| format!("{} {}", quoted(&count.category), count.rows))
+                        .collect();
+                    if let more @ 1.. = categories.len().saturating_sub(CATEGORIES) {
+                        shown.push(format!("{more} more"));
+                    }
+                    writeln!(f, "  {name:<16} {:<38} {missing:>9}", shown.join(", "))?;
+                }
+                ColumnValues::Nothing => {
+                    writeln!(f, "  {name:<16} {:<38} {missing:>9}", "nothing")?;
+                }
+            }
         }
         if hidden > 0 {
             writeln!(f, "  ... and {hidden} more, all complete and in range")?;
@@ -187,25 +256,38 @@ pub(super) struct Tally {
 }
 
 struct Column {
+    /// Numbers, and what they came to.
+    numbers: u64,
     min: f64,
     mean: f64,
     max: f64,
-    missing: u64,
     clipped: u64,
+    /// Rows of each category.
+    categories: Vec<u64>,
+    missing: u64,
 }
 
 impl Tally {
-    pub(super) fn new(schema: &DataSchema) -> Self {
-        let column = || Column {
+    pub(super) fn new(schema: &Schema) -> Self {
+        let column = |values: &Values| Column {
+            numbers: 0,
             min: f64::INFINITY,
             mean: 0.0,
             max: f64::NEG_INFINITY,
-            missing: 0,
             clipped: 0,
+            categories: match values {
+                Values::Number { .. } => Vec::new(),
+                Values::Category(words) => vec![0; words.len()],
+            },
+            missing: 0,
         };
         Self {
             classes: vec![0; schema.classes.len()],
-            columns: schema.features.iter().map(|_| column()).collect(),
+            columns: schema
+                .features
+                .iter()
+                .map(|feature| column(&feature.values))
+                .collect(),
             rows: 0,
             dropped: 0,
         }
@@ -216,15 +298,22 @@ impl Tally {
         self.rows as u64 + self.dropped
     }
 
-    /// One value of the row that [`row`](Self::row) will end.
-    pub(super) fn value(&mut self, column: usize, value: f64, clipped: bool) {
-        let count = (self.rows + 1) as f64;
+    /// One cell of the row that [`row`](Self::row) will end.
+    pub(super) fn cell(&mut self, column: usize, cell: Cell, clipped: bool) {
         let column = &mut self.columns[column];
-        column.min = column.min.min(value);
-        column.max = column.max.max(value);
-        // A running mean: a sum of large values could overflow.
-        column.mean += value / count - column.mean / count;
-        column.clipped += u64::from(clipped);
+        match cell {
+            Cell::Number(value) => {
+                column.numbers += 1;
+                let count = column.numbers as f64;
+                column.min = column.min.min(value);
+                column.max = column.max.max(value);
+                // A running mean: a sum of large values could overflow.
+                column.mean += value / count - column.mean / count;
+                column.clipped += u64::from(clipped);
+            }
+            Cell::Category(place) => column.categories[place] += 1,
+            Cell::Missing => column.missing += 1,
+        }
     }
 
     /// A complete row.
@@ -245,7 +334,7 @@ impl Tally {
     pub(super) fn finish(
         self,
         name: &str,
-        schema: &DataSchema,
+        schema: &Schema,
         header: &StringRecord,
     ) -> Result<DataReport, DataError> {
         let file = name.to_owned();
@@ -264,7 +353,7 @@ impl Tally {
         }
         let classes = schema.classes.iter().cloned().zip(self.classes);
         let columns = schema.features.iter().zip(self.columns);
-        let used: std::collections::BTreeSet<&str> = schema.columns().collect();
+        let used: std::collections::BTreeSet<&str> = self::columns(schema).collect();
         Ok(DataReport {
             file,
             rows: self.rows,
@@ -275,12 +364,27 @@ impl Tally {
             columns: columns
                 .map(|(feature, column)| ColumnReport {
                     name: feature.name.clone(),
-                    min: column.min,
-                    mean: column.mean,
-                    max: column.max,
-                    range: (feature.min, feature.max),
                     missing: column.missing,
-                    clipped: column.clipped,
+                    values: match (&feature.values, range(feature)) {
+                        (Values::Category(words), _)
+                            if column.categories.iter().any(|rows| *rows > 0) =>
+                        {
+                            let counts = words.iter().cloned().zip(column.categories);
+                            ColumnValues::Category {
+                                categories: counts
+                                    .map(|(category, rows)| CategoryCount { category, rows })
+                                    .collect(),
+                            }
+                        }
+                        (_, Some(range)) if column.numbers > 0 => ColumnValues::Number {
+                            min: column.min,
+                            mean: column.mean,
+                            max: column.max,
+                            range,
+                            clipped: column.clipped,
+                        },
+                        _ => ColumnValues::Nothing,
+                    },
                 })
                 .collect(),
             extra_columns: header

@@ -1,21 +1,21 @@
-//! One row: from cells to scaled features and a label.
+//! One row: from text to the cells of its features and a label.
 
 use std::collections::BTreeMap;
 
 use csv::StringRecord;
 
-use super::error::DataError;
-use super::schema::{DataSchema, FeatureRange};
+use unsilo_ledger::{Feature, Schema, Values};
+use unsilo_proto::{Cell, CellError, is_missing, range};
 
-/// What stands for "no value" besides an empty cell, in any case.
-const MISSING: [&str; 6] = ["?", "na", "n/a", "null", "none", "-"];
+use super::error::DataError;
+
 /// Characters of a cell that an error quotes.
 const QUOTED: usize = 40;
 
 /// Where the schema's columns are in this file.
 pub(super) struct RowReader<'a> {
     file: &'a str,
-    schema: &'a DataSchema,
+    schema: &'a Schema,
     /// Cell of each feature, in the schema's order.
     features: Vec<usize>,
     /// Cell of the label.
@@ -25,9 +25,9 @@ pub(super) struct RowReader<'a> {
 
 /// What a row turned out to be.
 pub(super) enum Row {
-    /// Complete; the values are in the buffer, this is the label.
+    /// Complete; the cells are in the buffer, this is the label.
     Complete(u32),
-    /// Values are missing in these features, and in the label or not.
+    /// Values are missing in these features, where they may not be, and in the label or not.
     Missing(Vec<usize>),
 }
 
@@ -35,7 +35,7 @@ impl<'a> RowReader<'a> {
     /// Finds the schema's columns in the header. Their order is free.
     pub(super) fn new(
         file: &'a str,
-        schema: &'a DataSchema,
+        schema: &'a Schema,
         header: &StringRecord,
     ) -> Result<Self, DataError> {
         let mut found: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
@@ -43,8 +43,7 @@ impl<'a> RowReader<'a> {
             found.entry(name.trim()).or_insert((cell, 0)).1 += 1;
         }
         let named = |wanted: &dyn Fn(&str) -> bool| -> Vec<String> {
-            schema
-                .columns()
+            columns(schema)
                 .filter(|name| wanted(name))
                 .map(str::to_owned)
                 .collect()
@@ -67,7 +66,7 @@ impl<'a> RowReader<'a> {
                 duplicates,
             });
         }
-        let cells: Vec<usize> = schema.columns().map(|name| found[name].0).collect();
+        let cells: Vec<usize> = columns(schema).map(|name| found[name].0).collect();
         let (&label, features) = cells.split_last().unwrap_or((&0, &[]));
         let classes = schema.classes.iter().map(String::as_str).zip(0..).collect();
         Ok(Self {
@@ -79,23 +78,23 @@ impl<'a> RowReader<'a> {
         })
     }
 
-    /// Reads one row; `values` receives the unscaled features, in the schema's order. `line` is
+    /// Reads one row; `cells` receives those of the features, in the schema's order. `line` is
     /// asked for an error only.
     pub(super) fn read(
         &self,
         record: &StringRecord,
         line: &mut dyn FnMut() -> u64,
-        values: &mut Vec<f64>,
+        cells: &mut Vec<Cell>,
     ) -> Result<Row, DataError> {
-        values.clear();
+        cells.clear();
         let mut missing = Vec::new();
         for (index, (&cell, feature)) in self.features.iter().zip(&self.schema.features).enumerate()
         {
             let text = record.get(cell).unwrap_or_default().trim();
-            if is_missing(text) {
-                missing.push(index);
-            } else {
-                values.push(self.number(text, line, feature)?);
+            match Cell::read(feature, text) {
+                Ok(cell) => cells.push(cell),
+                Err(CellError::Missing) => missing.push(index),
+                Err(error) => return Err(self.wrong_cell(error, text, line(), feature)),
             }
         }
         let text = record.get(self.label).unwrap_or_default().trim();
@@ -123,11 +122,14 @@ impl<'a> RowReader<'a> {
     ) -> DataError {
         let first = missing.first();
         let (cell, column, expected) = match first {
-            Some(&index) => (
-                self.features[index],
-                &self.schema.features[index].name,
-                "a number",
-            ),
+            Some(&index) => {
+                let feature = &self.schema.features[index];
+                let expected = match feature.values {
+                    Values::Number { .. } => "a number",
+                    Values::Category(_) => "a category",
+                };
+                (self.features[index], &feature.name, expected)
+            }
             None => (self.label, &self.schema.label, "a class"),
         };
         DataError::MissingCell {
@@ -139,34 +141,37 @@ impl<'a> RowReader<'a> {
         }
     }
 
-    fn number(
-        &self,
-        text: &str,
-        line: &mut dyn FnMut() -> u64,
-        feature: &FeatureRange,
-    ) -> Result<f64, DataError> {
-        let (file, column) = (|| self.file.to_owned(), || feature.name.clone());
-        match text.parse::<f64>() {
-            Ok(value) if value.is_finite() => Ok(value),
-            Ok(_) => Err(DataError::NotFinite {
-                file: file(),
-                line: line(),
-                column: column(),
-                found: quoted(text),
-            }),
-            Err(_) => Err(DataError::NotANumber {
-                file: file(),
-                line: line(),
-                column: column(),
-                found: quoted(text),
-                example: feature.min + (feature.max - feature.min) / 2.0,
-            }),
+    fn wrong_cell(&self, error: CellError, text: &str, line: u64, feature: &Feature) -> DataError {
+        let (file, column, found) = (self.file.to_owned(), feature.name.clone(), quoted(text));
+        match (error, &feature.values, range(feature)) {
+            (CellError::NotANumber, _, Some((min, max))) => DataError::NotANumber {
+                file,
+                line,
+                column,
+                found,
+                example: min + (max - min) / 2.0,
+            },
+            (_, Values::Category(words), _) => DataError::UnknownCategory {
+                file,
+                line,
+                column,
+                found,
+                categories: words.clone(),
+            },
+            _ => DataError::NotFinite {
+                file,
+                line,
+                column,
+                found,
+            },
         }
     }
 }
 
-fn is_missing(text: &str) -> bool {
-    text.is_empty() || MISSING.iter().any(|mark| text.eq_ignore_ascii_case(mark))
+/// Every column a file must have: the features in order, then the label.
+pub(super) fn columns(schema: &Schema) -> impl Iterator<Item = &str> {
+    let features = schema.features.iter().map(|feature| feature.name.as_str());
+    features.chain(std::iter::once(schema.label.as_str()))
 }
 
 /// The start of a cell, for a message.

@@ -227,11 +227,7 @@ fn draft(ca_fingerprint: [u8; 32]) -> Draft {
             label: "kind".into(),
             classes: vec!["a".into(), "b".into()],
             features: names
-                .map(|name| Feature {
-                    name,
-                    min_micro: 0,
-                    max_micro: 1_000_000,
-                })
+                .map(|name| Feature::number(name, 0, 1_000_000))
                 .collect(),
         },
         training: TrainingPlan {

@@ -121,17 +121,14 @@ fn questions(fed: &Companies) {
         (format!("{row},5"), ["rows[0]", "65 values"]),
         ("{\"p0\": 1}".to_owned(), ["rows[0].p1", "missing"]),
         ("{\"px\": 1}".to_owned(), ["rows[0].px", "no such column"]),
+        (row.replacen('1', "one", 1), ["rows[0][0]", "one"]),
+        (row.replacen('1', "NaN", 1), ["rows[0][0]", "NaN"]),
+        (row.replacen('1', "", 1), ["rows[0][0]", "missing value"]),
     ] {
         fed.query(&["--row", &row]).fails(5, &words);
     }
-    for (row, words) in [
-        (row.replacen('1', "one", 1), ["value 1", "one"]),
-        (row.replacen('1', "NaN", 1), ["value 1", "NaN"]),
-        (row.replacen('1', "", 1), ["value 1", "number"]),
-        ("{\"p0\": ".to_owned(), ["--row", "JSON"]),
-    ] {
-        fed.query(&["--row", &row]).fails(3, &words);
-    }
+    fed.query(&["--row", "{\"p0\": "])
+        .fails(3, &["--row", "JSON"]);
     let csv = fed.path("questions.csv");
     let path = csv.to_str().expect("UTF-8").to_owned();
     let digits = fs::read_to_string(repository("data/digits.csv")).expect("the digits");

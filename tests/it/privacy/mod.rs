@@ -15,7 +15,7 @@ use unsilo_ledger::{
     Draft, Entry,
     store::{FILE_NAME, read},
 };
-use unsilo_participant::data::{DataSchema, FeatureRange, LoadOptions, load_csv};
+use unsilo_participant::data::{LoadOptions, load_csv};
 use unsilo_proto::Invite;
 use unsilo_train::{
     Activation, Dataset, DeviceChoice, MlpConfig, TrainConfig, Trainer, select, weights,
@@ -105,23 +105,13 @@ struct Trained {
 
 impl Frozen {
     fn rows(&self, part: usize) -> Dataset {
-        let schema = &self.draft.schema;
-        let schema = DataSchema {
-            label: schema.label.clone(),
-            classes: schema.classes.clone(),
-            features: schema
-                .features
-                .iter()
-                .map(|feature| FeatureRange {
-                    name: feature.name.clone(),
-                    min: feature.min_micro as f64 / 1e6,
-                    max: feature.max_micro as f64 / 1e6,
-                })
-                .collect(),
-        };
-        load_csv(&self.fed.rows(part, 4), &schema, &LoadOptions::default())
-            .expect("rows")
-            .data
+        load_csv(
+            &self.fed.rows(part, 4),
+            &self.draft.schema,
+            &LoadOptions::default(),
+        )
+        .expect("rows")
+        .data
     }
 
     fn shape(&self) -> MlpConfig {

@@ -108,11 +108,7 @@ pub(super) fn draft(rounds: u64) -> Draft {
             label: "digit".into(),
             classes: vec!["0".into(), "1".into()],
             features: (0..32)
-                .map(|index| Feature {
-                    name: format!("p{index}"),
-                    min_micro: 0,
-                    max_micro: 16_000_000,
-                })
+                .map(|index| Feature::number(format!("p{index}"), 0, 16_000_000))
                 .collect(),
         },
         training: TrainingPlan {

@@ -3,23 +3,22 @@
 use std::io::Cursor;
 use std::path::Path;
 
+use unsilo_ledger::{Feature, Schema, Values, schema::SchemaError};
+
 use super::super::{
-    DataError, DataSchema, FeatureRange, LoadOptions, LoadedData, MissingCells, SchemaError,
-    load_csv, read_csv,
+    ColumnValues, DataError, LoadOptions, LoadedData, MissingCells, load_csv, read_csv,
 };
 use super::{digits, digits_path};
 
 /// Age 0 to 100, weight -10 to 10, and a verdict.
-fn schema() -> DataSchema {
-    let feature = |name: &str, min, max| FeatureRange {
-        name: name.to_owned(),
-        min,
-        max,
-    };
-    DataSchema {
+fn schema() -> Schema {
+    Schema {
         label: "verdict".to_owned(),
         classes: vec!["good".to_owned(), "bad".to_owned()],
-        features: vec![feature("age", 0.0, 100.0), feature("weight", -10.0, 10.0)],
+        features: vec![
+            Feature::number("age", 0, 100_000_000),
+            Feature::number("weight", -10_000_000, 10_000_000),
+        ],
     }
 }
 
@@ -61,9 +60,18 @@ fn rows_are_scaled_clipped_and_reported() {
     let report = loaded.report;
     assert_eq!((report.rows, report.dropped_rows), (3, 0));
     assert_eq!(report.extra_columns, ["note"]);
-    let weight = &report.columns[1];
-    assert_eq!((weight.min, weight.max, weight.clipped), (-12.5, 5.0, 1));
-    assert!((weight.mean + 2.5).abs() < 1e-12);
+    let ColumnValues::Number {
+        min,
+        mean,
+        max,
+        range,
+        clipped,
+    } = report.columns[1].values
+    else {
+        panic!("{report:?}");
+    };
+    assert_eq!((min, max, clipped, range), (-12.5, 5.0, 1, (-10.0, 10.0)));
+    assert!((mean + 2.5).abs() < 1e-12);
     let rows: Vec<_> = report
         .classes
         .iter()
@@ -154,7 +162,14 @@ fn missing_values_are_refused_or_their_rows_left_out() {
         (report.columns[0].missing, report.columns[1].missing),
         (1, 1)
     );
-    assert_eq!((report.columns[0].min, report.columns[0].max), (1.0, 5.0));
+    assert!(matches!(
+        report.columns[0].values,
+        ColumnValues::Number {
+            min: 1.0,
+            max: 5.0,
+            ..
+        }
+    ));
     assert_eq!(
         dropping("age,weight,verdict\n,2,good\n")
             .expect_err("nothing left")
@@ -284,38 +299,86 @@ fn paths_that_cannot_be_read_are_named() {
 }
 
 #[test]
-fn faulty_schemas_are_refused() {
-    let refused = |change: &dyn Fn(&mut DataSchema)| {
-        let mut schema = schema();
-        change(&mut schema);
-        schema.check().expect_err("a faulty schema")
-    };
-    assert_eq!(refused(&|s| s.features.clear()), SchemaError::NoFeatures);
+fn a_faulty_schema_is_refused_before_the_file_is_read() {
+    let mut schema = schema();
+    schema.features.clear();
+    let read = read_csv("t.csv", Cursor::new(""), &schema, &LoadOptions::default());
     assert_eq!(
-        refused(&|s| s.classes.truncate(1)),
-        SchemaError::TooFewClasses { found: 1 }
+        read.expect_err("no features"),
+        DataError::Schema(SchemaError::Features { features: 0 })
     );
-    assert!(matches!(
-        refused(&|s| s.label = "age".to_owned()),
-        SchemaError::Twice { .. }
-    ));
-    assert!(matches!(
-        refused(&|s| s.classes[1] = "good".to_owned()),
-        SchemaError::Twice { .. }
-    ));
-    assert!(matches!(
-        refused(&|s| s.label = " verdict".to_owned()),
-        SchemaError::Name { .. }
-    ));
-    for (min, max) in [
-        (1.0, 1.0),
-        (f64::NAN, 1.0),
-        (0.0, f64::INFINITY),
-        (f64::MIN, f64::MAX),
-    ] {
-        let error = refused(&|s| (s.features[0].min, s.features[0].max) = (min, max));
-        assert!(matches!(error, SchemaError::Range { .. }));
+}
+
+/// A height that may be missing, and an art of three that may not.
+fn mixed() -> Schema {
+    Schema {
+        features: vec![
+            Feature {
+                may_be_missing: true,
+                ..Feature::number("height", 0, 2_000_000)
+            },
+            Feature {
+                name: "art".to_owned(),
+                values: Values::Category(["1", "b", "c"].map(str::to_owned).to_vec()),
+                may_be_missing: false,
+            },
+        ],
+        ..schema()
     }
+}
+
+#[test]
+fn categories_and_missing_values_become_inputs_of_their_own_and_are_reported() {
+    let text = "art,height,verdict\n1.0,1,good\nb,?,bad\n1,0.5,bad\n";
+    let read = |text: &str| {
+        read_csv(
+            "t.csv",
+            Cursor::new(text),
+            &mixed(),
+            &LoadOptions::default(),
+        )
+    };
+    let loaded = read(text).expect("a good file");
+    assert_eq!(
+        loaded.data.features(),
+        [
+            0.5, 0.0, 1.0, 0.0, 0.0, //
+            0.0, 1.0, 0.0, 1.0, 0.0, //
+            0.25, 0.0, 1.0, 0.0, 0.0
+        ]
+    );
+    assert_eq!(loaded.data.columns(), 5);
+    let json = serde_json::to_value(&loaded.report).expect("serialises");
+    assert_eq!(json["columns"][0]["missing"], 1);
+    assert_eq!(json["columns"][0]["kind"], "number");
+    assert_eq!(json["columns"][0]["mean"], 0.75);
+    assert_eq!(json["columns"][1]["categories"][0]["rows"], 2);
+    let shown = loaded.report.to_string();
+    assert!(shown.contains("1 2, b 1, c 0"), "{shown}");
+
+    assert_eq!(
+        read("art,height,verdict\nd,1,good\n")
+            .expect_err("unknown")
+            .to_string(),
+        "t.csv, line 2, column art: found \"d\", expected one of the federation's categories \"1\", \
+         \"b\", \"c\". Correct the cell or remove the row"
+    );
+    let missing = read("art,height,verdict\n,1,good\n").expect_err("missing");
+    assert!(
+        missing.to_string().contains("expected a category"),
+        "{missing}"
+    );
+    let nothing = read("art,height,verdict\nb,,good\nb,,bad\n")
+        .expect("reads")
+        .report;
+    assert_eq!(nothing.columns[0].values, ColumnValues::Nothing);
+    assert_eq!(
+        nothing.warnings(),
+        [
+            "column height: every value is missing",
+            "column art: every row has the same value b"
+        ]
+    );
 }
 
 #[test]
@@ -331,7 +394,7 @@ fn the_digits_are_read_whole() {
             .report
             .columns
             .iter()
-            .all(|column| column.clipped == 0)
+            .all(|column| matches!(column.values, ColumnValues::Number { clipped: 0, .. }))
     );
     assert!(loaded.report.to_string().lines().count() < 40);
 }

@@ -1,21 +1,18 @@
 //! Tests of the module as a whole.
 
+mod images;
 mod loading;
 mod sharing;
 
-use super::{DataSchema, FeatureRange};
+use unsilo_ledger::{Feature, Schema};
 
 /// The schema of `data/digits.csv`: 64 grey values of 0 to 16 and a digit.
-fn digits() -> DataSchema {
-    DataSchema {
+fn digits() -> Schema {
+    Schema {
         label: "label".to_owned(),
         classes: (0..10).map(|digit: usize| digit.to_string()).collect(),
         features: (0..64)
-            .map(|i: usize| FeatureRange {
-                name: format!("p{i}"),
-                min: 0.0,
-                max: 16.0,
-            })
+            .map(|i: usize| Feature::number(format!("p{i}"), 0, 16_000_000))
             .collect(),
     }
 }

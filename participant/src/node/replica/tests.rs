@@ -39,11 +39,7 @@ fn draft() -> Draft {
             label: "kind".into(),
             classes: vec!["a".into(), "b".into()],
             features: (0..16)
-                .map(|number| Feature {
-                    name: format!("x{number}"),
-                    min_micro: 0,
-                    max_micro: 1,
-                })
+                .map(|number| Feature::number(format!("x{number}"), 0, 1))
                 .collect(),
         },
         training: TrainingPlan {

@@ -57,11 +57,7 @@ fn draft() -> Draft {
             label: "label".into(),
             classes: (0..10).map(|class| class.to_string()).collect(),
             features: (0..64)
-                .map(|feature| Feature {
-                    name: format!("p{feature}"),
-                    min_micro: 0,
-                    max_micro: 16_000_000,
-                })
+                .map(|feature| Feature::number(format!("p{feature}"), 0, 16_000_000))
                 .collect(),
         },
         training: TrainingPlan {
