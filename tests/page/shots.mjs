@@ -5,7 +5,7 @@ import { demo } from "./federation.mjs";
 
 const to = process.argv[2] ?? new URL("../../docs/page", import.meta.url).pathname;
 const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox", "--disable-gpu"] });
-const running = await demo(40);
+const running = await demo(25);
 try {
   for (const colorScheme of ["light", "dark"]) {
     const context = await browser.newContext({ ignoreHTTPSErrors: true, colorScheme, viewport: { width: 1200, height: 900 } });
