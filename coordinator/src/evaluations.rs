@@ -137,10 +137,13 @@ impl Evaluations {
                 "the file of evaluations has reached {MAX_BYTES} bytes: no more are kept"
             )));
         }
-        // One write, so that a crash leaves a whole line or the beginning of one.
-        kept.file
-            .write_all(text.as_bytes())
-            .map_err(CoordinatorError::io("write", FILE_NAME))?;
+        // A crash leaves a whole line or the beginning of one, and so does a full disk: the next line must not continue it.
+        if let Err(error) = kept.file.write_all(text.as_bytes()) {
+            kept.file
+                .set_len(kept.bytes)
+                .map_err(CoordinatorError::io("cut", FILE_NAME))?;
+            return Err(CoordinatorError::io("write", FILE_NAME)(error));
+        }
         kept.bytes = size;
         kept.by_round
             .entry(round)

@@ -143,10 +143,9 @@ fn who_attacks_in_the_demo_weighs_and_earns_next_to_nothing() {
     assert_eq!(attack["outcome"], "held-off", "{report:#}");
     assert!(number(&attack["weight_share"]) <= 0.02, "{report:#}");
     assert_eq!(attack["honest_excluded"], 0.0, "{report:#}");
-    assert!(
-        number(&attack["contributing_pay_share"]) <= 0.03,
-        "{report:#}"
-    );
+    // Null where the epoch pays nobody for contributing: then they have nothing of it either.
+    let share = attack["contributing_pay_share"].as_f64().unwrap_or(0.0);
+    assert!(share <= 0.03, "{report:#}");
     assert!(number(&report["shared_accuracy"]) >= 0.9, "{report:#}");
     assert_eq!(report["companies"][4]["attack"], "sign-flip");
     assert_eq!(

@@ -29,11 +29,11 @@ use unsilo_proto::Invite;
 use unsilo_train::DeviceChoice;
 
 use self::{
-    attack::{Attack, Malicious},
+    attack::{AloneParser, Malicious},
     data::{COMPANIES, DemoData},
 };
 use super::{Global, interrupted};
-use crate::{exit::CommandError, output, progress::Display};
+use crate::{attack::Attack, exit::CommandError, output, progress::Display};
 
 /// Rounds in a row without a model after which the demo ends: an attack by most of the companies would have it go on for
 /// ever, since the raters support too few and every round starts from the same model.
@@ -60,7 +60,7 @@ pub(crate) struct Arguments {
     #[arg(long, default_value = "auto", value_name = "auto|cpu|cuda")]
     device: DeviceChoice,
     /// Let the last companies send this instead of their updates, and see what the others' ratings make of it.
-    #[arg(long, value_enum, value_name = "KIND")]
+    #[arg(long, value_parser = AloneParser, value_name = "KIND")]
     attack: Option<Attack>,
     /// How many of the five companies attack.
     #[arg(long, default_value_t = 1, requires = "attack", value_parser = clap::value_parser!(u8).range(1..=4))]

@@ -13,12 +13,11 @@ use unsilo_participant::RoundEvaluation;
 
 use super::{
     Outcome,
-    attack::Attack,
     data::DemoData,
     verdict::Verdict,
     weights::{Standing, standings},
 };
-use crate::{commands::ledger::whole, output::table};
+use crate::{attack::Attack, commands::ledger::whole, output::table};
 
 /// The demo's JSON document.
 #[derive(Serialize)]

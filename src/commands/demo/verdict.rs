@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use super::{attack::Attack, report::Company, weights::Standing};
+use super::{attack::in_words, report::Company, weights::Standing};
+use crate::attack::Attack;
 
 /// A part of the models up to which an attack is held off: a tenth of one company's equal part.
 const LITTLE: f64 = 0.02;
@@ -104,7 +105,7 @@ impl Verdict {
         let mut text = format!(
             "* sends {} instead of updates. {verdict}: {} of the model (an equal part would be {}), honest contributions left \
              out: {}",
-            self.kind.in_words(),
+            in_words(self.kind),
             percent(self.weight_share),
             percent(self.equal_share),
             percent(self.honest_excluded),
