@@ -4,7 +4,7 @@
 
 use crate::{
     digit_sum::{
-        CHUNK_DIGITS, DigitSum, MAX_DIGIT, chunk_bytes, digit_bytes,
+        CHUNK_DIGITS, DigitSum, MAX_DIGIT, TOGETHER, chunk_bytes, digit_bytes,
         kernels::{add_group, encode_five, encode_three, spill},
     },
     pack::{self, CiphertextError},
@@ -212,8 +212,6 @@ pub fn weighted_digit_sum_into(
     Ok(total_weight)
 }
 
-/// Contributions added in one pass over the sums, at most: as many streams are read from memory at once.
-pub const TOGETHER: usize = 8;
 /// Chunks summed at a time: 384 KiB of sums, and runs of each contribution that are long enough for the processor's
 /// prefetching.
 const RANGE: usize = 16;

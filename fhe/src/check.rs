@@ -211,7 +211,7 @@ fn check<'a>(
         if sheet.projections() != projections {
             return Err(JudgeError::OtherRound { seat });
         }
-        let participants = sheet.entries().iter().map(|entry| entry.participant);
+        let participants = sheet.entries.iter().map(|entry| entry.participant);
         if !participants.eq(table.participants()) {
             return Err(JudgeError::OtherContributions { seat });
         }
@@ -247,7 +247,7 @@ fn rule_all(
     let answers_on = |index: usize| -> Vec<Answer<'_>> {
         sheets
             .iter()
-            .map(|sheet| (sheet.seat(), sheet.entries()[index].words.as_ref()))
+            .map(|sheet| (sheet.seat(), sheet.entries[index].words.as_ref()))
             .collect()
     };
     // Few sets of seats occur: all of them, and those without one that complains.

@@ -4,11 +4,11 @@ use crate::{
     context::RoundContext,
     hash::{hash, hasher},
     linear_hash::LinearHasher,
+    pack::CiphertextError,
     params::{CHUNK_BYTES, Params},
 };
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
-use thiserror::Error;
 
 /// What a participant signs about its contribution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -21,16 +21,6 @@ pub struct ContributionCommitment {
     pub linear_hash: [u8; 32],
     /// Hash of context, participant, number of parameters and the three above: the value to sign.
     pub root: [u8; 32],
-}
-
-/// The bytes hashed are not whole contributions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("a ciphertext for these parameters has {expected} bytes, not {actual}")]
-pub struct ChunkHashError {
-    /// Bytes that the parameters ask for.
-    pub expected: u64,
-    /// Bytes hashed.
-    pub actual: u64,
 }
 
 impl ContributionCommitment {
@@ -99,14 +89,14 @@ pub fn share_hash(sealed: &[u8]) -> [u8; 32] {
 /// The commitment to a whole contribution.
 ///
 /// # Errors
-/// [`ChunkHashError`] if the ciphertext has the wrong length.
+/// [`CiphertextError::Length`] if the ciphertext has the wrong length.
 pub fn commitment(
     params: &Params,
     context: &RoundContext,
     participant: u32,
     ciphertext: &[u8],
     sealed_shares: &[Vec<u8>],
-) -> Result<ContributionCommitment, ChunkHashError> {
+) -> Result<ContributionCommitment, CiphertextError> {
     let mut chunks = ChunkHasher::new(params);
     chunks.update(ciphertext);
     let mut linear = LinearHasher::new(params);
@@ -201,8 +191,8 @@ impl ChunkHasher {
     /// The root.
     ///
     /// # Errors
-    /// [`ChunkHashError`] if more or fewer bytes were taken than the ciphertext has.
-    pub fn finish(self) -> Result<[u8; 32], ChunkHashError> {
+    /// [`CiphertextError::Length`] if more or fewer bytes were taken than the ciphertext has.
+    pub fn finish(self) -> Result<[u8; 32], CiphertextError> {
         let root = self
             .subtrees
             .iter()
@@ -211,10 +201,7 @@ impl ChunkHasher {
             .reduce(|right, left| node(&left, &right));
         match root {
             Some(root) if self.taken == self.expected => Ok(root),
-            _ => Err(ChunkHashError {
-                expected: self.expected,
-                actual: self.taken,
-            }),
+            _ => Err(CiphertextError::length(self.expected, self.taken)),
         }
     }
 }

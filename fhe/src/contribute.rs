@@ -2,40 +2,16 @@
 
 use crate::{
     commit::{ChunkHasher, ContributionCommitment, share_hash},
-    committee::Committee,
-    context::RoundContext,
+    dealing::Dealing,
     encode::Encoded,
     encrypt::encrypt,
     key::{ContributionSeed, Entropy, OneTimeKey},
     linear_hash::{LinearHash, LinearHasher},
-    params::{N, Params},
-    seal::{SealSeeds, Slot, seal},
+    params::N,
+    seal::{SealSeeds, seal},
     share,
 };
 use thiserror::Error;
-
-/// What dealer and members of a contribution agree on.
-#[derive(Clone, Copy, Debug)]
-pub struct Dealing<'a> {
-    /// Encryption parameters.
-    pub params: &'a Params,
-    /// Federation, round and model.
-    pub context: &'a RoundContext,
-    /// The dealer's number in the federation.
-    pub participant: u32,
-    /// The round's seated members.
-    pub committee: &'a Committee,
-}
-
-impl Dealing<'_> {
-    pub(crate) fn slot(&self, seat: u16) -> Slot {
-        Slot {
-            context: *self.context,
-            participant: self.participant,
-            seat,
-        }
-    }
-}
 
 /// An encrypted update with its sealed key shares. `seal_seeds` is secret; the rest is sent.
 pub struct Contribution {

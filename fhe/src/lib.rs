@@ -18,6 +18,7 @@ pub mod commit;
 pub mod committee;
 pub mod context;
 pub mod contribute;
+pub mod dealing;
 mod decode;
 pub mod decrypt;
 pub mod digit_sum;
@@ -63,7 +64,8 @@ pub use check::{
 pub use commit::{ChunkHasher, ContributionCommitment, commitment};
 pub use committee::{Committee, threshold_for};
 pub use context::RoundContext;
-pub use contribute::{Contribution, Dealing, contribute};
+pub use contribute::{Contribution, contribute};
+pub use dealing::Dealing;
 pub use decrypt::{WeightedSum, decrypt, decrypt_permuted};
 pub use digit_sum::{DigitSum, DigitSumReader, digit_sum_bytes};
 pub use direction::{Direction, DirectionKey, direction_hash, max_directions, max_opened};

@@ -7,10 +7,9 @@
 //! participants and a million parameters, 146 at 1000 and 2^27 (`params/estimate.py`).
 
 use crate::{
-    commit::ChunkHashError,
     hash::hash,
     hash_ring::{DIGITS, HASH_MODULUS, RunningHash},
-    pack,
+    pack::{self, CiphertextError},
     params::{CHUNK_BYTES, N, Params},
     simd::{Level, vectorised},
 };
@@ -201,15 +200,12 @@ impl LinearHasher {
     /// The hash.
     ///
     /// # Errors
-    /// [`ChunkHashError`] if more or fewer bytes were taken than the ciphertext has.
-    pub fn finish(self) -> Result<LinearHash, ChunkHashError> {
+    /// [`CiphertextError::Length`] if more or fewer bytes were taken than the ciphertext has.
+    pub fn finish(self) -> Result<LinearHash, CiphertextError> {
         if self.taken == self.expected {
             Ok(LinearHash::of(self.sum))
         } else {
-            Err(ChunkHashError {
-                expected: self.expected,
-                actual: self.taken,
-            })
+            Err(CiphertextError::length(self.expected, self.taken))
         }
     }
 }

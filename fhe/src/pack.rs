@@ -34,6 +34,17 @@ pub enum CiphertextError {
     },
 }
 
+impl CiphertextError {
+    /// Other bytes than the whole ciphertext.
+    pub(crate) fn length(expected: u64, actual: u64) -> Self {
+        let saturated = |bytes| usize::try_from(bytes).unwrap_or(usize::MAX);
+        Self::Length {
+            expected: saturated(expected),
+            actual: saturated(actual),
+        }
+    }
+}
+
 /// Unpacks one chunk and returns its largest word.
 pub(crate) fn unpack_at(
     level: Level,

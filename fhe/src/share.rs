@@ -5,7 +5,7 @@
 
 use crate::{
     committee::Committee,
-    contribute::Dealing,
+    dealing::Dealing,
     key::OneTimeKey,
     params::CHUNK_BYTES,
     reed_solomon::lagrange,

@@ -4,7 +4,8 @@
 //! compiler.
 
 use crate::{
-    aggregate::{TOGETHER, groups},
+    aggregate::groups,
+    digit_sum::TOGETHER,
     params::{CHUNK_BYTES, N},
     simd::{Level, vectorised},
     xof::Xof,

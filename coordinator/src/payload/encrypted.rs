@@ -23,7 +23,6 @@ const READ_BYTES: usize = 4 << 20;
 pub(crate) struct Check {
     hasher: ChunkHasher,
     linear: LinearHasher,
-    chunks: usize,
     /// The beginning of a chunk whose end has not arrived.
     begun: Vec<u8>,
     /// Chunks checked.
@@ -37,7 +36,6 @@ impl Check {
         Self {
             hasher: ChunkHasher::new(params),
             linear: LinearHasher::new(params),
-            chunks: params.chunks(),
             begun: Vec::with_capacity(CHUNK_BYTES),
             checked: 0,
             wrong: None,
@@ -75,14 +73,9 @@ impl Check {
         if let Some(wrong) = self.wrong {
             return Err(wrong.into());
         }
-        let length = |wrong: unsilo_fhe::commit::ChunkHashError| CiphertextError::Length {
-            expected: self.chunks * CHUNK_BYTES,
-            actual: usize::try_from(wrong.actual).unwrap_or(usize::MAX),
-        };
-        let chunks_root = self.hasher.finish().map_err(length)?;
         Ok(Checked {
-            chunks_root,
-            linear_hash: self.linear.finish().map_err(length)?,
+            chunks_root: self.hasher.finish()?,
+            linear_hash: self.linear.finish()?,
         })
     }
 }

@@ -5,7 +5,7 @@ use crate::{
     answer::ProjectionKeys,
     commit::{ContributionCommitment, share_hash},
     committee::MAX_MEMBERS,
-    contribute::Dealing,
+    dealing::Dealing,
     params::CHUNK_BYTES,
     seal::{SealSeeds, reveal, seal},
     share::{SHARE_SEED_BYTES, share_of_plaintext},

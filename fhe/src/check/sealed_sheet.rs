@@ -6,7 +6,7 @@
 //! seals it again to every other seat and compares with what the member signed. A member that sealed it badly to one seat
 //! has answered for none, in the eyes of all the others alike.
 
-use super::sheet::{AnswerSheet, Entry, SALT_SEED_BYTES, SheetError, plaintext_bytes};
+use super::sheet::{AnswerSheet, Entry, SALT_SEED_BYTES, SheetError, TAG_BYTES, plaintext_bytes};
 use crate::{
     answer::ProjectionAnswers,
     committee::Committee,
@@ -23,7 +23,6 @@ use zeroize::Zeroizing;
 
 /// Bytes of the sheet's key, sealed to one seat.
 pub const SEALED_SHEET_KEY_BYTES: usize = SEAL_OVERHEAD + 32;
-pub(super) const TAG_BYTES: usize = 16;
 const INFO: &[u8] = b"unsilo/v1/answer sheet key\0";
 
 /// Bytes of the encrypted sheet of a round with so many contributions.

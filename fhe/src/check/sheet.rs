@@ -3,11 +3,7 @@
 //! Each contribution has a leaf of its own with a salt of its own, so the answers on one rejected contribution can be shown
 //! later without a word about the others.
 
-use super::{
-    sealed_sheet::TAG_BYTES,
-    shown::ShownAnswers,
-    table::{WORDS_BYTES, check_words, read_words, write_words},
-};
+use super::table::{WORDS_BYTES, check_words, read_words, write_words};
 use crate::{
     hash::hash,
     merkle,
@@ -20,6 +16,8 @@ use zeroize::{Zeroize, Zeroizing};
 /// Bytes of one entry: participant, whether there are answers, the answers or zeros.
 pub(super) const ENTRY_BYTES: usize = 4 + 1 + WORDS_BYTES;
 pub(super) const SALT_SEED_BYTES: usize = 32;
+/// Bytes that sealing adds to a sheet: lengths in errors are those of the sheet that was sent.
+pub(super) const TAG_BYTES: usize = 16;
 pub(super) const NODE: &str = "answer node";
 
 /// One member's answers on all contributions of a round.
@@ -27,10 +25,10 @@ pub(super) const NODE: &str = "answer node";
 /// A sketch of every update once `t` of them are together: for the committee only, wiped when dropped, no `Debug`.
 pub struct AnswerSheet {
     projections: Projections,
-    seat: u16,
-    salt_seed: Zeroizing<[u8; SALT_SEED_BYTES]>,
-    entries: Vec<Entry>,
-    leaves: Vec<[u8; 32]>,
+    pub(super) seat: u16,
+    pub(super) salt_seed: Zeroizing<[u8; SALT_SEED_BYTES]>,
+    pub(super) entries: Vec<Entry>,
+    pub(super) leaves: Vec<[u8; 32]>,
     root: [u8; 32],
 }
 
@@ -203,26 +201,6 @@ impl AnswerSheet {
     #[must_use]
     pub fn projections(&self) -> &Projections {
         &self.projections
-    }
-
-    pub(super) fn entries(&self) -> &[Entry] {
-        &self.entries
-    }
-
-    /// The answers on one contribution, with what proves them to those who have only the root. Shows nothing of the others.
-    ///
-    /// With those of `t - 1` other seats it shows the sketch of that update: see [`Evidence`](super::Evidence) for when that is
-    /// right, and [`Appeal`](super::Appeal) for what one seat's answers are shown for.
-    #[must_use]
-    pub fn show(&self, participant: u32) -> Option<ShownAnswers> {
-        let place = |entry: &Entry| entry.participant.cmp(&participant);
-        let index = self.entries.binary_search_by(place).ok()?;
-        Some(ShownAnswers {
-            seat: self.seat,
-            salt: salt(&self.salt_seed, participant),
-            words: self.entries[index].words,
-            path: merkle::path(NODE, &self.leaves, index),
-        })
     }
 
     /// `salt seed (32)`, then for each contribution `participant (4) || answered (1) || 48 words of 6 bytes`.

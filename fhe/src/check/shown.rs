@@ -1,7 +1,7 @@
 //! One seat's answers on one contribution, shown to everybody.
 
 use super::{
-    sheet::{self, Entry, NODE},
+    sheet::{self, AnswerSheet, Entry, NODE},
     table::{WORDS_BYTES, check_words, read_words, write_words},
 };
 use crate::{
@@ -54,6 +54,24 @@ pub enum ShownError {
         /// Whose contribution.
         participant: u32,
     },
+}
+
+impl AnswerSheet {
+    /// The answers on one contribution, with what proves them to those who have only the root. Shows nothing of the others.
+    ///
+    /// With those of `t - 1` other seats it shows the sketch of that update: see [`Evidence`](super::Evidence) for when that is
+    /// right, and [`Appeal`](super::Appeal) for what one seat's answers are shown for.
+    #[must_use]
+    pub fn show(&self, participant: u32) -> Option<ShownAnswers> {
+        let place = |entry: &Entry| entry.participant.cmp(&participant);
+        let index = self.entries.binary_search_by(place).ok()?;
+        Some(ShownAnswers {
+            seat: self.seat,
+            salt: sheet::salt(&self.salt_seed, participant),
+            words: self.entries[index].words,
+            path: merkle::path(NODE, &self.leaves, index),
+        })
+    }
 }
 
 impl ShownAnswers {

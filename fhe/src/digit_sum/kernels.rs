@@ -1,8 +1,7 @@
 //! Sums and codings of digits, compiled for every instruction set.
 
-use super::CHUNK_DIGITS;
+use super::{CHUNK_DIGITS, TOGETHER};
 use crate::{
-    aggregate::TOGETHER,
     hash_ring::DIGITS,
     modular::reduce_once,
     params::{N, Q},

@@ -6,8 +6,8 @@ use unsilo_fhe::{
     CHUNK_BYTES, Contribution, ContributionCommitment, DigitAccumulator, DigitSumReader,
     LINEAR_HASH_BYTES, LinearHash, LinearHasher, MAX_PARTICIPANTS, MAX_WEIGHT, Params, Q, SumError,
     Summand, check_ciphertext, combine_hashes, commit::share_hash, digit_sum::DigitSumError,
-    digit_sum::ReadSum, digit_sum_bytes, params::MAX_TOTAL_WEIGHT, verify_sum, weighted_digit_sum,
-    xof::Xof,
+    digit_sum::ReadSum, digit_sum_bytes, pack::CiphertextError, params::MAX_TOTAL_WEIGHT,
+    verify_sum, weighted_digit_sum, xof::Xof,
 };
 
 const PARAMETERS: u64 = 2500;
@@ -437,8 +437,11 @@ fn a_linear_hasher_refuses_another_length() {
         let mut hasher = LinearHasher::new(&params);
         hasher.update(&bytes[..length]);
         assert_eq!(hasher.taken(), length as u64);
-        let error = hasher.finish().map_err(|error| error.actual).unwrap_err();
-        assert_eq!(error, length as u64);
+        let wrong = CiphertextError::Length {
+            expected: params.ciphertext_bytes(),
+            actual: length,
+        };
+        assert_eq!(hasher.finish().map(|_| ()), Err(wrong));
     }
 }
 
