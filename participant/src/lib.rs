@@ -10,6 +10,7 @@
 mod alarm;
 mod card;
 mod config;
+pub mod copies;
 pub mod data;
 mod directory;
 pub mod doctor;

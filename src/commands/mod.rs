@@ -113,8 +113,8 @@ enum Command {
     /// Play federations through on this machine: what would attackers do to the model, and be paid?
     ///
     /// Without a subcommand: one federation in memory, with attackers, by the code of the real round. Local training,
-    /// quantisation, raters' directions and opinions, the weights of the sum and the payout are those of production;
-    /// products and norms are the integers that decryption gives, noise included. Prints how good the model is, what weight
+    /// encryption, the committee's checks, raters' directions and opinions, the weights of the sum and the payout are those of
+    /// production; products and sums are the integers that decryption gives, noise included. Prints how good the model is, what weight
     /// and pay the attackers got, which honest participants were left out, and what FedAvg, the median, the trimmed mean,
     /// multi-Krum and FLTrust make of the same data and attacks with updates in the clear.
     ///

@@ -18,14 +18,17 @@ use unsilo_proto::{
 };
 
 use super::{
-    Shared, answers, copies,
+    Shared, answers,
     proof::Fault,
     requests::{Failure, blocking, within},
     rows,
     shares::{self, Served, ShareFailure},
     sheets::{open_sheets, signed_roots},
 };
-use crate::session::{Event, JudgingJob, Task};
+use crate::{
+    copies,
+    session::{Event, JudgingJob, Task},
+};
 
 /// What a member keeps of the round it judges: in memory only, since it is a sketch of every update. After a restart it is
 /// made again.

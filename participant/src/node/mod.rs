@@ -4,7 +4,6 @@ mod answers;
 mod appeals;
 mod ciphertexts;
 mod connected;
-mod copies;
 mod directions;
 mod jobs;
 mod judging;

@@ -127,6 +127,7 @@ pub(super) enum Purpose {
     Projections,
     Directions,
     Draw,
+    Seats,
 }
 
 /// Random numbers for one purpose in one round.

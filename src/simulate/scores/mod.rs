@@ -1,12 +1,13 @@
 //! Scores, weights and rewards under attack: federations played through in memory by the code of the real round.
 //!
-//! Local training, quantisation, directions, averages, opinions, weights, the model's step and the payout are those of
-//! production. What is computed without encryption are the integers that decryption gives: products and projections of the
-//! quantised updates with the noise that encryption leaves in them ([`quantised`]). What the committee's checks reject
-//! never gets as far as a score.
+//! Local training, quantisation, encryption and the committee's checks of what it sends ([`committee`]), directions, averages,
+//! opinions, weights, the model's step and the payout are those of production. What is computed without encryption are the
+//! integers that decryption gives raters and everybody: products with the quantised updates and their weighted sum, with the
+//! noise that encryption leaves in them ([`quantised`]).
 
 mod baselines;
 mod bounds;
+mod committee;
 mod data;
 mod exact;
 mod federation;

@@ -5,16 +5,17 @@ use unsilo_ledger::{
     ParticipantId, unit,
     weights::{self, Contributor, Derivation},
 };
-use unsilo_participant::rating::HISTORY;
+use unsilo_participant::{copies::collapse, rating::HISTORY};
 
 use super::{
     baselines::Baseline,
+    committee::{Committee, Dealt},
     federation::{Federation, Purpose, Quality, random},
     payout::{Paid, Payout},
     quantised::{Quantiser, sum},
     rater::{Accepted, Moment, Rated, Raters, Row},
 };
-use crate::attack::norm;
+use crate::attack::{Attack, norm};
 
 /// One quantisation step of the first round is 2^this: a federation's default.
 const FIRST_UNIT_LOG2: i8 = -14;
@@ -78,6 +79,8 @@ pub(super) fn play(
 ) -> anyhow::Result<Played> {
     let setting = federation.setting;
     let quantiser = Quantiser::new(federation.start.len())?;
+    let mut seats = random(federation.seed, Purpose::Seats, 0);
+    let committee = Committee::new(&quantiser.params, setting.owners(), &mut seats)?;
     let mut model = Model::new(&federation.start);
     let mut unit_log2 = FIRST_UNIT_LOG2;
     let mut raters = Raters::new(setting.participants);
@@ -88,7 +91,13 @@ pub(super) fn play(
     };
     for round in 1..=setting.rounds {
         let updates = federation.updates(round, &model.weights, &model.history)?;
-        let accepted = accept(federation, &quantiser, round, unit_log2, &updates)?;
+        let accepted = accept(
+            federation,
+            (&quantiser, &committee),
+            round,
+            unit_log2,
+            &updates,
+        )?;
         let moment = Moment {
             round,
             weights: &model.weights,
@@ -128,41 +137,48 @@ pub(super) fn play(
     Ok(played)
 }
 
-/// Quantises and judges a round's contributions, committed in the participants' order: garbage, contributions with shares
-/// that contradict each other and all but exact copies of earlier ones are rejected, before anybody scores them.
+/// Quantises a round's updates, has them judged, and leaves out what is rejected and all but exact copies of earlier ones,
+/// before anybody scores them. They are committed in the participants' order.
 fn accept<'a>(
     federation: &Federation<'_>,
-    quantiser: &Quantiser,
+    (quantiser, committee): (&Quantiser, &Committee),
     round: usize,
     unit_log2: i8,
     updates: &'a [Vec<f32>],
 ) -> anyhow::Result<Accepted<'a>> {
     let setting = federation.setting;
     let mut rounding = random(federation.seed, Purpose::Rounding, round);
+    let mut steps = Vec::with_capacity(updates.len());
+    let mut sent = Vec::with_capacity(updates.len());
+    for (participant, update) in updates.iter().enumerate() {
+        let encoded = quantiser.encoded(unit_log2, update, &mut rounding)?;
+        steps.push(quantiser.in_models_order(&encoded));
+        sent.push(match setting.attack {
+            Attack::Garbage if setting.is_attacker(participant) => Dealt::Garbage(encoded),
+            Attack::BadShares if setting.is_attacker(participant) => {
+                let nothing = vec![0.0; update.len()];
+                let other = quantiser.encoded(unit_log2, &nothing, &mut rounding)?;
+                Dealt::BadShares(encoded, other)
+            }
+            _ => Dealt::AsAgreed(encoded),
+        });
+    }
     let mut challenge = random(federation.seed, Purpose::Projections, round);
-    let steps = updates
-        .iter()
-        .map(|update| quantiser.steps(unit_log2, update, &mut rounding))
-        .collect::<anyhow::Result<Vec<_>>>()?;
-    let sketches = quantiser.sketches(&steps, &mut challenge);
-    let mut originals: Vec<usize> = Vec::new();
+    let verdict = committee.judge(round, sent, &mut challenge)?;
+    let judged = &verdict.judgement().accepted;
+    let positions = judged.iter().map(|(id, _)| (*id, *id));
+    let copies = collapse(&verdict.copies(), positions);
+    let originals = judged.iter().filter(|(id, _)| !copies.contains_key(id));
     let mut accepted = Accepted {
         of: Vec::new(),
         steps: Vec::new(),
         updates: Vec::new(),
     };
-    for (participant, steps) in steps.into_iter().enumerate() {
-        let is_malformed = setting.is_attacker(participant) && setting.attack.is_rejected();
-        let sketch = &sketches[participant];
-        if is_malformed || originals.iter().any(|of| sketch.is_like(&sketches[*of])) {
-            continue;
-        }
-        originals.push(participant);
-        accepted
-            .of
-            .push((ParticipantId(participant as u32), sketch.norm_exponent()));
-        accepted.steps.push(steps);
-        accepted.updates.push(&updates[participant]);
+    for (id, norm_exponent) in originals {
+        let at = *id as usize;
+        accepted.of.push((ParticipantId(*id), *norm_exponent));
+        accepted.steps.push(std::mem::take(&mut steps[at]));
+        accepted.updates.push(&updates[at]);
     }
     Ok(accepted)
 }
@@ -276,10 +292,7 @@ pub(super) fn play_baseline(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        attack::Attack,
-        simulate::scores::{Setting, Split, digits},
-    };
+    use crate::simulate::scores::{Setting, Split, digits};
 
     fn played(setting: &Setting, seed: u64) -> Played {
         let data = digits().expect("digits");
@@ -357,8 +370,10 @@ mod tests {
             .expect("updates");
         updates[4] = updates[2].clone();
         let quantiser = Quantiser::new(federation.start.len()).expect("parameters");
-        let accepted =
-            accept(&federation, &quantiser, 1, FIRST_UNIT_LOG2, &updates).expect("judged");
+        let committee =
+            Committee::new(&quantiser.params, 6, &mut random(1, Purpose::Seats, 0)).expect("seats");
+        let makers = (&quantiser, &committee);
+        let accepted = accept(&federation, makers, 1, FIRST_UNIT_LOG2, &updates).expect("judged");
         let ids: Vec<u32> = accepted.of.iter().map(|(id, _)| id.0).collect();
         assert_eq!(ids, [0, 1, 2, 3, 5]);
     }

@@ -203,6 +203,7 @@ impl Report {
                 }))
             })
             .collect();
+        let rejected = mean(rounds().map(|round| round.rejected as f64));
         Self {
             participants: setting.participants,
             attackers: setting.attackers,
@@ -225,8 +226,8 @@ impl Report {
             auc: mean_of(rounds().filter_map(|round| round.auc)),
             rounds_not_opened: rounds().filter(|round| !round.opened).count() as f64
                 / played.len().max(1) as f64,
-            rejected: mean(rounds().map(|round| round.rejected as f64)),
-            note: setting.attack.is_rejected().then_some(
+            rejected,
+            note: (rejected > 0.0).then_some(
                 "the committee's checks reject these contributions before anybody scores them",
             ),
             reward_shares,

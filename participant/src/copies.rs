@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-/// Whose contribution is a copy of whose, from the ascending pairs that are all but the same ([`unsilo_fhe::check::Verdict::copies`]).
+/// Whose contribution is a copy of whose, from the ascending pairs that are all but the same ([`unsilo_fhe::Verdict::copies`]).
 /// The one that was committed earlier counts; a copy of a copy is one of the original, if it is one of that too.
 ///
 /// `accepted` gives participant and position in the log. The same for every member.
-pub(super) fn collapse(
+#[must_use]
+pub fn collapse(
     pairs: &[(u32, u32)],
     accepted: impl Iterator<Item = (u32, u32)>,
 ) -> BTreeMap<u32, u32> {
