@@ -21,9 +21,12 @@ pub struct EpochCase {
     pub stakes: Vec<u64>,
     /// The first round that each could contribute to.
     pub joined: Vec<u64>,
+    /// In how many of the rounds a contribution of each was accepted.
+    pub accepted_in: Vec<u32>,
     /// The round in which each last revealed ratings in this epoch; `None` if it is absent.
     pub rated_in: Vec<Option<u64>>,
-    /// How each rates the others; empty if it is absent.
+    /// How each rates the others, times the part of the rounds that they were accepted in ([`crate::EpochRow::weights`]);
+    /// empty if it is absent.
     pub ratings: Vec<Vec<u16>>,
     /// Smoothed ratings and reputations before this epoch.
     pub memory: Memory,

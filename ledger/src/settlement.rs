@@ -18,7 +18,8 @@ pub struct Settlement {
     pub stakes: Vec<u64>,
     /// The round in which each last revealed ratings in this epoch; `None` if it is absent.
     pub rated_in: Vec<Option<u64>>,
-    /// How each rated the others (w_ij), 0 where it did not; empty if it is absent.
+    /// How each rated the others (w_ij), times the part of the rounds that they were accepted in, 0 where it did not; empty
+    /// if it is absent.
     pub ratings: Vec<Vec<u16>>,
     /// Of the amount paid out at most, what was minted for it.
     pub emission: u64,

@@ -47,6 +47,8 @@ pub struct RewardStory {
     pub total_consensus: u64,
     /// A: how far its own ratings agree with the consensus, against the median rater.
     pub agreement: u64,
+    /// In how many of the rounds a contribution of its own was accepted.
+    pub accepted_in: u32,
     /// The round whose ratings of its own counted.
     pub rated_in: Option<u64>,
     /// What its rating budget for niches was and what of it it spent.
@@ -83,7 +85,7 @@ pub struct RewardRating {
     pub rater: OwnerId,
     /// The round in which it last revealed ratings; `None` if not in this epoch.
     pub rated_in: Option<u64>,
-    /// w_ij, as it was revealed.
+    /// w_ij: as it was revealed, times the part of the rounds that the rated owner was accepted in.
     pub rating: u16,
     /// The sum of what it gave to everybody.
     pub row_sum: u64,
@@ -190,6 +192,7 @@ impl RewardStory {
             consensus: at(&outcome.consensus),
             total_consensus: outcome.total_consensus,
             agreement: at(&outcome.agreement.relative),
+            accepted_in: case.accepted_in.get(row).copied().unwrap_or(0),
             rated_in: case.rated_in.get(row).copied().flatten(),
             niche_budget: (
                 of_payment(|payment| &payment.niche_budget),

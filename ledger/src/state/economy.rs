@@ -4,6 +4,7 @@ use super::shelf::Shelf;
 use crate::account::{Account, Pool};
 use crate::case::{Case, CaseStanding};
 use crate::committee::FEWEST_OWNERS;
+use crate::epoch_row::EpochRow;
 use crate::fixed::Fixed;
 use crate::hash::{Domain, DomainHasher, Hash};
 use crate::mechanism::median::Memory;
@@ -12,15 +13,6 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use std::collections::BTreeMap;
 
 const ECONOMY: Domain = Domain::new("economy");
-
-/// The ratings that an owner revealed last in the epoch under way.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub(super) struct EpochRow {
-    /// The round they are of.
-    pub(super) round: u64,
-    /// Ascending; of several participants of one owner the mean, so that splitting gains nothing.
-    pub(super) rewards: Vec<(OwnerId, u16)>,
-}
 
 /// What the mechanism keeps from epoch to epoch.
 #[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -43,6 +35,8 @@ pub(super) struct Economy {
     pub(super) pool: Pool,
     /// Of the epoch under way.
     pub(super) epoch_rows: BTreeMap<OwnerId, Fixed<EpochRow>>,
+    /// In how many published rounds of the epoch under way a contribution of each owner was accepted.
+    pub(super) accepted_rounds: BTreeMap<OwnerId, u32>,
     pub(super) rows: Fixed<Rows>,
     pub(super) cases: Shelf<Case>,
     /// The owners and stakes that the next committee and the next raters are drawn by: those of when the
@@ -73,6 +67,7 @@ impl Economy {
                 ..Pool::default()
             },
             epoch_rows: BTreeMap::new(),
+            accepted_rounds: BTreeMap::new(),
             rows: Fixed::new(Rows::default()),
             cases: Shelf::default(),
             drawn_by: Fixed::new(drawn_by),
@@ -137,6 +132,10 @@ impl Economy {
     /// Its reputation is kept, so that leaving and coming back cleans nobody.
     pub(super) fn forget_ratings(&mut self, owner: OwnerId) {
         self.epoch_rows.remove(&owner);
+        for row in self.epoch_rows.values_mut().filter(|row| row.rates(owner)) {
+            *row = Fixed::new(EpochRow::clone(row).without(owner));
+        }
+        self.accepted_rounds.remove(&owner);
         if let Some(row) = self.rows.owners.iter().position(|other| *other == owner) {
             let mut rows = Rows::clone(&self.rows);
             rows.owners.remove(row);
@@ -176,6 +175,7 @@ impl Economy {
             self.accounts.digest(),
             self.pool,
             rows,
+            &self.accepted_rounds,
             self.rows.digest(),
             self.cases.digest(),
             self.drawn_by.digest(),

@@ -2,7 +2,7 @@
 
 use super::State;
 use super::economy::Economy;
-use super::settling::{epoch_case, pool_after_round};
+use super::settling::epoch_case;
 use super::weighing;
 use crate::account::{Account, Pool};
 use crate::case::Case;
@@ -108,19 +108,13 @@ impl State {
     /// gave to each owner that contributed then, ascending.
     pub fn epoch_ratings(&self, rater: OwnerId) -> Option<(u64, &[(OwnerId, u16)])> {
         let row = self.economy()?.epoch_rows.get(&rater)?;
-        Some((row.round, &row.rewards))
+        Some((row.round(), row.rewards()))
     }
 
     /// What the epoch would be settled from if it ended now; if `publishing`, with the round in progress
     /// published and counted.
     pub(crate) fn epoch_case(&self, publishing: bool) -> Option<EpochCase> {
-        let books = self.books.as_ref()?;
-        let pool = if publishing {
-            pool_after_round(books).ok()?
-        } else {
-            books.economy.pool
-        };
-        Some(epoch_case(books, pool))
+        epoch_case(self.books.as_ref()?, publishing).ok()
     }
 
     /// What raters revealed in the round in progress, of those that have a say by now.

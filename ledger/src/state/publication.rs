@@ -9,9 +9,11 @@ use crate::event::Event;
 use crate::fixed::Fixed;
 use crate::hash::Hash;
 use crate::judgement::Judgement;
+use crate::member::OwnerId;
 use crate::rejected::Rejected;
 use crate::round::{Closing, CurrentRound, Opening, Outcome, RoundRecord, SumRecord, Weighing};
 use crate::unit::next_unit_log2;
+use std::collections::BTreeMap;
 
 /// What is published.
 pub(super) struct Claim {
@@ -35,6 +37,8 @@ pub(super) struct Published {
     sum: Fixed<SumRecord>,
     unit_log2: i8,
     pool: Pool,
+    /// In how many rounds of the epoch each owner was accepted, this one counted.
+    accepted_rounds: BTreeMap<OwnerId, u32>,
     /// If an epoch ends with this round.
     settled: Option<Settled>,
 }
@@ -97,7 +101,8 @@ fn published(
     claim: &Claim,
 ) -> Result<Published, Rejected> {
     let pool = settling::pool_after_round(books)?;
-    let settled = settling::settle(books, current.opening.round, pool)?;
+    let accepted_rounds = settling::accepted_after_round(books);
+    let settled = settling::settle(books, current.opening.round, pool, &accepted_rounds)?;
     let (Some(closing), Some(judgement)) = (&current.closing, &current.judgement) else {
         let round = current.opening.round;
         return Err(Rejected::RoundNotWeighed { round });
@@ -122,6 +127,7 @@ fn published(
         sum: Fixed::new(sum),
         unit_log2: next_unit_log2(parameters, books.unit_log2, weighing.median_exponent),
         pool,
+        accepted_rounds,
         settled,
     })
 }
@@ -147,6 +153,7 @@ impl Ending {
             books.unit_log2 = published.unit_log2;
             books.last_sum = Some(published.sum);
             books.economy.pool = published.pool;
+            books.economy.accepted_rounds = published.accepted_rounds;
             settled = published.settled;
         }
         let event = match self.outcome {

@@ -1,18 +1,19 @@
 //! An epoch ends: the mechanism divides the pool, cases are executed, stake warms and becomes free.
 
 use super::books::Books;
-use super::economy::{EpochRow, Rows};
+use super::economy::Rows;
 use crate::account::Pool;
 use crate::case::CaseStanding;
 use crate::epoch_case::EpochCase;
+use crate::epoch_row::EpochRow;
 use crate::event::Event;
 use crate::fixed::Fixed;
 use crate::judgement::Judgement;
 use crate::mechanism::q32::ONE;
 use crate::member::OwnerId;
-use crate::rating;
 use crate::rejected::Rejected;
 use crate::settlement::Settlement;
+use std::collections::BTreeMap;
 
 /// An epoch worked out, ready to be put into the books.
 pub(super) struct Settled {
@@ -35,15 +36,34 @@ pub(super) fn pool_after_round(books: &Books) -> Result<Pool, Rejected> {
     })
 }
 
+/// In how many published rounds of the epoch each owner was accepted, after the round in progress is published.
+pub(super) fn accepted_after_round(books: &Books) -> BTreeMap<OwnerId, u32> {
+    let mut rounds = books.economy.accepted_rounds.clone();
+    let current = books.current.as_ref();
+    let judgement = current.and_then(|current| current.judgement.as_ref());
+    let mut places = judgement.map_or_else(Vec::new, |judgement| places_by_owner(books, judgement));
+    places.dedup_by_key(|(owner, _)| *owner);
+    for (owner, _) in places {
+        let count = rounds.entry(owner).or_default();
+        *count = count.saturating_add(1);
+    }
+    rounds
+}
+
 /// Settles the epoch if `round`, just published, is its last, or the last of the training plan.
-pub(super) fn settle(books: &Books, round: u64, pool: Pool) -> Result<Option<Settled>, Rejected> {
+pub(super) fn settle(
+    books: &Books,
+    round: u64,
+    pool: Pool,
+    accepted: &BTreeMap<OwnerId, u32>,
+) -> Result<Option<Settled>, Rejected> {
     let published = books.published.checked_add(1).ok_or(Rejected::Overflow)?;
     let ends = pool.rounds >= books.draft.incentive.epoch_rounds
         || published == books.draft.training.rounds;
     if !ends {
         return Ok(None);
     }
-    let (mut rows, case) = case(books, pool);
+    let (mut rows, case) = case(books, pool, accepted);
     let emission = pool
         .emission
         .checked_add(pool.fees)
@@ -93,7 +113,8 @@ pub(super) fn settle(books: &Books, round: u64, pool: Pool) -> Result<Option<Set
 }
 
 /// What an epoch with this pool is settled from, and the rows it changes, without their memory.
-fn case(books: &Books, pool: Pool) -> (Rows, EpochCase) {
+fn case(books: &Books, pool: Pool, accepted: &BTreeMap<OwnerId, u32>) -> (Rows, EpochCase) {
+    let accepted = |owner: OwnerId| accepted.get(&owner).copied().unwrap_or(0);
     let mut rows = Rows::clone(&books.economy.rows);
     add_newcomers(books, &mut rows);
     let given: Vec<Option<&EpochRow>> = rows
@@ -116,10 +137,15 @@ fn case(books: &Books, pool: Pool) -> (Rows, EpochCase) {
             .map(|owner| books.stake(*owner))
             .collect(),
         joined: rows.owners.iter().map(joined).collect(),
-        rated_in: given.iter().map(|row| row.map(|row| row.round)).collect(),
+        accepted_in: rows.owners.iter().map(|owner| accepted(*owner)).collect(),
+        rated_in: given.iter().map(|row| row.map(EpochRow::round)).collect(),
         ratings: given
             .iter()
-            .map(|row| row.map_or_else(Vec::new, |row| spread(row, &rows.owners)))
+            .map(|row| {
+                row.map_or_else(Vec::new, |row| {
+                    row.weights(&rows.owners, accepted, pool.rounds)
+                })
+            })
             .collect(),
         owners: rows.owners.clone(),
         memory: std::mem::take(&mut rows.memory),
@@ -128,9 +154,18 @@ fn case(books: &Books, pool: Pool) -> (Rows, EpochCase) {
     (rows, case)
 }
 
-/// What the epoch would be settled from with this pool.
-pub(super) fn epoch_case(books: &Books, pool: Pool) -> EpochCase {
-    case(books, pool).1
+/// What the epoch would be settled from if it ended now; if `publishing`, after the round in progress.
+pub(super) fn epoch_case(books: &Books, publishing: bool) -> Result<EpochCase, Rejected> {
+    Ok(if publishing {
+        case(
+            books,
+            pool_after_round(books)?,
+            &accepted_after_round(books),
+        )
+        .1
+    } else {
+        case(books, books.economy.pool, &books.economy.accepted_rounds).1
+    })
 }
 
 /// Owners that are there and have no row get one at the end; those that come back with their reputation.
@@ -145,19 +180,6 @@ fn add_newcomers(books: &Books, rows: &mut Rows) {
         }
     }
     rows.memory.add(&reputations);
-}
-
-/// A row's weights in the order of `owners`.
-fn spread(row: &EpochRow, owners: &[OwnerId]) -> Vec<u16> {
-    let weight = |owner| {
-        let at = row
-            .rewards
-            .binary_search_by_key(&owner, |(rated, _)| *rated);
-        at.ok()
-            .and_then(|at| row.rewards.get(at))
-            .map_or(0, |(_, weight)| *weight)
-    };
-    owners.iter().map(|owner| weight(*owner)).collect()
 }
 
 fn paired(owners: &[OwnerId], values: &[u64]) -> Vec<(OwnerId, u64)> {
@@ -197,6 +219,7 @@ impl Settled {
         economy.rows = self.rows;
         economy.pool = self.pool;
         economy.epoch_rows.clear();
+        economy.accepted_rounds.clear();
         self.settlement.slashed = execute_cases(books, self.settlement.epoch);
         self.settlement.freed = turn_accounts(books);
         vec![Event::EpochSettled(self.settlement)]
@@ -251,7 +274,7 @@ fn turn_accounts(books: &mut Books) -> Vec<(OwnerId, u64)> {
     freed
 }
 
-/// What raters revealed in a round becomes their owners' rows of the epoch, in place of earlier ones.
+/// What raters revealed in a round becomes their owners' rows of the epoch, after earlier ones.
 pub(super) fn keep_ratings(books: &mut Books) {
     let Some(current) = &books.current else {
         return;
@@ -265,9 +288,10 @@ pub(super) fn keep_ratings(books: &mut Books) {
         if let (Some(ratings), Some(participant)) =
             (&record.revealed, books.members.participant(*rater))
         {
-            let row = EpochRow {
-                round: current.opening.round,
-                rewards: by_owner(&places, ratings),
+            let row = EpochRow::new(current.opening.round, &places, &ratings.rewards);
+            let row = match books.economy.epoch_rows.get(&participant.owner) {
+                Some(earlier) => row.after(earlier),
+                None => row,
             };
             rows.push((participant.owner, Fixed::new(row)));
         }
@@ -283,27 +307,4 @@ fn places_by_owner(books: &Books, judgement: &Judgement) -> Vec<(OwnerId, usize)
         .collect();
     places.sort_unstable();
     places
-}
-
-/// The mean reward of each owner's accepted contributions, rounded down; owners without one are left out.
-fn by_owner(places: &[(OwnerId, usize)], ratings: &rating::Ratings) -> Vec<(OwnerId, u16)> {
-    let mean = |of_owner: &[(OwnerId, usize)]| {
-        let (owner, _) = of_owner.first()?;
-        let rewards = of_owner
-            .iter()
-            .filter_map(|(_, place)| ratings.rewards.get(*place));
-        // At most 8,000 of 2^16.
-        let (sum, count) = rewards.fold((0_u32, 0_u32), |(sum, count), reward| {
-            (
-                sum.saturating_add(u32::from(*reward)),
-                count.saturating_add(1),
-            )
-        });
-        let mean = sum.checked_div(count)?;
-        Some((*owner, u16::try_from(mean).unwrap_or(u16::MAX)))
-    };
-    places
-        .chunk_by(|(one, _), (next, _)| one == next)
-        .filter_map(mean)
-        .collect()
 }

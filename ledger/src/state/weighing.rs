@@ -74,7 +74,8 @@ pub(super) fn weigh(
 }
 
 /// What raters revealed so far, of those that have a say: one row an owner, its first participant's if a rater
-/// came to belong to it since the draw.
+/// came to belong to it since the draw. None count unless they hold more than half of the power of all raters drawn: else a
+/// few could decide alone by keeping the others from being heard.
 pub(super) fn rows<'a>(books: &Books, current: &'a CurrentRound) -> Result<Vec<Row<'a>>, Rejected> {
     let powers: BTreeMap<OwnerId, u64> = books.powers()?.into_iter().collect();
     let mut owners = BTreeSet::new();
@@ -93,7 +94,15 @@ pub(super) fn rows<'a>(books: &Books, current: &'a CurrentRound) -> Result<Vec<R
             scores,
         })
     };
-    Ok(current.ratings.iter().filter_map(row).collect())
+    let rows: Vec<Row<'_>> = current.ratings.iter().filter_map(row).collect();
+    let drawn = current.opening.raters.iter();
+    let drawn = drawn.fold(0_u64, |sum, owner| {
+        sum.saturating_add(powers.get(owner).copied().unwrap_or(0))
+    });
+    let heard = rows
+        .iter()
+        .fold(0_u64, |sum, row| sum.saturating_add(row.power));
+    Ok(if heard > drawn >> 1 { rows } else { Vec::new() })
 }
 
 /// Whether these belong to as many owners as a sum needs.

@@ -249,3 +249,41 @@ fn absent_raters_lose_their_power_after_the_cut_off() {
     assert!(powers[0] > 0);
     assert_eq!(powers[1..], [0, 0]);
 }
+
+/// What owner 4 is paid for contributing, as a part of what owner 0 is, if it contributes in the rounds that `there` names.
+/// Everybody rates, and rates all alike.
+fn part_of_a_full_pay(there: impl Fn(u64) -> bool) -> f64 {
+    let mut world = World::new(5);
+    loop {
+        world.open();
+        let contributors = if there(world.round()) { 0..5 } else { 0..4 };
+        world.contribute(contributors);
+        world.direct(0..5);
+        world.close();
+        world.judge();
+        let ratings: Vec<_> = (0..5)
+            .map(|rater| (rater, world.ratings(rater, 5_000)))
+            .collect();
+        world.rate(&ratings);
+        for event in world.publish() {
+            if let Event::EpochSettled(settled) = event {
+                assert_eq!(settled.rated_in, [Some(20); 5]);
+                let paid = settled.outcome.payment.expect("paid").contributor;
+                return paid[4] as f64 / paid[0] as f64;
+            }
+        }
+    }
+}
+
+#[test]
+fn a_contributor_is_paid_for_the_rounds_that_it_contributed_to() {
+    for (part, rounds) in [
+        (part_of_a_full_pay(|round| round == 20), 1.0),
+        (part_of_a_full_pay(|round| round == 3), 1.0),
+        (part_of_a_full_pay(|round| round % 2 == 0), 10.0),
+        (part_of_a_full_pay(|round| round != 20), 19.0),
+        (part_of_a_full_pay(|_| true), 20.0),
+    ] {
+        assert!((part - rounds / 20.0).abs() < 0.005, "{part} of {rounds}");
+    }
+}

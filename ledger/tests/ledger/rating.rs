@@ -536,3 +536,34 @@ fn the_evicted_have_no_row_though_their_owner_is_there() {
     let staying = weighed_after(&[1, 2], &[0], false);
     assert_eq!(staying[5], 0, "it has one where it stays");
 }
+
+/// The weights of a round of ten in which all are drawn and the first `heard` find that 9 harms.
+fn weights_if_heard(heard: u32) -> Vec<u16> {
+    let mut world = World::new(10);
+    world.open();
+    world.contribute(0..10);
+    world.direct(0..10);
+    world.close();
+    world.judge();
+    assert_eq!(world.state.raters().len(), 10);
+    let ratings: Vec<_> = (0..heard)
+        .map(|rater| {
+            let mut ratings = world.ratings(rater, 100);
+            (ratings.scores[9], ratings.rewards[9]) = (-100, 0);
+            (rater, ratings)
+        })
+        .collect();
+    let events = world.rate(&ratings);
+    let Event::RoundWeighed { weights, .. } = &events[1] else {
+        panic!("{events:?}");
+    };
+    weights.iter().map(|(_, weight)| *weight).collect()
+}
+
+#[test]
+fn half_of_the_raters_decide_nothing_while_the_others_are_not_heard() {
+    assert_eq!(weights_if_heard(5), [256; 10]);
+    let mut without_the_last = [256; 10];
+    without_the_last[9] = 0;
+    assert_eq!(weights_if_heard(6), without_the_last);
+}

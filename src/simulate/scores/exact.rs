@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use unsilo_ledger::{OwnerId, ParticipantId};
+use unsilo_ledger::ParticipantId;
 use unsilo_participant::{
     Opinion,
     rating::{DIRECTION_STEPS, HISTORY},
@@ -42,10 +42,15 @@ pub(super) fn nearness(federation: &Federation<'_>) -> anyhow::Result<Nearness> 
     }
     let mut payout = Payout::new(setting.owners());
     let mut paid = Vec::new();
-    for round in 1..=setting.rounds {
+    for (round, of_round) in (1..).zip(&played.rounds) {
+        let mut owners = Vec::new();
         for (rater, (accepted, opinions)) in floats.rows.remove(&round).unwrap_or_default() {
-            let owner_of = |participant| setting.owner(participant);
-            payout.revealed(round, OwnerId(rater as u32), &accepted, &opinions, owner_of);
+            let ids = accepted.iter().map(|(id, _)| id.0 as usize);
+            owners = ids.map(|id| setting.owner(id)).collect();
+            payout.revealed(round, setting.owner(rater), &owners, &opinions);
+        }
+        if of_round.opened {
+            payout.published(&owners);
         }
         paid.extend(payout.after_round(round == setting.rounds)?);
     }
@@ -224,7 +229,7 @@ mod tests {
         let data = digits().expect("digits");
         for split in [Split::Iid, Split::Dirichlet(0.3)] {
             let setting = Setting {
-                rounds: EPOCH_ROUNDS,
+                rounds: EPOCH_ROUNDS as usize,
                 ..Setting::new(6, 2, Attack::LabelFlip, split)
             };
             let federation = Federation::new(&setting, &data, 1).expect("a federation");

@@ -1,9 +1,9 @@
 //! What everybody is paid: the ledger's mechanism over the epochs of a federation.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use unsilo_ledger::{
-    OwnerId, ParticipantId,
+    EpochRow, OwnerId,
     mechanism::{
         Epoch, EpochError, Ratings, Row,
         median::{Memory, epoch},
@@ -12,7 +12,7 @@ use unsilo_ledger::{
 use unsilo_participant::Opinion;
 
 /// Rounds of an epoch: the fewest that the design pays over.
-pub(super) const EPOCH_ROUNDS: usize = 20;
+pub(super) const EPOCH_ROUNDS: u32 = 20;
 /// What can be paid for a round.
 const EMISSION: u64 = 1_000_000_000;
 /// Everybody's stake: the grant at admission.
@@ -32,10 +32,12 @@ pub(super) struct Paid {
 /// The books of the owners 0, 1, ...
 pub(super) struct Payout {
     memory: Memory,
-    /// What each owner revealed last in the epoch under way, and when.
-    rows: BTreeMap<usize, (u64, Vec<u16>)>,
-    owners: usize,
-    rounds: usize,
+    /// What each owner revealed in the epoch under way.
+    rows: BTreeMap<OwnerId, EpochRow>,
+    /// In how many published rounds of it each was accepted.
+    accepted: BTreeMap<OwnerId, u32>,
+    owners: Vec<OwnerId>,
+    rounds: u32,
 }
 
 impl Payout {
@@ -43,45 +45,63 @@ impl Payout {
         Self {
             memory: Memory::new(),
             rows: BTreeMap::new(),
-            owners,
+            accepted: BTreeMap::new(),
+            owners: (0..owners as u32).map(OwnerId).collect(),
             rounds: 0,
         }
     }
 
-    /// Takes in what an owner revealed about the accepted contributions: of each owner's, the mean, rounded down.
+    /// Takes in what an owner revealed about the accepted contributions, in their order, each of the owner given.
     pub(super) fn revealed(
         &mut self,
         round: usize,
         rater: OwnerId,
-        accepted: &[(ParticipantId, u16)],
+        accepted: &[OwnerId],
         opinions: &[Opinion],
-        owner_of: impl Fn(usize) -> OwnerId,
     ) {
-        let mut sums = vec![(0_u32, 0_u32); self.owners];
-        for ((id, _), opinion) in accepted.iter().zip(opinions) {
-            let (sum, count) = &mut sums[owner_of(id.0 as usize).0 as usize];
-            *sum += u32::from(opinion.reward);
-            *count += 1;
-        }
-        let row = sums
-            .iter()
-            .map(|(sum, count)| sum.checked_div(*count).unwrap_or(0) as u16);
-        self.rows
-            .insert(rater.0 as usize, (round as u64, row.collect()));
+        let mut places: Vec<(OwnerId, usize)> = accepted.iter().copied().zip(0..).collect();
+        places.sort_unstable();
+        let rewards: Vec<u16> = opinions.iter().map(|opinion| opinion.reward).collect();
+        let row = EpochRow::new(round as u64, &places, &rewards);
+        let row = match self.rows.get(&rater) {
+            Some(earlier) => row.after(earlier),
+            None => row,
+        };
+        self.rows.insert(rater, row);
     }
 
-    /// After a round; `last` is that of the federation. What the epoch paid, if it ended.
-    pub(super) fn after_round(&mut self, last: bool) -> Result<Option<Paid>, EpochError> {
+    /// A round with these accepted contributions published its model.
+    pub(super) fn published(&mut self, accepted: &[OwnerId]) {
         self.rounds += 1;
+        for owner in accepted.iter().collect::<BTreeSet<_>>() {
+            *self.accepted.entry(*owner).or_default() += 1;
+        }
+    }
+
+    /// What the epoch paid, if it ended; `last` in the last round of the federation.
+    pub(super) fn after_round(&mut self, last: bool) -> Result<Option<Paid>, EpochError> {
         if self.rounds < EPOCH_ROUNDS && !last {
             return Ok(None);
         }
-        let rows: Vec<Row<'_>> = (0..self.owners)
-            .map(|owner| Row {
-                owner: owner as u64,
+        let accepted = |owner: OwnerId| self.accepted.get(&owner).copied().unwrap_or(0);
+        let given: Vec<Option<(u64, Vec<u16>)>> = self
+            .owners
+            .iter()
+            .map(|owner| {
+                let row = self.rows.get(owner)?;
+                let weights = row.weights(&self.owners, accepted, self.rounds);
+                Some((row.round(), weights))
+            })
+            .collect();
+        let rows: Vec<Row<'_>> = self
+            .owners
+            .iter()
+            .zip(&given)
+            .map(|(owner, given)| Row {
+                owner: u64::from(owner.0),
                 stake: STAKE,
                 joined: 0,
-                ratings: self.rows.get(&owner).map(|(given, weights)| Ratings {
+                ratings: given.as_ref().map(|(given, weights)| Ratings {
                     weights,
                     given: *given,
                 }),
@@ -90,17 +110,18 @@ impl Payout {
         let (memory, outcome) = epoch(
             &self.memory,
             &Epoch {
-                emission: EMISSION * self.rounds as u64,
+                emission: EMISSION * u64::from(self.rounds),
                 rows: &rows,
                 activity_cutoff: ACTIVITY_CUTOFF,
             },
         )?;
         self.memory = memory;
         self.rows.clear();
+        self.accepted.clear();
         self.rounds = 0;
         let contributor = outcome
             .payment
-            .map_or_else(|| vec![0; self.owners], |payment| payment.contributor);
+            .map_or_else(|| vec![0; self.owners.len()], |payment| payment.contributor);
         Ok(Some(Paid {
             all: outcome.payout,
             contributor,
@@ -116,7 +137,7 @@ mod tests {
     fn an_epoch_pays_by_the_last_rows_and_an_owner_by_the_mean_of_its_contributions() {
         // Participants 4 and 5 are of owner 4.
         let owner = |participant: usize| OwnerId(participant.min(4) as u32);
-        let accepted: Vec<_> = (0..6).map(|id| (ParticipantId(id), 0)).collect();
+        let accepted: Vec<_> = (0..6).map(owner).collect();
         let mut payout = Payout::new(5);
         for round in 1..=EPOCH_ROUNDS {
             for rater in 0..5 {
@@ -140,8 +161,9 @@ mod tests {
                         reward: reward(id),
                     })
                     .collect();
-                payout.revealed(round, OwnerId(rater), &accepted, &opinions, owner);
+                payout.revealed(round as usize, OwnerId(rater), &accepted, &opinions);
             }
+            payout.published(&accepted);
             let paid = payout.after_round(false).expect("settled");
             assert_eq!(paid.is_some(), round == EPOCH_ROUNDS);
             let Some(paid) = paid else { continue };
@@ -156,6 +178,7 @@ mod tests {
     #[test]
     fn the_last_round_ends_an_epoch_early_and_silence_is_paid_nothing() {
         let mut payout = Payout::new(4);
+        payout.published(&[OwnerId(0)]);
         assert!(payout.after_round(false).expect("settled").is_none());
         let paid = payout
             .after_round(true)

@@ -106,10 +106,13 @@ pub(super) fn play(
             unit_log2,
         };
         let rows = raters.rows(federation, &moment, &accepted, observe);
+        let owners: Vec<_> = accepted
+            .of
+            .iter()
+            .map(|(id, _)| setting.owner(id.0 as usize))
+            .collect();
         for row in &rows {
-            let owner = setting.owner(row.rater);
-            let owner_of = |participant| setting.owner(participant);
-            payout.revealed(round, owner, &accepted.of, &row.opinions, owner_of);
+            payout.revealed(round, setting.owner(row.rater), &owners, &row.opinions);
         }
         let derivation = weigh(federation, &accepted, &rows);
         let opened = !derivation.brake;
@@ -119,6 +122,7 @@ pub(super) fn play(
             let mut next = model.weights.clone();
             apply_mean(&mut next, &sum, unit_log2)?;
             model.publish(next);
+            payout.published(&owners);
             let parameters = model.weights.len() as u64;
             unit_log2 = unit::next_unit_log2(parameters, unit_log2, derivation.median_exponent);
         }

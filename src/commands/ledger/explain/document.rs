@@ -163,6 +163,7 @@ fn pay_of(story: &Story, reward: &RewardStory, settled: bool) -> Value {
         "consensus": q32(reward.consensus),
         "total_consensus": q32(reward.total_consensus),
         "agreement": q32(reward.agreement),
+        "accepted_rounds": reward.accepted_in,
         "rated_in_round": reward.rated_in,
         "niche_budget": reward.niche_budget.0,
         "niche_spent": reward.niche_budget.1,

@@ -167,10 +167,15 @@ fn body(story: &Story, company: &str, reward: &RewardStory) -> String {
 }
 
 fn contributing(story: &Story, company: &str, reward: &RewardStory) -> String {
+    let rounds = format!(
+        "A contribution of {company} was accepted in {} of the epoch's {} published rounds: the others' ratings of it count \
+         by that part.",
+        reward.accepted_in, reward.rounds
+    );
     if reward.consensus == 0 {
         return format!(
             "Contributing: no majority of the other companies' rating power says that {company}'s contributions are worth \
-             anything, so this part is 0.\n"
+             anything, so this part is 0. {rounds}\n"
         );
     }
     let whose: Vec<&str> = reward
@@ -188,7 +193,7 @@ fn contributing(story: &Story, company: &str, reward: &RewardStory) -> String {
     format!(
         "Contributing: companies with more than half of the others' rating power say that {company} earns at least {} of \
          all praise{whose}. For all companies these add up to {}, and the part of the pool for contributors is divided \
-         in that proportion.\n",
+         in that proportion. {rounds}\n",
         percent(q32(reward.consensus)),
         percent(q32(reward.total_consensus))
     )
@@ -277,8 +282,8 @@ fn ratings(story: &Story, company: &str, reward: &RewardStory) -> String {
         ));
     }
     text.push_str(
-        "A company's last ratings of the epoch count, smoothed: four fifths what it said before, one fifth what it says \
-         now. Rating power is its capped share of all stake times its reputation.\n",
+        "A company's last rating of each other company in the epoch counts, times the part of the rounds that that one was \
+         accepted in, smoothed: four fifths what it said before, one fifth what it says now. Rating power is its capped share of all stake times its reputation.\n",
     );
     text
 }

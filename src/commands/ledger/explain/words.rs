@@ -206,7 +206,9 @@ fn steps(story: &Story, weight: &WeightStory) -> Vec<String> {
     let (present, kept) = weight.rows;
     if weight.first_consensus.is_none() {
         let raters = match present {
-            0 => "Nobody revealed ratings that say anything".to_owned(),
+            0 => "No ratings count: those revealed say nothing in anybody's favour, or hold no more than half of the power of \
+                  all raters drawn"
+                .to_owned(),
             1 => "Only 1 rater revealed ratings that say anything".to_owned(),
             more => format!("Only {more} raters revealed ratings that say anything"),
         };
