@@ -49,32 +49,6 @@ pub enum RejectionReason {
     TooLong,
 }
 
-impl RejectionReason {
-    /// The number it has on the wire and in the ledger.
-    #[must_use]
-    pub fn code(self) -> u8 {
-        match self {
-            Self::BadPair => 1,
-            Self::Undecodable => 2,
-            Self::OutOfRange => 3,
-            Self::TooLong => 4,
-        }
-    }
-
-    /// The reason with that number.
-    #[must_use]
-    pub fn from_code(code: u8) -> Option<Self> {
-        [
-            Self::BadPair,
-            Self::Undecodable,
-            Self::OutOfRange,
-            Self::TooLong,
-        ]
-        .into_iter()
-        .find(|reason| reason.code() == code)
-    }
-}
-
 impl std::fmt::Display for RejectionReason {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {

@@ -16,9 +16,8 @@ pub use cell::{Cell, CellError, is_missing, range};
 pub use invite::{Invite, InviteError};
 pub use rejected::{Code, Rejected};
 pub use statement::{
-    ANSWER_DOMAIN, JOIN_DOMAIN, OPENING_DOMAIN, RENEW_DOMAIN, SealedHashes, answer_statement,
-    dispute_hash, join_statement, key_sum_hash, opening_hash, opening_statement, renew_statement,
-    sealed_hash, sum_hash, sum_hasher, weights_digest,
+    JOIN_DOMAIN, RENEW_DOMAIN, SealedHashes, dispute_hash, join_statement, key_sum_hash,
+    opening_hash, renew_statement, sealed_hash, sum_hash, sum_hasher, weights_digest,
 };
 
 /// Messages, clients and servers generated from `unsilo/v1/unsilo.proto`.

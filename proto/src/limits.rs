@@ -11,9 +11,6 @@ pub const MESSAGE_BYTES: usize = 4 << 20;
 /// carries 1 MiB messages at 2.9 GB/s under mTLS), small enough that a cut loses little and memory stays flat.
 pub const PART_BYTES: usize = 1 << 20;
 
-/// Largest plaintext model the wire carries, parameters. A contribution is then 3 GB.
-pub const PARAMETERS: u64 = 500_000_000;
-
 /// Largest sealed key share, bytes: 12 KiB of share, the encapsulated key and the tag.
 pub const SEALED_SHARE_BYTES: usize = 16 << 10;
 
@@ -46,9 +43,6 @@ pub const PARTICIPANTS: usize = 8_000;
 
 /// Directions that one rater commits in a round.
 pub const DIRECTIONS: usize = 2;
-
-/// Bytes of a direction key (A_v): one polynomial of 2048 coefficients of 48 bits.
-pub const DIRECTION_KEY_BYTES: usize = 12_288;
 
 /// Raters of a round: at most 80 directions are left beside the 48 projections.
 pub const RATERS: usize = 80;

@@ -15,12 +15,6 @@ pub const JOIN_DOMAIN: Domain = Domain::new("join");
 /// Under which an identity signs a [`renew_statement`].
 pub const RENEW_DOMAIN: Domain = Domain::new("renew certificate");
 
-/// Under which an identity signs an [`opening_statement`].
-pub const OPENING_DOMAIN: Domain = Domain::new("opening answer");
-
-/// Under which an identity signs an [`answer_statement`].
-pub const ANSWER_DOMAIN: Domain = Domain::new("scalar answers");
-
 /// What a company signs to prove, when it joins, that it holds its identity key: the signature binds the
 /// identity to this name, this invitation and this TLS key.
 #[must_use]
@@ -51,45 +45,6 @@ pub fn renew_statement(
     bytes.extend_from_slice(certificate_request);
     bytes.extend_from_slice(&at_ms.to_le_bytes());
     bytes.push(u8::from(drop_old));
-    bytes
-}
-
-/// What a member signs under its one answer of a round, so that two different answers are evidence.
-/// `digest` is the hash of the set and weights, `opening` the hash of the answer.
-#[must_use]
-pub fn opening_statement(
-    federation: &[u8; 32],
-    round: u64,
-    seat: u16,
-    digest: &[u8; 32],
-    opening: &[u8; 32],
-) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    bytes.extend_from_slice(federation);
-    bytes.extend_from_slice(&round.to_le_bytes());
-    bytes.extend_from_slice(&seat.to_le_bytes());
-    bytes.extend_from_slice(digest);
-    bytes.extend_from_slice(opening);
-    bytes
-}
-
-/// What a member signs under its scalar answers of a round, so that two different ones are evidence, and so that
-/// nobody can be served something else in the member's name. `sheet_root` is the root over its answers on the
-/// projections, `sealed` the [`SealedHashes::digest`] of everything it sends.
-#[must_use]
-pub fn answer_statement(
-    federation: &[u8; 32],
-    round: u64,
-    seat: u16,
-    sheet_root: &[u8; 32],
-    sealed: &[u8; 32],
-) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    bytes.extend_from_slice(federation);
-    bytes.extend_from_slice(&round.to_le_bytes());
-    bytes.extend_from_slice(&seat.to_le_bytes());
-    bytes.extend_from_slice(sheet_root);
-    bytes.extend_from_slice(sealed);
     bytes
 }
 
@@ -234,7 +189,7 @@ pub fn key_sum_hash(key_sum: &[u8]) -> [u8; 32] {
         .into()
 }
 
-/// Hash of one member's answer, for [`opening_statement`].
+/// Hash of one member's answer, for [`unsilo_ledger::OpeningStatement`].
 #[must_use]
 pub fn opening_hash(opening: &[u8]) -> [u8; 32] {
     Sha256::new_with_prefix(b"unsilo/v1/opening answer\0")

@@ -26,7 +26,7 @@ pub(crate) struct Answer {
     pub(crate) digest: Hash,
     /// The packed polynomial, checked to be one.
     pub(crate) opening: Vec<u8>,
-    /// By its identity, over `unsilo_proto::opening_statement`.
+    /// By its identity, over the [`unsilo_ledger::OpeningStatement`].
     pub(crate) signature: [u8; 64],
 }
 

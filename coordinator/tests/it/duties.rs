@@ -7,11 +7,11 @@ use unsilo_fhe::{
     combine, commit, decrypt, judge, open_share, verify_sum,
 };
 use unsilo_ledger::{
-    AnswerStatement, CloseStatement, Entry, GuardHead, ParticipantId, RejectionReason,
-    SignedCheckpoint, State,
+    AnswerStatement, CloseStatement, Entry, GuardHead, OpeningStatement, ParticipantId,
+    RejectionReason, SignedCheckpoint, State,
 };
 use unsilo_proto::{
-    OPENING_DOMAIN, SealedHashes, limits, opening_hash, opening_statement,
+    SealedHashes, limits, opening_hash,
     v1::{
         AnswerRequest, AnswersRequest, BlobPart, CosignCloseRequest, CosignRequest, ModelRequest,
         OpenRequest, SharesRequest, SignJudgementRequest, SignPublishRequest, SumProofRequest,
@@ -363,9 +363,14 @@ impl Federation {
                 .collect();
             let opening = combine(&weighted).expect("combines").to_bytes();
             let digest = weights_digest(round, &weights);
-            let statement =
-                opening_statement(&self.id.0, round, seat, &digest, &opening_hash(&opening));
-            let signature = company.identity.sign(OPENING_DOMAIN, &statement);
+            let statement = OpeningStatement {
+                federation: self.id,
+                round,
+                seat,
+                digest,
+                opening: opening_hash(&opening),
+            };
+            let signature = statement.sign(&company.identity);
             let request = OpenRequest {
                 round,
                 seat: u32::from(seat),

@@ -59,18 +59,3 @@ pub enum JudgementRejected {
         of: ParticipantId,
     },
 }
-
-impl JudgementRejected {
-    /// A stable name.
-    pub(super) fn code(self) -> &'static str {
-        match self {
-            Self::JudgedAlready { .. } => "judged-already",
-            Self::AnswerSeat { .. } => "answer-seat",
-            Self::ErasedSeat { .. } => "erased-seat",
-            Self::TooFewAnswers { .. } => "too-few-answers",
-            Self::NotTheClosedSet { .. } => "not-the-closed-set",
-            Self::Norm { .. } => "norm",
-            Self::Copy { .. } => "copy",
-        }
-    }
-}

@@ -43,16 +43,3 @@ pub enum MembershipRejected {
         owner: OwnerId,
     },
 }
-
-impl MembershipRejected {
-    /// A stable name.
-    pub(super) fn code(self) -> &'static str {
-        match self {
-            Self::Absent { .. } => "evicted",
-            Self::Present { .. } => "present",
-            Self::Outdated { .. } => "membership-outdated",
-            Self::SameOwner { .. } => "same-owner",
-            Self::OwnEviction { .. } => "own-eviction",
-        }
-    }
-}

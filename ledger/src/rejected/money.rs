@@ -41,19 +41,6 @@ pub enum StakeRejected {
     },
 }
 
-impl StakeRejected {
-    /// A stable name.
-    pub(super) fn code(self) -> &'static str {
-        match self {
-            Self::Nothing => "no-amount",
-            Self::Balance { .. } => "balance",
-            Self::Stake { .. } => "stake",
-            Self::OutOfOrder { .. } => "stake-out-of-order",
-            Self::Accused { .. } => "stake-accused",
-        }
-    }
-}
-
 /// What is wrong with a batch of queries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum FeesRejected {
@@ -78,17 +65,6 @@ pub enum FeesRejected {
     },
 }
 
-impl FeesRejected {
-    /// A stable name.
-    pub(super) fn code(self) -> &'static str {
-        match self {
-            Self::NoQueries => "no-queries",
-            Self::OutOfOrder { .. } => "queries-out-of-order",
-            Self::TooHigh { .. } => "fees-too-high",
-        }
-    }
-}
-
 /// What is wrong with feedback.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum FeedbackRejected {
@@ -106,14 +82,4 @@ pub enum FeedbackRejected {
         /// The author.
         participant: ParticipantId,
     },
-}
-
-impl FeedbackRejected {
-    /// A stable name.
-    pub(super) fn code(self) -> &'static str {
-        match self {
-            Self::OutOfOrder { .. } => "feedback-out-of-order",
-            Self::TooMuch { .. } => "too-much-feedback",
-        }
-    }
 }

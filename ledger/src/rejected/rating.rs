@@ -108,26 +108,3 @@ pub enum RatingRejected {
         affiliate: ParticipantId,
     },
 }
-
-impl RatingRejected {
-    /// A stable name.
-    pub(super) fn code(self) -> &'static str {
-        match self {
-            Self::NotDrawn { .. } => "rater-not-drawn",
-            Self::OwnerRates { .. } => "owner-rates",
-            Self::DirectionsAlready { .. } => "directions-already",
-            Self::Directions { .. } => "directions",
-            Self::RoundKey { .. } => "rater-key",
-            Self::NotNow { .. } => "rating-not-now",
-            Self::NoDirections { .. } => "no-directions",
-            Self::CommittedAlready { .. } => "rating-committed-already",
-            Self::NotCommitted { .. } => "rating-not-committed",
-            Self::Mismatch { .. } => "rating-mismatch",
-            Self::RevealedAlready { .. } => "rating-revealed-already",
-            Self::OtherRows { .. } => "rating-other-rows",
-            Self::Length { .. } => "rating-length",
-            Self::Itself { .. } => "rates-itself",
-            Self::Affiliate { .. } => "rates-affiliate",
-        }
-    }
-}

@@ -67,21 +67,3 @@ pub enum ViolationRejected {
         owner: OwnerId,
     },
 }
-
-impl ViolationRejected {
-    /// A stable name.
-    pub(super) fn code(self) -> &'static str {
-        match self {
-            Self::NoContradiction => "no-contradiction",
-            Self::Signature { .. } => "evidence-signature",
-            Self::ReportedAlready { .. } => "reported-already",
-            Self::NoCommittee => "no-committee-yet",
-            Self::UnknownCase { .. } => "unknown-case",
-            Self::Proven { .. } => "case-proven",
-            Self::Unfounded { .. } => "unfounded-attestation",
-            Self::NothingLeft { .. } => "nothing-left-to-slash",
-            Self::CaseClosed { .. } => "case-closed",
-            Self::OwnCase { .. } => "own-case",
-        }
-    }
-}

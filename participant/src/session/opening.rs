@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use unsilo_ledger::{Hash, entry::OWNERS_VOID_DELAY_MS};
-use unsilo_proto::{OPENING_DOMAIN, opening_hash, opening_statement, weights_digest};
+use unsilo_ledger::{Hash, OpeningStatement, entry::OWNERS_VOID_DELAY_MS};
+use unsilo_proto::{opening_hash, weights_digest};
 
 use super::{
     Call, Effect, Facts, Me, OpeningJob, Phase, RoundFacts, Session, Task, contributing::under_way,
@@ -106,19 +106,19 @@ impl Session {
         else {
             return;
         };
-        let statement = opening_statement(
-            &self.federation.0,
+        let statement = OpeningStatement {
+            federation: self.federation,
             round,
-            given.seat,
-            &given.digest,
-            &opening_hash(&given.answer),
-        );
+            seat: given.seat,
+            digest: given.digest,
+            opening: opening_hash(&given.answer),
+        };
         let call = Call::Open {
             round,
             seat: given.seat,
             digest: given.digest,
             opening: given.answer.clone(),
-            signature: self.member.identity.sign(OPENING_DOMAIN, &statement),
+            signature: statement.sign(&self.member.identity),
         };
         self.start(Effect::Call(call), out);
     }

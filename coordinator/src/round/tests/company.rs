@@ -7,10 +7,10 @@ use std::{
 
 use unsilo_fhe::{Dealing, Entropy, RoundKeyPair, contribute, encode};
 use unsilo_ledger::{
-    CloseStatement, Entry, GuardHead, Hash, ParticipantId, Phase, PublicKey, SeatOffer,
-    SignedEntry, SigningIdentity, commit_nonce,
+    CloseStatement, Entry, GuardHead, Hash, OpeningStatement, ParticipantId, Phase, PublicKey,
+    SeatOffer, SignedEntry, SigningIdentity, commit_nonce,
 };
-use unsilo_proto::{OPENING_DOMAIN, opening_hash, opening_statement, v1::step, weights_digest};
+use unsilo_proto::{opening_hash, v1::step, weights_digest};
 
 use super::federation::{Federation, Stored};
 use crate::round::{Answer, Event, Signed};
@@ -354,13 +354,18 @@ impl Federation {
             .map(|(id, weight)| (id.0, *weight))
             .collect();
         let digest = weights_digest(round, &weights);
-        let statement =
-            opening_statement(&self.id.0, round, seat, &digest, &opening_hash(&opening));
+        let statement = OpeningStatement {
+            federation: self.id,
+            round,
+            seat,
+            digest,
+            opening: opening_hash(&opening),
+        };
         Some(Answer {
             seat,
             digest,
             opening,
-            signature: self.nodes[node].identity.sign(OPENING_DOMAIN, &statement),
+            signature: statement.sign(&self.nodes[node].identity),
         })
     }
 }
