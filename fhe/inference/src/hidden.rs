@@ -6,7 +6,10 @@
 //! a budget in sum of sizes. So a sum can never leave its share of the torus, and no value is clipped.
 //!
 //! The rounding of the first layer's weights (2^-18 of their sum) and of features (1/1023) costs nothing under
-//! encryption; that of later layers is balanced against the noise that integer weights multiply.
+//! encryption; that of later layers is balanced against the noise that integer weights multiply. Activations stay in one small
+//! part of the range that they could have, so that a layer's rounding is mostly the same for every row: what it is where all
+//! features are in the middle of their ranges is computed here and taken off ([`Layer::middle`]), which costs nothing. Of 360
+//! digits a model of 800 steps then loses .6 % of its classes to rounding instead of 3.6 %.
 
 use crate::model::{Activation, Model, ModelError};
 use crate::noise::{
@@ -38,7 +41,7 @@ pub(crate) struct Layer {
     pub(crate) outputs: usize,
     /// `[outputs][inputs]`.
     pub(crate) weights: Vec<i64>,
-    /// What an output is when its sum is zero.
+    /// What an output is when its sum is zero, so that the output of typical inputs is exact in spite of rounded weights.
     pub(crate) middle: Vec<f64>,
     /// What one unit of the sum is worth.
     pub(crate) unit: Vec<f64>,
@@ -71,9 +74,19 @@ struct Values {
     own: f64,
     /// Variance of `T/A`: the errors of reading, which grow with the amplitude.
     relative: Vec<f64>,
+    /// What a value typically is: for features in the middle of their ranges.
+    typical: Vec<f64>,
 }
 
 impl Values {
+    /// Where in its range a value typically is, -1 to 1: `T/A` of what carries it.
+    fn share(&self, input: usize) -> f64 {
+        match self.half[input] > 0.0 {
+            true => (self.typical[input] - self.middle[input]) / self.half[input],
+            false => 0.0,
+        }
+    }
+
     /// Variance of a row's sum, in fractions of the torus squared.
     fn sum_variance(&self, row: &[i64], amplitude: f64) -> f64 {
         row.iter()
@@ -131,8 +144,8 @@ fn layer(
             .unwrap_or_default()
             .max(1)
     };
-    // The error of the worst row relative to its range, from rounding (uniform, inputs of about half their range) and
-    // from noise that the integers multiply.
+    // The error of the worst row relative to its range, from rounding (uniform, inputs a quarter of their half range off what
+    // is typical) and from noise that the integers multiply.
     let error = |budget: f64| -> f64 {
         let weights = rounded(budget);
         let amplitude = limit as f64 / largest(&weights) as f64;
@@ -140,7 +153,7 @@ fn layer(
             .chunks_exact(inputs)
             .map(|row| {
                 values.sum_variance(row, amplitude) / (amplitude / TURN * budget).powi(2)
-                    + inputs as f64 / 48.0 / (budget * budget)
+                    + inputs as f64 / 192.0 / (budget * budget)
             })
             .fold(0.0, f64::max)
     };
@@ -164,9 +177,16 @@ fn layer(
     let amplitude = amplitude.unwrap_or_else(|| limit / largest(&weights));
     let middle = (0..outputs)
         .map(|output| {
+            let rounding = |input: usize| {
+                let place = output * inputs + input;
+                scaled[output][input] - weights[place] as f64 * sums[output] / budget
+            };
             f64::from(bias[output])
                 + (0..inputs)
-                    .map(|input| f64::from(matrix[input * outputs + output]) * values.middle[input])
+                    .map(|input| {
+                        f64::from(matrix[input * outputs + output]) * values.middle[input]
+                            + rounding(input) * values.share(input)
+                    })
                     .sum::<f64>()
         })
         .collect();
@@ -184,6 +204,21 @@ fn layer(
     }
 }
 
+/// What a layer gives, in the clear, where its inputs are what they typically are.
+fn typical(
+    (inputs, outputs, matrix, bias): (usize, usize, &[f32], &[f32]),
+    values: &[f64],
+    activation: Activation,
+) -> Vec<f64> {
+    (0..outputs)
+        .map(|output| {
+            let products = (0..inputs)
+                .map(|input| f64::from(matrix[input * outputs + output]) * values[input]);
+            activation.at(f64::from(bias[output]) + products.sum::<f64>())
+        })
+        .collect()
+}
+
 impl HiddenModel {
     /// Rounds weights, makes the tables and computes the noise.
     ///
@@ -197,6 +232,7 @@ impl HiddenModel {
             half: vec![0.5; model.sizes()[0]],
             own: fresh_variance(),
             relative: vec![0.0; model.sizes()[0]],
+            typical: vec![0.5; model.sizes()[0]],
         };
         let mut layers: Vec<Layer> = Vec::with_capacity(count);
         let mut deviation = Vec::new();
@@ -247,6 +283,7 @@ impl HiddenModel {
                     half,
                     own: bootstrap_variance(),
                     relative,
+                    typical: typical(parts, &values.typical, activation),
                 };
             }
             layers.push(made);

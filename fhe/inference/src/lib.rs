@@ -15,6 +15,7 @@ pub mod model;
 pub mod noise;
 pub mod params;
 pub mod query;
+mod switch;
 mod wire;
 
 pub use evaluate::{EncryptedModel, EvaluationError, MAX_QUERY_BYTES, Query, Work};

@@ -133,7 +133,7 @@ impl LinearModel {
         let sums: Vec<f64> = (0..outputs)
             .map(|output| column(output).map(f64::abs).sum())
             .collect();
-        let weights = (0..outputs)
+        let weights: Vec<i64> = (0..outputs)
             .flat_map(|output| {
                 let sum = sums[output];
                 column(output).map(move |weight| match sum > 0.0 {
@@ -142,14 +142,22 @@ impl LinearModel {
                 })
             })
             .collect();
+        // What rounding changes where all features are in the middle of their ranges is taken off.
+        let middle = (0..outputs).map(|output| {
+            let whole = &weights[output * inputs..][..inputs];
+            let rounding = column(output)
+                .zip(whole)
+                .map(|(weight, whole)| weight - *whole as f64 * sums[output] / budget);
+            f64::from(bias[output]) + 0.5 * rounding.sum::<f64>()
+        });
         Self {
             layout,
-            weights,
-            middle: bias.iter().map(|bias| f64::from(*bias)).collect(),
+            middle: middle.collect(),
             unit: sums
                 .iter()
                 .map(|sum| sum / budget / f64::from(LINEAR_LEVELS))
                 .collect(),
+            weights,
         }
     }
 

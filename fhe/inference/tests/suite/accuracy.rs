@@ -42,6 +42,25 @@ fn digits_under_encryption_are_told_apart_as_well_as_in_the_clear() {
 }
 
 #[test]
+fn rounding_hardly_turns_a_class_also_of_models_that_have_learnt_little() {
+    let (training, test) = digits().split();
+    for (hidden, steps) in [(&[32][..], 200), (&[32], 800), (&[20, 12], 800), (&[], 200)] {
+        let mut few = training.clone();
+        few.features.truncate(steps);
+        few.labels.truncate(steps);
+        let model = train(&few, hidden, Activation::Relu, 1, 0.05);
+        let encrypted = EncryptedModel::quantise(&model).expect("quantises");
+        let same = test
+            .features
+            .iter()
+            .filter(|features| argmax(&encrypted.reference(features)) == class(&model, features));
+        let share = same.count() as f64 / test.labels.len() as f64;
+        println!("{hidden:?}, {steps} steps: {share:.4} of the classes are the same");
+        assert!(share >= 0.98, "{hidden:?}, {steps} steps: {share}");
+    }
+}
+
+#[test]
 fn tanh_and_two_hidden_layers_work_too() {
     let (training, test) = digits().split();
     let tanh = train(&training, &[16], Activation::Tanh, 8, 0.05);
