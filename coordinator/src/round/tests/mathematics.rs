@@ -46,7 +46,7 @@ impl Federation {
         self.is_the_mean_of_the_updates(round, weights, &self.models[&from], &model, unit_log2);
         Ok(Decoded {
             key_sum: key_sum_hash(&opened.key_sum.to_bytes()),
-            model: self.keep(model),
+            gives: Gives::Model(self.keep(model)),
             total_weight: total,
             liars: opened.liars,
         })
