@@ -28,6 +28,9 @@
 //!    |     seed: H(last, round)                    seed: the challenge                       |
 //!    +------------------------------- ModelPublished (>= t members) -------------------------+
 //! ```
+//! Where the schema has measured columns the first round is the statistics round ([`statistics`]): nobody rates, RoundClosed
+//! leads to Weighed at once, and StatisticsPublished (>= t members) ends it.
+//!
 //! In Rating, raters commit to their ratings and then reveal them; members end each of the two steps. The
 //! weights of the sum follow from judgement and ratings ([`weights`]); where they must not be used,
 //! [`State::void_due`] says why, and the round can only be void. Every [`Incentive::epoch_rounds`] published
