@@ -9,7 +9,7 @@ use std::{
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use unsilo_ledger::SnapshotTrust;
-use unsilo_participant::{Progress, RoundWeight};
+use unsilo_participant::{NormalisedColumn, Progress, RoundWeight};
 
 /// All bars of the process, so that log lines and bars do not overwrite each other.
 fn bars() -> &'static MultiProgress {
@@ -182,6 +182,57 @@ fn began(trust: &SnapshotTrust) -> String {
     text
 }
 
+/// Columns of which so large a share is clipped are told for themselves, however many there are.
+const MUCH_CLIPPED: f64 = 0.5;
+/// Columns that are told, of those that differ most.
+const COLUMNS_SHOWN: usize = 8;
+
+/// The statistics by which the rows are scaled, and how this company's own stand to them.
+fn normalised(columns: &[NormalisedColumn]) -> String {
+    let known = columns.iter().filter(|one| one.statistics.is_some());
+    let mut text = format!(
+        "rows are scaled by the statistics of the federation: {} of {} columns",
+        known.count(),
+        columns.len()
+    );
+    let drift = |one: &NormalisedColumn| one.drift().map_or(0.0, f64::abs);
+    let mut shown: Vec<_> = columns.iter().collect();
+    shown.sort_by(|one, other| drift(other).total_cmp(&drift(one)));
+    for (place, column) in shown.into_iter().enumerate() {
+        let name = &column.name;
+        let Some(found) = column.statistics else {
+            text.push_str(&format!(
+                "\n  {name}: no statistics can be had, the declared range scales it"
+            ));
+            continue;
+        };
+        if place < COLUMNS_SHOWN {
+            let (mean, deviation) = (
+                found.mean_micro as f64 / 1e6,
+                found.deviation_micro as f64 / 1e6,
+            );
+            let own = match (column.own_mean, column.drift()) {
+                (Some(own), Some(drift)) => {
+                    format!("yours {own:.4}, {drift:+.2} standard deviations off")
+                }
+                (Some(own), None) => format!("yours {own:.4}"),
+                (None, _) => "you have no values".to_owned(),
+            };
+            text.push_str(&format!(
+                "\n  {name}: mean {mean:.4}, standard deviation {deviation:.4}; {own}"
+            ));
+        }
+        if column.clipped > MUCH_CLIPPED {
+            text.push_str(&format!(
+                "\n  {name}: {:.0} % of your values are clipped: are they in another unit than the others'? If not, somebody \
+                 contributed false numbers",
+                100.0 * column.clipped
+            ));
+        }
+    }
+    text
+}
+
 /// An event as a line for people; `None` for what only a bar can show.
 fn line(progress: &Progress) -> Option<String> {
     Some(match progress {
@@ -190,6 +241,7 @@ fn line(progress: &Progress) -> Option<String> {
         Progress::LedgerCompleted { entries } => {
             format!("the ledger is complete: all {entries} entries are here and verified")
         }
+        Progress::Normalised { columns } => normalised(columns),
         Progress::Disconnected { reason, retry_ms } => {
             format!(
                 "disconnected: {reason}; trying again in {} s",

@@ -137,7 +137,7 @@ const rounds = {
         table("Rounds that are over, newest first",
           [["Round"], ["Outcome"], ["Contributions", true], ["Accepted", true], ["Rated by", true], ["Ended"], ["Ledger entry", true], ["Model"]],
           shown.map((round) => [round.round,
-            h("span", { class: `tag ${round.outcome === "published" ? "good" : "warm"}` }, round.outcome === "published" ? "model published" : `void: ${round.reason ?? "no reason"}`),
+            h("span", { class: `tag ${round.outcome === "void" ? "warm" : "good"}` }, round.outcome === "published" ? "model published" : round.outcome === "measured" ? "data measured" : `void: ${round.reason ?? "no reason"}`),
             round.contributions, [round.accepted ?? "–", round.rejected.length ? h("div", { class: "quiet" }, round.rejected.map((one) => `${name(people, one.participant)}: ${one.reason}`).join("; ")) : null],
             round.raters, round.ended_ms ? clock(round.ended_ms) : h("span", { class: "quiet" }, "before this start"),
             round.entry === null ? "–" : h("a", { href: `#/ledger/${round.entry}` }, round.entry), h("span", { class: "hash", title: round.model ?? "" }, short(round.model))])),

@@ -499,6 +499,7 @@ impl Directory {
             metrics: Metrics::new(),
             connected: connected.clone(),
             predictions: Arc::new(Semaphore::new(PREDICTIONS)),
+            schema: Arc::default(),
             encrypted,
             view: View::start(
                 owner.clone(),

@@ -51,6 +51,11 @@ impl Encoded {
         self.clip
     }
 
+    /// Steps that are within every bound already.
+    pub(crate) fn unclipped(steps: Zeroizing<Vec<i16>>) -> Self {
+        Self { steps, clip: 1.0 }
+    }
+
     /// The steps chunk by chunk.
     pub(crate) fn chunks(&self) -> &[[i16; N]] {
         self.steps.as_chunks().0

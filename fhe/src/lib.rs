@@ -30,6 +30,7 @@ mod fill;
 pub mod gaussian;
 mod hash;
 mod hash_ring;
+pub mod integers;
 pub mod key;
 pub mod linear_hash;
 mod merkle;
@@ -72,6 +73,7 @@ pub use direction::{Direction, DirectionKey, direction_hash, max_directions, max
 pub use direction_answers::{DirectionAnswers, Question};
 pub use encode::{Encoded, encode, encode_permuted};
 pub use hash_ring::HASH_MODULUS;
+pub use integers::{decode_integers, encode_integers};
 pub use key::Entropy;
 pub use linear_hash::{LINEAR_HASH_BYTES, LinearHash, LinearHasher, combine_hashes};
 pub use open::{KeySum, Opened, open_key_sum};

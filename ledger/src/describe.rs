@@ -143,6 +143,16 @@ impl State {
                     short(model)
                 )
             }
+            Entry::StatisticsPublished { round, statistics } => match statistics {
+                Some(statistics) => format!(
+                    "round {round} published the statistics of {} columns over {} contributions",
+                    statistics.columns.iter().flatten().count(),
+                    statistics.contributions
+                ),
+                None => format!(
+                    "round {round} ended without statistics: the declared ranges scale all columns"
+                ),
+            },
             Entry::RoundVoided {
                 round,
                 reason,

@@ -6,6 +6,7 @@ use crate::incentive::{Incentive, IncentiveError};
 use crate::model::{ModelError, ModelSpec};
 use crate::name::{NameError, check_name, check_names};
 use crate::schema::{Schema, SchemaError};
+use crate::statistics::COLUMN_DIGITS;
 use crate::training::{TrainingPlan, TrainingPlanError};
 use crate::unit::{MAX_UNIT_LOG2, MIN_UNIT_LOG2};
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -114,6 +115,19 @@ pub enum DraftError {
         outputs: u32,
         /// Of the schema.
         classes: usize,
+    },
+    /// The model has too few parameters to carry the statistics of its columns.
+    #[error(
+        "the statistics of {measured} columns take {need} parameters of a model and it has {parameters}: widen a layer, or \
+         leave out `normalisation`"
+    )]
+    Statistics {
+        /// Columns to be measured.
+        measured: usize,
+        /// Parameters that takes.
+        need: u64,
+        /// Parameters of the model.
+        parameters: u64,
     },
     /// Too few founders or too many.
     #[error("{founders} founders are invited: give between {MIN_FOUNDERS} and {MAX_PARTICIPANTS}")]
@@ -226,6 +240,16 @@ impl Draft {
         let (outputs, classes) = (self.model.outputs(), self.schema.classes.len());
         if usize::try_from(outputs).ok() != Some(classes) {
             return Err(DraftError::Outputs { outputs, classes });
+        }
+        let measured = self.schema.measured().count();
+        let need = COLUMN_DIGITS.saturating_mul(u64::try_from(measured).unwrap_or(u64::MAX));
+        let parameters = self.model.parameters();
+        if need > parameters {
+            return Err(DraftError::Statistics {
+                measured,
+                need,
+                parameters,
+            });
         }
         Ok(())
     }

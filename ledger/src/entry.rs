@@ -12,6 +12,7 @@
 //! | [`Entry::RatingsCommitted`], [`Entry::RatingsRevealed`] | the participant |
 //! | [`Entry::RatingStepEnded`] | at least `threshold` seated members |
 //! | [`Entry::ModelPublished`] | the coordinator and at least `threshold` seated members |
+//! | [`Entry::StatisticsPublished`] | the coordinator and at least `threshold` seated members |
 //! | [`Entry::RoundVoided`] | as [`VoidAuthority`] says |
 //! | [`Entry::ParticipantEvicted`] | one participant each of more than half of the **other** owners |
 //! | [`Entry::ParticipantReadmitted`] | one participant each of more than half of the owners |
@@ -40,6 +41,7 @@ use crate::judgement::RejectionReason;
 use crate::member::{Member, OwnerId, ParticipantId};
 use crate::rating::RatingStep;
 use crate::seat::Seat;
+use crate::statistics::Statistics;
 use crate::violation::Violation;
 use borsh::{BorshDeserialize, BorshSerialize};
 
@@ -295,6 +297,15 @@ pub enum Entry {
         kind: FeedbackKind,
         /// Of the text.
         hash: Hash,
+    },
+    /// The statistics of the federation's data are known, or will not be: in either case training begins. Every signing member
+    /// decrypted them itself from the opened sum.
+    StatisticsPublished {
+        /// The closed statistics round.
+        round: u64,
+        /// What was opened; `None` if the sum could not be, and the declared ranges are used. A member signs that only after
+        /// the round's last deadline, and only if it signed no statistics.
+        statistics: Option<Statistics>,
     },
 }
 

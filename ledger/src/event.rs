@@ -170,6 +170,11 @@ pub enum Event {
         /// What it is.
         kind: FeedbackKind,
     },
+    /// The statistics of the federation's data are known, or it is known that they will not be.
+    StatisticsPublished {
+        /// The round.
+        round: u64,
+    },
     /// A round ended without a model.
     RoundVoided {
         /// The round.

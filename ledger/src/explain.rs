@@ -71,7 +71,7 @@ impl RoundFacts {
     pub fn void_reason(&self) -> Option<VoidReason> {
         match self.outcome {
             Some(crate::Outcome::Voided { reason }) => Some(reason),
-            Some(crate::Outcome::Published { .. }) => None,
+            Some(crate::Outcome::Published { .. } | crate::Outcome::Measured { .. }) => None,
             None => self.weighed.as_ref().and_then(|weighed| weighed.void_due),
         }
     }

@@ -28,6 +28,9 @@
 //!    |     seed: H(last, round)                    seed: the challenge                       |
 //!    +------------------------------- ModelPublished (>= t members) -------------------------+
 //! ```
+//! Where the schema has measured columns the first round is the statistics round ([`statistics`]): nobody rates, RoundClosed
+//! leads to Weighed at once, and StatisticsPublished (>= t members) ends it.
+//!
 //! In Rating, raters commit to their ratings and then reveal them; members end each of the two steps. The
 //! weights of the sum follow from judgement and ratings ([`weights`]); where they must not be used,
 //! [`State::void_due`] says why, and the round can only be void. Every [`Incentive::epoch_rounds`] published
@@ -116,6 +119,7 @@ mod settlement;
 pub mod snapshot;
 mod state;
 mod statement;
+pub mod statistics;
 pub mod store;
 pub mod training;
 mod tree;
@@ -171,6 +175,7 @@ pub use settlement::Settlement;
 pub use snapshot::{LogSnapshot, SnapshotError, SnapshotTrust, VerifiedSnapshot};
 pub use state::{MAX_STATE_BYTES, State, StateSnapshotError};
 pub use statement::{AnswerStatement, OpeningStatement};
+pub use statistics::{ColumnStatistics, ColumnSums, Statistics};
 pub use store::{LedgerStore, StoreError, verify};
 pub use training::{Optimiser, TrainingPlan};
 pub use tree::{Proof, ProofError, leaf_hash, verify_consistency, verify_inclusion};

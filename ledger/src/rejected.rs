@@ -342,6 +342,20 @@ pub enum Rejected {
     /// A model that the federation has had before: then a participant could contribute to it twice.
     #[error("the published model is one the federation had before")]
     ModelRepeated,
+    /// The first round of a federation that measures its data gives statistics, and no model.
+    #[error("the statistics of the data are due, and no model yet")]
+    StatisticsDue,
+    /// Statistics where the round is one of training.
+    #[error("this round gives a model, not statistics")]
+    NoStatisticsDue,
+    /// Statistics of another number of columns than the schema measures.
+    #[error("the schema measures {expected} columns, the statistics are of {found}")]
+    StatisticsColumns {
+        /// Of the schema.
+        expected: usize,
+        /// Of the entry.
+        found: usize,
+    },
     /// Owners void a closed round before a day after its last deadline; or state a time where none is asked.
     #[error(
         "owners may void this round with passed_ms at least {need_ms} (0: exactly 0), not {found_ms}"

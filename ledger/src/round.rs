@@ -8,6 +8,7 @@ use crate::identity::PublicKey;
 use crate::judgement::Judgement;
 use crate::member::{OwnerId, ParticipantId};
 use crate::rating::{RaterRecord, RatingStep};
+use crate::statistics::Statistics;
 use borsh::{BorshDeserialize, BorshSerialize};
 use std::collections::BTreeMap;
 
@@ -166,7 +167,7 @@ impl CurrentRound {
 }
 
 /// How a round ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 #[borsh(use_discriminant = false)]
 pub enum Outcome {
     /// With a new model.
@@ -185,13 +186,18 @@ pub enum Outcome {
         /// Why.
         reason: VoidReason,
     },
+    /// It was the statistics round.
+    Measured {
+        /// What was opened; `None` if nothing could be.
+        statistics: Option<Statistics>,
+    },
 }
 
 impl Outcome {
-    /// Why it ended without a model, if it did.
+    /// Why it is void, if it is.
     pub fn void(&self) -> Option<VoidReason> {
         match self {
-            Self::Published { .. } => None,
+            Self::Published { .. } | Self::Measured { .. } => None,
             Self::Voided { reason } => Some(*reason),
         }
     }

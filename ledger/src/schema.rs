@@ -1,6 +1,7 @@
 //! What a row of data looks like: the label, its classes, the features and their ranges.
 
 use crate::name::{NameError, check_name, check_names};
+use crate::statistics::{ColumnStatistics, MAX_MEASURED};
 use borsh::{BorshDeserialize, BorshSerialize};
 use thiserror::Error;
 
@@ -47,6 +48,32 @@ pub enum Values {
     },
     /// One of these words: an input for each, 1 for the one that the cell holds and 0 for the others.
     Category(Vec<String>),
+    /// Numbers, clipped to a declared range, and then scaled by the mean and the standard deviation that they have over the
+    /// whole federation ([`crate::statistics`]): one input, 0..=1. Until the statistics are known, and where they cannot be
+    /// had, the declared range scales them.
+    Measured {
+        /// The smallest value that is counted, in millionths.
+        min_micro: i64,
+        /// The largest, in millionths; above `min_micro`.
+        max_micro: i64,
+    },
+}
+
+impl Values {
+    /// The range of numbers, in millionths; `None` for categories.
+    pub fn range_micro(&self) -> Option<(i64, i64)> {
+        match self {
+            Self::Number {
+                min_micro,
+                max_micro,
+            }
+            | Self::Measured {
+                min_micro,
+                max_micro,
+            } => Some((*min_micro, *max_micro)),
+            Self::Category(_) => None,
+        }
+    }
 }
 
 impl Feature {
@@ -65,7 +92,7 @@ impl Feature {
     /// Inputs of the model that the column makes.
     pub fn inputs(&self) -> usize {
         let values = match &self.values {
-            Values::Number { .. } => 1,
+            Values::Number { .. } | Values::Measured { .. } => 1,
             Values::Category(words) => words.len(),
         };
         values.saturating_add(usize::from(self.may_be_missing))
@@ -110,6 +137,14 @@ pub enum SchemaError {
         /// The feature.
         name: String,
     },
+    /// More measured columns than [`MAX_MEASURED`].
+    #[error(
+        "the statistics of {measured} columns are to be measured: at most {MAX_MEASURED} are possible"
+    )]
+    Measured {
+        /// How many are to be.
+        measured: usize,
+    },
     /// The label is also a feature.
     #[error("column {name:?} is the label and a feature: training would read the answer off it")]
     LabelIsFeature {
@@ -123,6 +158,42 @@ impl Schema {
     pub fn inputs(&self) -> usize {
         let each = self.features.iter().map(Feature::inputs);
         each.fold(0, usize::saturating_add)
+    }
+
+    /// The declared ranges, in millionths, of the columns whose statistics the federation measures, in order.
+    pub fn measured(&self) -> impl Iterator<Item = (&Feature, (i64, i64))> {
+        self.features
+            .iter()
+            .filter_map(|feature| match feature.values {
+                Values::Measured {
+                    min_micro,
+                    max_micro,
+                } => Some((feature, (min_micro, max_micro))),
+                Values::Number { .. } | Values::Category(_) => None,
+            })
+    }
+
+    /// The schema by which rows become inputs once the statistics are known: a measured column is one of numbers with the
+    /// range that its statistics give, or with the declared one where there are none.
+    pub(crate) fn scaled_by(&self, columns: &[Option<ColumnStatistics>]) -> Self {
+        let mut scaled = self.clone();
+        let mut columns = columns.iter();
+        for feature in &mut scaled.features {
+            if let Values::Measured {
+                min_micro,
+                max_micro,
+            } = feature.values
+            {
+                let found = columns.next().copied().flatten();
+                let range = found.map(|found| (found.min_micro, found.max_micro));
+                let (min_micro, max_micro) = range.unwrap_or((min_micro, max_micro));
+                feature.values = Values::Number {
+                    min_micro,
+                    max_micro,
+                };
+            }
+        }
+        scaled
     }
 
     /// Checks every limit.
@@ -149,8 +220,12 @@ impl Schema {
                 Values::Number {
                     min_micro,
                     max_micro,
+                }
+                | Values::Measured {
+                    min_micro,
+                    max_micro,
                 } if min_micro >= max_micro => return Err(SchemaError::Range { name: name() }),
-                Values::Number { .. } => {}
+                Values::Number { .. } | Values::Measured { .. } => {}
                 Values::Category(words) => {
                     let categories = words.len();
                     if !(2..=MAX_CATEGORIES).contains(&categories) {
@@ -165,6 +240,10 @@ impl Schema {
             if feature.name == self.label {
                 return Err(SchemaError::LabelIsFeature { name: name() });
             }
+        }
+        let measured = self.measured().count();
+        if measured > MAX_MEASURED {
+            return Err(SchemaError::Measured { measured });
         }
         let inputs = self.inputs();
         if inputs > MAX_FEATURES {

@@ -13,6 +13,7 @@ mod feedback;
 mod founding;
 mod getters;
 mod judging;
+mod measuring;
 mod members;
 mod membership;
 mod money;

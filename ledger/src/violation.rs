@@ -127,6 +127,7 @@ impl Testimony {
                     | Entry::DirectionsCommitted { round, .. }
                     | Entry::RatingsCommitted { round, .. }
                     | Entry::ModelPublished { round, .. }
+                    | Entry::StatisticsPublished { round, .. }
                     | Entry::RoundVoided { round, .. } => *round,
                     _ => return None,
                 };
@@ -203,7 +204,10 @@ fn exclude_entries(one: &Entry, other: &Entry) -> Option<Offence> {
             Offence::TwoDirections
         }
         (Entry::RatingsCommitted { .. }, Entry::RatingsCommitted { .. }) => Offence::TwoRatings,
-        (Entry::ModelPublished { .. }, Entry::ModelPublished { .. }) => Offence::TwoModels,
+        (Entry::ModelPublished { .. }, Entry::ModelPublished { .. })
+        | (Entry::StatisticsPublished { .. }, Entry::StatisticsPublished { .. }) => {
+            Offence::TwoModels
+        }
         _ => return None,
     };
     (one != other).then_some(offence)

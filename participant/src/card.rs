@@ -31,8 +31,8 @@ pub(crate) fn read(path: &Path, federation: &[u8; 32]) -> Result<Draft, NodeErro
 }
 
 /// The columns that a table must have; `label` if the table calls its label column otherwise.
-pub(crate) fn data_schema(draft: &Draft, label: Option<&str>) -> Schema {
-    let schema = draft.schema.clone();
+pub(crate) fn data_schema(schema: &Schema, label: Option<&str>) -> Schema {
+    let schema = schema.clone();
     match label {
         Some(label) => Schema {
             label: label.to_owned(),

@@ -183,7 +183,7 @@ pub fn room(path: &Path) -> Check {
 }
 
 fn data(config: &Config, draft: &unsilo_ledger::Draft) -> Check {
-    match learner::load_own(config, draft) {
+    match learner::load_own(config, &draft.schema) {
         Ok(loaded) => Check::ok(
             "data",
             format!(

@@ -151,7 +151,7 @@ pub async fn join(invite: &Invite, options: &JoinOptions) -> Result<Joined, Node
             ledger: LedgerSection::default(),
         }
     };
-    let loaded = learner::load_own(&config, &draft)?;
+    let loaded = learner::load_own(&config, &draft.schema)?;
     // How many are held out does not depend on which.
     let divided = match config.rating.enabled {
         true => learner::divide(&loaded.data, &config, 0)?,
@@ -161,7 +161,7 @@ pub async fn join(invite: &Invite, options: &JoinOptions) -> Result<Joined, Node
         held_out: Some(divided.map_or(0, |divided| divided.held_out.rows())),
         ..loaded.report
     };
-    let evaluation = learner::load_evaluation(&config, &draft)?;
+    let evaluation = learner::load_evaluation(&config, &draft.schema)?;
     let evaluation = evaluation.map(|loaded| loaded.report);
     if !found {
         let text = config.to_commented_text();

@@ -6,18 +6,19 @@
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
-use unsilo_ledger::{Draft, PublicKey};
-use unsilo_train::{Dataset, Device, Evaluation, StepReport, Trainer};
+use unsilo_ledger::{Draft, PublicKey, Schema};
+use unsilo_train::{Dataset, Evaluation, StepReport, Trainer};
 
 use crate::{
     card,
     config::Config,
     data::{
-        DataError, Divided, IdxError, LoadOptions, LoadedData, MissingCells, hold_out, is_idx,
-        load_csv, load_idx,
+        DataError, DataReport, Divided, IdxError, LoadOptions, LoadedData, MissingCells, hold_out,
+        is_idx, load_csv, load_idx,
     },
     error::NodeError,
     models::ModelStore,
+    normalisation::OwnSums,
     progress::{ClassEvaluation, RoundEvaluation},
     training::{LocalTraining, TrainingRound},
 };
@@ -32,6 +33,10 @@ pub(crate) struct Learner {
     evaluation: Option<Dataset>,
     seeds: Seeds,
     training: Arc<dyn LocalTraining>,
+    /// What this company contributes to the statistics round, as long as that is to come.
+    own_sums: Option<OwnSums>,
+    /// How its rows stand to the statistics of the federation, if it has some.
+    report: DataReport,
 }
 
 /// The randomness of trainings: from the configured seed, or drawn anew each time.
@@ -43,17 +48,20 @@ pub(crate) struct Seeds {
 }
 
 impl Learner {
-    /// Loads the rows that `config` names and checks them against the card. Holds out what `held_out_seed` draws of them,
-    /// if that is given, and returns it.
+    /// Loads the rows that `config` names, checks them against the card and scales them by `schema`, which is the card's or
+    /// what the statistics of the federation made of it. Holds out what `held_out_seed` draws of them, if that is given, and
+    /// returns it.
     pub(crate) fn load(
         config: &Config,
-        draft: &Draft,
-        device: Device,
+        (draft, schema): (&Draft, &Schema),
+        trainer: Trainer,
         seeds: Seeds,
         held_out_seed: Option<u64>,
         training: Arc<dyn LocalTraining>,
     ) -> Result<(Self, Option<Dataset>), NodeError> {
-        let all = load_own(config, draft)?.data;
+        let LoadedData { data: all, report } = load_own(config, schema)?;
+        let measures = schema.measured().next().is_some();
+        let own_sums = measures.then(|| OwnSums::of(schema, &all));
         let divided = match held_out_seed {
             Some(seed) => divide(&all, config, seed)?,
             None => None,
@@ -63,9 +71,7 @@ impl Learner {
             Some(divided) => (divided.train, Some(divided.held_out)),
             None => (all, None),
         };
-        let evaluation = load_evaluation(config, draft)?.map(|loaded| loaded.data);
-        let trainer = Trainer::new(card::model(draft), device)
-            .map_err(|error| NodeError::Computation(error.to_string()))?;
+        let evaluation = load_evaluation(config, schema)?.map(|loaded| loaded.data);
         let learner = Self {
             draft: draft.clone(),
             trainer,
@@ -74,8 +80,20 @@ impl Learner {
             evaluation,
             seeds,
             training,
+            own_sums,
+            report,
         };
         Ok((learner, held_out))
+    }
+
+    /// What this company contributes to the statistics round; `None` once its rows are scaled by the statistics.
+    pub(crate) fn own_sums(&self) -> Option<&OwnSums> {
+        self.own_sums.as_ref()
+    }
+
+    /// What was found in the rows when they were loaded.
+    pub(crate) fn report(&self) -> &DataReport {
+        &self.report
     }
 
     /// Where and what it trains.
@@ -247,31 +265,31 @@ pub(crate) fn divide(
     })
 }
 
-/// Loads the rows to train on and checks them against the card.
-pub(crate) fn load_own(config: &Config, draft: &Draft) -> Result<LoadedData, NodeError> {
+/// Loads the rows to train on and checks them against the columns.
+pub(crate) fn load_own(config: &Config, schema: &Schema) -> Result<LoadedData, NodeError> {
     let data = &config.data;
-    load((&data.file, data.labels.as_deref()), config, draft)
+    load((&data.file, data.labels.as_deref()), config, schema)
 }
 
 /// Loads the rows to measure on, if there are some.
 pub(crate) fn load_evaluation(
     config: &Config,
-    draft: &Draft,
+    schema: &Schema,
 ) -> Result<Option<LoadedData>, NodeError> {
     let evaluation = &config.evaluation;
     let Some(file) = &evaluation.file else {
         return Ok(None);
     };
-    load((file, evaluation.labels.as_deref()), config, draft).map(Some)
+    load((file, evaluation.labels.as_deref()), config, schema).map(Some)
 }
 
 /// Loads a table, or images and their labels.
 fn load(
     (file, labels): (&str, Option<&str>),
     config: &Config,
-    draft: &Draft,
+    schema: &Schema,
 ) -> Result<LoadedData, NodeError> {
-    let schema = card::data_schema(draft, config.data.label.as_deref());
+    let schema = card::data_schema(schema, config.data.label.as_deref());
     let options = LoadOptions {
         missing: if config.data.drop_missing {
             MissingCells::DropRow

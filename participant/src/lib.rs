@@ -22,6 +22,7 @@ mod keystore;
 mod learner;
 mod models;
 mod node;
+mod normalisation;
 mod outbox;
 mod payload;
 mod progress;
@@ -43,6 +44,7 @@ pub use error::NodeError;
 pub use founders::{Founder, founders_text, parse_founders};
 pub use join::{JoinOptions, Joined, join};
 pub use node::{Node, NodeOptions, Summary};
+pub use normalisation::NormalisedColumn;
 #[cfg(feature = "plaintext-bench")]
 pub use payload::plain::mark_plaintext;
 pub use progress::{ClassEvaluation, Progress, RoundEvaluation, RoundWeight, Score};

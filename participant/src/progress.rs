@@ -2,7 +2,7 @@
 
 use unsilo_ledger::{Hash, ParticipantId, RejectionReason, SnapshotTrust};
 
-use crate::{alarm::Alarm, founders::Founder};
+use crate::{alarm::Alarm, founders::Founder, normalisation::NormalisedColumn};
 
 /// One thing that happened. Sent in order, at most once each unless said.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,6 +14,12 @@ pub enum Progress {
     },
     /// The replica of the ledger began with a snapshot, on the word of these owners.
     BeganWithSnapshot(Box<SnapshotTrust>),
+    /// The rows are scaled by the statistics of the federation from now on: at the end of the statistics round, and when a node
+    /// starts after it.
+    Normalised {
+        /// Each measured column, and how this company's values stand to it.
+        columns: Vec<NormalisedColumn>,
+    },
     /// The replica that had begun with a snapshot holds every entry now, all verified.
     LedgerCompleted {
         /// How many.

@@ -59,8 +59,8 @@ impl Cell {
         }
         match (&feature.values, text.parse::<f64>()) {
             (Values::Category(_), _) => Err(CellError::UnknownCategory),
-            (Values::Number { .. }, Ok(value)) => Self::number(value),
-            (Values::Number { .. }, Err(_)) => Err(CellError::NotANumber),
+            (_, Ok(value)) => Self::number(value),
+            (_, Err(_)) => Err(CellError::NotANumber),
         }
     }
 
@@ -70,7 +70,7 @@ impl Cell {
     /// [`CellError`].
     pub fn read_number(feature: &Feature, value: f64) -> Result<Self, CellError> {
         match &feature.values {
-            Values::Number { .. } => Self::number(value),
+            Values::Number { .. } | Values::Measured { .. } => Self::number(value),
             Values::Category(words) => {
                 let found = words
                     .iter()
@@ -133,13 +133,8 @@ impl Cell {
 /// The range of a column of numbers: the values scaled to 0 and to 1.
 #[must_use]
 pub fn range(feature: &Feature) -> Option<(f64, f64)> {
-    match feature.values {
-        Values::Number {
-            min_micro,
-            max_micro,
-        } => Some((min_micro as f64 / 1e6, max_micro as f64 / 1e6)),
-        Values::Category(_) => None,
-    }
+    let (min_micro, max_micro) = feature.values.range_micro()?;
+    Some((min_micro as f64 / 1e6, max_micro as f64 / 1e6))
 }
 
 fn place(words: &[String], text: &str) -> Option<usize> {

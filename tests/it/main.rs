@@ -22,6 +22,7 @@ mod proxy;
 mod raters;
 mod scalars;
 mod simulate;
+mod statistics;
 mod support;
 mod threat_model;
 mod validators;

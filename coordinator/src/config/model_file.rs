@@ -50,7 +50,20 @@ enum WrittenActivation {
 struct WrittenData {
     label: String,
     classes: Vec<String>,
+    /// What columns of numbers are scaled by.
+    #[serde(default)]
+    normalisation: WrittenNormalisation,
     features: Vec<WrittenFeatures>,
+}
+
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum WrittenNormalisation {
+    /// The declared ranges.
+    #[default]
+    Declared,
+    /// Mean and deviation over all companies, summed under encryption in the first round.
+    Federation,
 }
 
 /// Columns that share a range, or their categories.
@@ -71,12 +84,22 @@ struct WrittenFeatures {
 }
 
 impl WrittenFeatures {
-    fn values(&self) -> Result<Values, String> {
+    fn values(&self, normalisation: WrittenNormalisation) -> Result<Values, String> {
         match (self.min, self.max, &self.categories) {
-            (Some(min), Some(max), None) => Ok(Values::Number {
-                min_micro: micro("data.features.min", min)?,
-                max_micro: micro("data.features.max", max)?,
-            }),
+            (Some(min), Some(max), None) => {
+                let min_micro = micro("data.features.min", min)?;
+                let max_micro = micro("data.features.max", max)?;
+                Ok(match normalisation {
+                    WrittenNormalisation::Declared => Values::Number {
+                        min_micro,
+                        max_micro,
+                    },
+                    WrittenNormalisation::Federation => Values::Measured {
+                        min_micro,
+                        max_micro,
+                    },
+                })
+            }
             (None, None, Some(categories)) => Ok(Values::Category(categories.clone())),
             _ => Err(format!(
                 "data.features of {}: give min and max for numbers, or categories",
@@ -156,7 +179,7 @@ impl ModelFile {
         }
         let mut features = Vec::new();
         for group in written.data.features {
-            let values = group.values()?;
+            let values = group.values(written.data.normalisation)?;
             let may_be_missing = group.missing;
             features.extend(group.names()?.into_iter().map(|name| Feature {
                 name,

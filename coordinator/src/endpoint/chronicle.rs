@@ -23,7 +23,7 @@ pub(super) struct Round {
     pub(super) round: u64,
     /// The epoch that it counts in.
     epoch: u64,
-    /// `published` or `void`.
+    /// `published`, `void`, or `measured`: the statistics of the data, and no model.
     outcome: &'static str,
     /// Why it is void, in words.
     reason: Option<&'static str>,
@@ -178,6 +178,7 @@ impl Chronicle {
                 self.published += 1;
                 ("published", None, Some(HEXLOWER.encode(model)))
             }
+            Some(Outcome::Measured { .. }) => ("measured", None, None),
             other => {
                 self.voided += 1;
                 let reason = other.as_ref().and_then(Outcome::void);

@@ -28,7 +28,7 @@ mod status;
 mod view;
 mod weights;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::{
     Router,
@@ -39,7 +39,7 @@ use axum::{
     routing::{get, post},
 };
 use tokio::sync::{Semaphore, watch};
-use unsilo_ledger::Draft;
+use unsilo_ledger::{Draft, Schema};
 
 pub(crate) use metrics::Metrics;
 pub(crate) use rounds::Earlier;
@@ -76,9 +76,25 @@ pub(crate) struct Endpoint {
     pub(crate) encrypted: Option<Encrypted>,
     /// What readers see, kept up to date beside the owner.
     pub(crate) view: View,
+    /// The schema that rows are scaled by, from when it is final.
+    pub(crate) schema: Arc<OnceLock<Arc<Schema>>>,
 }
 
 impl Endpoint {
+    /// The schema that rows are scaled by: the draft's until the data are measured, if they are to be.
+    fn schema(&self) -> Arc<Schema> {
+        if let Some(schema) = self.schema.get() {
+            return schema.clone();
+        }
+        let state = &self.owner.now().state;
+        match state.schema() {
+            Some(schema) if !state.is_measuring() => {
+                self.schema.get_or_init(|| Arc::new(schema)).clone()
+            }
+            _ => Arc::new(self.draft.schema.clone()),
+        }
+    }
+
     /// The endpoint's routes; anything else is a problem document.
     pub(crate) fn router(self) -> Router {
         Router::new()

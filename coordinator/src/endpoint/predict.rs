@@ -95,7 +95,7 @@ pub(super) async fn predict(
     let asking = caller.clone();
     let computed = tokio::task::spawn_blocking(move || {
         let _permit = permit;
-        let rows = read(&endpoint_.draft.schema, &body)?;
+        let rows = read(&endpoint_.schema(), &body)?;
         compute(&endpoint_, &asking, served?, &rows, request_hash(&body))
     });
     let computed = computed.await.map_err(|error| {

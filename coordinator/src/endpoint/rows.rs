@@ -197,9 +197,9 @@ fn cell(feature: &Feature, value: &Value) -> Result<Cell, CellError> {
         (Value::Null, _) => Cell::missing(feature),
         (Value::Number(_), _) => Cell::read_number(feature, value.as_f64().unwrap_or(f64::NAN)),
         (Value::String(text), Values::Category(_)) => Cell::read(feature, text),
-        (Value::String(text), Values::Number { .. }) if is_missing(text) => Cell::missing(feature),
         (_, Values::Category(_)) => Err(CellError::UnknownCategory),
-        (_, Values::Number { .. }) => Err(CellError::NotANumber),
+        (Value::String(text), _) if is_missing(text) => Cell::missing(feature),
+        (_, Values::Number { .. } | Values::Measured { .. }) => Err(CellError::NotANumber),
     }
 }
 
@@ -211,7 +211,7 @@ fn unknown_column(field: String) -> Problem {
 fn wrong_cell(feature: &Feature, field: String, value: &str, error: CellError) -> Problem {
     let problem = Problem::field(field, format!("{value} {error}"));
     match &feature.values {
-        Values::Number { .. } => problem.next("send a number"),
+        Values::Number { .. } | Values::Measured { .. } => problem.next("send a number"),
         Values::Category(_) => problem.next("send one of the categories that GET /v1/models lists"),
     }
 }

@@ -81,6 +81,7 @@ pub(super) fn now(endpoint: &Endpoint) -> Status {
                     ("published", Some(HEXLOWER.encode(model)), None)
                 }
                 Outcome::Voided { reason } => ("void", None, Some(reason.in_words())),
+                Outcome::Measured { .. } => ("measured", None, None),
             };
             Round {
                 round: record.round,
@@ -154,7 +155,7 @@ impl Column {
     fn of(feature: &Feature) -> Self {
         let range = range(feature);
         let categories = match &feature.values {
-            Values::Number { .. } => None,
+            Values::Number { .. } | Values::Measured { .. } => None,
             Values::Category(words) => Some(words.clone()),
         };
         Self {
@@ -193,6 +194,6 @@ pub(super) async fn models(State(endpoint): State<Endpoint>) -> Json<Models> {
         layers: draft.model.layers.clone(),
         label: draft.schema.label.clone(),
         classes: draft.schema.classes.clone(),
-        features: draft.schema.features.iter().map(Column::of).collect(),
+        features: endpoint.schema().features.iter().map(Column::of).collect(),
     })
 }

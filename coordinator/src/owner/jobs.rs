@@ -18,7 +18,7 @@ use crate::{
     error::CoordinatorError,
     models::Models,
     payload::{OpenError, Opened, Opening, Payload},
-    round::{Answer, DecodeFailure, Decoded, Event},
+    round::{Answer, DecodeFailure, Decoded, Event, Gives},
 };
 
 /// What every job needs to find its files.
@@ -41,6 +41,8 @@ pub(super) struct DecodeJob {
     pub(super) weights: Vec<(ParticipantId, u16)>,
     pub(super) from: Hash,
     pub(super) unit_log2: i8,
+    /// Of the statistics round: how many columns are measured.
+    pub(super) columns: Option<usize>,
 }
 
 /// A closed round whose ciphertexts are to be projected.
@@ -125,7 +127,6 @@ impl Jobs {
             .map_err(CoordinatorError::io("read", path))
             .map_err(ours)?;
         let linear_hashes = self.linear_hashes(job).map_err(ours)?;
-        let mut weights = self.models.weights(&job.from).map_err(ours)?;
         let opening = Opening {
             context: &self.context(job.round, job.from),
             permutation: &self.permutation,
@@ -135,25 +136,39 @@ impl Jobs {
             unit_log2: job.unit_log2,
             linear_hashes: &linear_hashes,
         };
-        let opened = self.payload.open(&opening, sum, &mut weights);
-        let Opened { key_sum, liars } = opened.map_err(|error| match error {
+        let failed = |error| match error {
             OpenError::Answers(reason) => DecodeFailure::Answers(reason),
             OpenError::Sum(_) => DecodeFailure::Store(error.to_string()),
             OpenError::NotTheSum => {
                 self.name_damaged(job);
                 DecodeFailure::Store(error.to_string())
             }
-        })?;
+        };
+        let (Opened { key_sum, liars }, gives) = match job.columns {
+            Some(columns) => {
+                let opened = self.payload.open_statistics(&opening, sum, columns);
+                let (opened, columns) = opened.map_err(failed)?;
+                (opened, Gives::Statistics(columns))
+            }
+            None => {
+                let mut weights = self.models.weights(&job.from).map_err(ours)?;
+                let opened = self.payload.open(&opening, sum, &mut weights);
+                let opened = opened.map_err(failed)?;
+                (
+                    opened,
+                    Gives::Model(self.models.store(&weights).map_err(ours)?),
+                )
+            }
+        };
         durable::write(
             &self.contributions.key_sum_path(job.round),
             &key_sum,
             Readers::Owner,
         )
         .map_err(ours)?;
-        let model = self.models.store(&weights).map_err(ours)?;
         Ok(Decoded {
             key_sum: key_sum_hash(&key_sum),
-            model,
+            gives,
             total_weight,
             liars,
         })

@@ -331,6 +331,10 @@ impl Task {
     /// Serves the model of the pinned round, or the newest. What cannot be read leaves the one that is served.
     fn serve_current(&self) {
         let state = self.ledger.state();
+        if state.is_measuring() {
+            // There is no model before the data are measured.
+            return;
+        }
         let newest = || {
             let round = state.published().next_back().map(|(round, _)| round);
             Some((state.model()?, round))

@@ -4,7 +4,7 @@ use std::io::Read;
 
 use unsilo_fhe::{
     CHUNK_BYTES, ChunkHasher, DigitAccumulator, DigitSumReader, KeySum, LinearHash, LinearHasher,
-    Opening as Answered, Params, apply_mean, combine_hashes,
+    Opening as Answered, Params, WeightedSum, apply_mean, combine_hashes, decode_integers,
     decrypt::is_plausible,
     decrypt_permuted,
     digit_sum::ReadSum,
@@ -12,6 +12,10 @@ use unsilo_fhe::{
     open_key_sum,
     pack::{CiphertextError, check_chunks},
     ring::PolynomialError,
+};
+use unsilo_ledger::{
+    ColumnSums,
+    statistics::{DIGITS, digits},
 };
 
 use super::{Checked, Invalid, OpenError, Opened, Opening};
@@ -113,14 +117,38 @@ pub(super) fn open(
     sum: impl Read,
     weights: &mut [f32],
 ) -> Result<Opened, OpenError> {
+    let (opened, mean) = open_sum(params, opening, sum)?;
+    apply_mean(weights, &mean, opening.unit_log2)
+        .map_err(|error| OpenError::Answers(error.to_string()))?;
+    Ok(opened)
+}
+
+/// Opens the key of the sum of the statistics round with the members' answers, and reads its integers.
+pub(super) fn open_statistics(
+    params: &Params,
+    opening: &Opening<'_>,
+    sum: impl Read,
+    columns: usize,
+) -> Result<(Opened, Vec<Option<ColumnSums>>), OpenError> {
+    let (opened, sum) = open_sum(params, opening, sum)?;
+    let integers = decode_integers(&sum, &digits(columns));
+    let columns = integers.chunks(DIGITS.len()).map(ColumnSums::from_integers);
+    Ok((opened, columns.collect()))
+}
+
+fn open_sum(
+    params: &Params,
+    opening: &Opening<'_>,
+    sum: impl Read,
+) -> Result<(Opened, WeightedSum), OpenError> {
     let Opening {
         context,
         permutation,
         threshold,
         answers,
         total_weight,
-        unit_log2,
         linear_hashes,
+        ..
     } = *opening;
     let sum = read_sum(params, sum, total_weight).map_err(OpenError::Sum)?;
     check_sum(linear_hashes, &sum)?;
@@ -133,13 +161,13 @@ pub(super) fn open(
     let sum = &sum.ciphertext;
     let plausible = |key: &KeySum| is_plausible(params, context, sum, key, total_weight);
     let opened = open_key_sum(threshold, &answers, plausible).map_err(|error| theirs(&error))?;
-    let mean = decrypt_permuted(permutation, context, sum, &opened.key_sum, total_weight)
+    let decrypted = decrypt_permuted(permutation, context, sum, &opened.key_sum, total_weight)
         .map_err(|error| theirs(&error))?;
-    apply_mean(weights, &mean, unit_log2).map_err(|error| theirs(&error))?;
-    Ok(Opened {
+    let opened = Opened {
         key_sum: opened.key_sum.to_bytes(),
         liars: opened.liars,
-    })
+    };
+    Ok((opened, decrypted))
 }
 
 /// Whether the sum is that of the contributions as they were when they came in. Every participant checks this too, and

@@ -17,6 +17,7 @@ use unsilo_fhe::{
     LinearHash, Params, ParamsLiteral, Permutation, Projections, RoundContext,
     aggregate::AggregateError, pack::CiphertextError,
 };
+use unsilo_ledger::ColumnSums;
 
 use crate::{error::CoordinatorError, round::Answer};
 
@@ -203,6 +204,25 @@ impl Payload {
             Self::Encrypted(params) => encrypted::open(params, opening, sum, weights),
             #[cfg(feature = "plaintext-bench")]
             Self::Plain(_) => plain::open(opening, sum, weights),
+        }
+    }
+
+    /// Opens `sum`, the stored one of the statistics round, and gives the sums of each of so many columns.
+    ///
+    /// # Errors
+    /// [`OpenError`]
+    pub(crate) fn open_statistics(
+        &self,
+        opening: &Opening<'_>,
+        sum: impl Read,
+        columns: usize,
+    ) -> Result<(Opened, Vec<Option<ColumnSums>>), OpenError> {
+        match self {
+            Self::Encrypted(params) => encrypted::open_statistics(params, opening, sum, columns),
+            #[cfg(feature = "plaintext-bench")]
+            Self::Plain(_) => Err(OpenError::Sum(
+                "the yardstick measures no statistics".to_owned(),
+            )),
         }
     }
 }

@@ -10,6 +10,7 @@ use super::{
     founding::Founding,
     machine::{Due, Machine},
     opening::Opening,
+    publishing::Publishing,
     rating::Rating,
     seating::Seating,
 };
@@ -55,7 +56,7 @@ impl Machine {
             },
             Phase::Weighed => match &self.due {
                 Due::Opening(_) | Due::Publishing(_) | Due::Voiding(_) => Vec::new(),
-                _ => self.weighed(ledger),
+                _ => self.weighed(now_ms, ledger),
             },
         }
     }
@@ -101,8 +102,8 @@ impl Machine {
     }
 
     /// The weights are fixed: the sum is opened, unless the ledger says that it must not be.
-    fn weighed(&mut self, ledger: &State) -> Vec<Effect> {
-        let (opening, effects) = Opening::start(self.payload, ledger);
+    fn weighed(&mut self, now_ms: u64, ledger: &State) -> Vec<Effect> {
+        let (opening, effects) = Opening::start(self.payload, now_ms, ledger);
         let round = opening.round();
         self.due = Due::Opening(opening);
         match ledger.void_due() {
@@ -137,6 +138,17 @@ impl Machine {
             Due::Answering(answering) => answering.tick(now_ms, self.timing, ledger),
             Due::Judging(judging) => judging.tick(now_ms, self.timing, ledger),
             Due::Rating(rating) => rating.tick(now_ms, self.timing, ledger),
+            Due::Opening(opening) if opening.is_hopeless(now_ms, self.timing.answer_ms, ledger) => {
+                let round = opening.round();
+                tracing::error!(
+                    round,
+                    "the statistics of the data could not be opened in time: the declared ranges are used, once enough members sign that"
+                );
+                let publishing = Publishing::without_statistics(round);
+                let effects = publishing.announce();
+                self.due = Due::Publishing(publishing);
+                effects
+            }
             Due::Opening(opening) => match ledger.void_due() {
                 Some(reason) => vec![Effect::Note {
                     round: opening.round(),

@@ -1,8 +1,8 @@
 //! What can happen to a round.
 
 use unsilo_ledger::{
-    Cosignature, Entry, EntrySignature, Hash, ParticipantId, PublicKey, Seat, SignedEntry,
-    VoidReason,
+    ColumnSums, Cosignature, Entry, EntrySignature, Hash, ParticipantId, PublicKey, Seat,
+    SignedEntry, VoidReason,
 };
 
 use super::{effect::Note, proposals::Signed, queries::QueryBatch};
@@ -30,14 +30,23 @@ pub(crate) struct Answer {
     pub(crate) signature: [u8; 64],
 }
 
-/// A decoded sum: the next model is stored under its hash.
+/// A decoded sum.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Decoded {
     pub(crate) key_sum: Hash,
-    pub(crate) model: Hash,
+    pub(crate) gives: Gives,
     pub(crate) total_weight: u64,
     /// Seats whose answers were wrong.
     pub(crate) liars: Vec<u16>,
+}
+
+/// What a sum decodes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Gives {
+    /// The next model, stored under its hash.
+    Model(Hash),
+    /// Of the statistics round: the sums over each measured column.
+    Statistics(Vec<Option<ColumnSums>>),
 }
 
 /// Why a sum was not opened.

@@ -34,7 +34,7 @@ mod violations;
 mod voiding;
 
 pub(crate) use effect::{Announcement, Effect, Note};
-pub(crate) use event::{Answer, DecodeFailure, Decoded, Event, Recalled};
+pub(crate) use event::{Answer, DecodeFailure, Decoded, Event, Gives, Recalled};
 pub(crate) use machine::{Machine, Timing};
 pub(crate) use proposals::Signed;
 pub(crate) use queries::QueryBatch;

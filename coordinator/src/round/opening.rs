@@ -37,10 +37,11 @@ pub(super) struct Opening {
     /// How many answers the decoding under way or the last failed one had.
     tried: usize,
     decoding: bool,
+    started_ms: u64,
 }
 
 impl Opening {
-    pub(super) fn start(payload: Payload, ledger: &State) -> (Self, Vec<Effect>) {
+    pub(super) fn start(payload: Payload, now_ms: u64, ledger: &State) -> (Self, Vec<Effect>) {
         let round = ledger.round().map_or(0, |round| round.opening.round);
         let opening = Self {
             round,
@@ -52,6 +53,7 @@ impl Opening {
             sum_again_ms: None,
             tried: 0,
             decoding: false,
+            started_ms: now_ms,
         };
         let mut effects = Vec::new();
         if opening.by_members {
@@ -200,6 +202,16 @@ impl Opening {
             self.sum_again_ms = None;
         }
         self.decode_if_enough(now_ms, ledger)
+    }
+
+    /// Whether statistics are not worth waiting for any more: nobody checked what was contributed, so one company can keep
+    /// the sum from opening, and training goes on without. The time counts from the later of the round's deadline and the
+    /// start of this step, so that after a restart the members can answer again.
+    pub(super) fn is_hopeless(&self, now_ms: u64, answer_ms: u64, ledger: &State) -> bool {
+        let open_by_ms = ledger.round().map_or(0, |round| round.opening.open_by_ms);
+        let deadline = open_by_ms.max(self.started_ms.saturating_add(answer_ms));
+        // A failure of this machine (`sum_again_ms`) is mended first.
+        ledger.is_measuring() && now_ms > deadline && !self.decoding && self.sum_again_ms.is_none()
     }
 
     pub(super) fn sum_failed(&mut self, round: u64, now_ms: u64) {

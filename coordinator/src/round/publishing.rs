@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use unsilo_ledger::{Entry, EntrySignature, FederationId, Hash, PublicKey, State};
+use unsilo_ledger::{Entry, EntrySignature, FederationId, Hash, PublicKey, State, Statistics};
 use unsilo_proto::{
     Code, Rejected,
     v1::{self, step},
@@ -10,7 +10,7 @@ use unsilo_proto::{
 
 use super::{
     effect::Effect,
-    event::Decoded,
+    event::{Decoded, Gives},
     machine::{GRACE_MS, Handled, not_due, same_round, verify_signature},
 };
 
@@ -26,12 +26,36 @@ impl Publishing {
     pub(super) fn start(round: u64, sum: Hash, decoded: &Decoded) -> Self {
         Self {
             round,
-            entry: Entry::ModelPublished {
+            entry: match &decoded.gives {
+                Gives::Model(model) => Entry::ModelPublished {
+                    round,
+                    sum,
+                    key_sum: decoded.key_sum,
+                    model: *model,
+                    total_weight: decoded.total_weight,
+                },
+                Gives::Statistics(columns) => Entry::StatisticsPublished {
+                    round,
+                    statistics: Some(Statistics {
+                        sum,
+                        key_sum: decoded.key_sum,
+                        contributions: decoded.total_weight,
+                        columns: columns.clone(),
+                    }),
+                },
+            },
+            signatures: BTreeMap::new(),
+            enough_since_ms: None,
+        }
+    }
+
+    /// The statistics round ends with nothing: its sum could not be opened in time.
+    pub(super) fn without_statistics(round: u64) -> Self {
+        Self {
+            round,
+            entry: Entry::StatisticsPublished {
                 round,
-                sum,
-                key_sum: decoded.key_sum,
-                model: decoded.model,
-                total_weight: decoded.total_weight,
+                statistics: None,
             },
             signatures: BTreeMap::new(),
             enough_since_ms: None,

@@ -74,10 +74,14 @@ impl Models for Services {
                 ),
             )
         };
-        let closed: Vec<u32> = ProjectionTable::from_bytes(&table)
-            .map_err(missing)?
-            .participants()
-            .collect();
+        let closed: Vec<u32> = match self.measured_by(round) {
+            // Nothing is projected there.
+            Some(contributors) => contributors,
+            None => ProjectionTable::from_bytes(&table)
+                .map_err(missing)?
+                .participants()
+                .collect(),
+        };
         let mut table = Some(table);
         let parts: Vec<_> = std::iter::once(None)
             .chain(closed.into_iter().map(Some))
@@ -124,6 +128,16 @@ impl Models for Services {
         })
         .await?;
         Ok(Response::new(EvidenceReply { evidence }))
+    }
+}
+
+impl Services {
+    /// Who contributed to the statistics round under way; `None` if `round` is not that.
+    fn measured_by(&self, round: u64) -> Option<Vec<u32>> {
+        let state = &self.owner.now().state;
+        let under_way = state.round().filter(|one| one.opening.round == round)?;
+        let contributors = under_way.contributions.keys().map(|id| id.0);
+        state.is_measuring().then(|| contributors.collect())
     }
 }
 

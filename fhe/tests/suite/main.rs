@@ -10,6 +10,7 @@ mod directions;
 mod disputes;
 mod fedavg;
 mod federation;
+mod integers;
 mod opening;
 mod opening_vectors;
 mod secrecy;

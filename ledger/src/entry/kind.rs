@@ -28,6 +28,7 @@ impl Entry {
             Self::ViolationReported { .. } => "violation_reported",
             Self::Appealed { .. } => "appealed",
             Self::FeedbackFiled { .. } => "feedback_filed",
+            Self::StatisticsPublished { .. } => "statistics_published",
         }
     }
 
@@ -43,6 +44,7 @@ impl Entry {
             | Self::RatingsRevealed { round, .. }
             | Self::RatingStepEnded { round, .. }
             | Self::ModelPublished { round, .. }
+            | Self::StatisticsPublished { round, .. }
             | Self::RoundVoided { round, .. } => Some(*round),
             Self::ViolationReported {
                 violation:

@@ -166,6 +166,7 @@ impl History {
             Entry::ContributionsJudged { .. }
                 | Entry::RatingStepEnded { .. }
                 | Entry::ModelPublished { .. }
+                | Entry::StatisticsPublished { .. }
                 | Entry::RoundVoided { .. }
         );
         // Cheap: the large parts are shared.
@@ -201,7 +202,12 @@ impl History {
                 });
                 None
             }
-            (Event::ModelPublished { round, .. } | Event::RoundVoided { round }, Some(before)) => {
+            (
+                Event::ModelPublished { round, .. }
+                | Event::StatisticsPublished { round }
+                | Event::RoundVoided { round },
+                Some(before),
+            ) => {
                 let facts = self.round_facts(round, before, Some(index));
                 self.weighed = None;
                 self.events.clear();
@@ -246,7 +252,7 @@ impl History {
             .history()
             .next_back()
             .filter(|record| record.round == round && ended_at.is_some())
-            .map(|record| record.outcome);
+            .map(|record| record.outcome.clone());
         RoundFacts {
             round,
             epoch: before.epoch(),

@@ -1,7 +1,7 @@
 //! A round closes: its contributions and the raters' directions are final, the challenge is drawn.
 
 use super::books::Books;
-use super::{Trust, signers};
+use super::{Trust, measuring, signers};
 use crate::close::{CloseStatement, Cosignature, challenge_seed};
 use crate::entry::signed::SignedEntry;
 use crate::event::Event;
@@ -114,6 +114,7 @@ impl Closed {
         // From here the challenge decides the next draw, also if this round is void later.
         books.draw_by_challenge(self.closing.challenge);
         books.keep_guards(self.guards);
+        let is_measuring = books.is_measuring();
         let Some(current) = &mut books.current else {
             return Vec::new();
         };
@@ -122,6 +123,9 @@ impl Closed {
             challenge: self.closing.challenge,
         };
         current.closing = Some(Fixed::new(self.closing));
+        if is_measuring {
+            measuring::weigh_alike(current);
+        }
         vec![closed]
     }
 }

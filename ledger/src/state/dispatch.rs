@@ -2,8 +2,8 @@
 
 use super::books::Books;
 use super::{
-    Trust, admission, appeals, closing, contribution, directions, feedback, judging, membership,
-    opening, publication, queries, rating, staking, violations, voiding,
+    Trust, admission, appeals, closing, contribution, directions, feedback, judging, measuring,
+    membership, opening, publication, queries, rating, staking, violations, voiding,
 };
 use crate::entry::{Entry, signed::SignedEntry};
 use crate::event::Event;
@@ -206,6 +206,10 @@ impl Books {
                 ..
             } => feedback::check(self, *participant, *number, *kind, signed)
                 .map(Transition::FileFeedback),
+            Entry::StatisticsPublished { round, statistics } => {
+                let ending = measuring::check(self, *round, statistics.as_ref(), signed)?;
+                Ok(Transition::End(Box::new(ending)))
+            }
         }
     }
 

@@ -15,6 +15,7 @@ use crate::initial_weights::initial_model_hash;
 use crate::member::Member;
 use crate::name::check_names;
 use crate::rejected::Rejected;
+use crate::statistics::statistics_base;
 use borsh::BorshSerialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -66,7 +67,11 @@ pub(super) fn check(
     let economy = Economy::new(members.owners().map(|owner| (owner.id, draft.grant)));
     Ok(Books {
         federation,
-        model: initial_model_hash(&draft.model, &seed),
+        // Before anything is trained the data are measured, if they are to be.
+        model: match draft.schema.measured().next() {
+            Some(_) => statistics_base(&federation),
+            None => initial_model_hash(&draft.model, &seed),
+        },
         draft: Arc::new(draft.clone()),
         genesis,
         founders_seed: seed,

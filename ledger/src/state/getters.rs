@@ -13,6 +13,8 @@ use crate::judgement::Judgement;
 use crate::member::{Owner, OwnerId, Participant, ParticipantId};
 use crate::rating::Ratings;
 use crate::round::{CurrentRound, Outcome, Phase, RoundRecord, SumRecord};
+use crate::schema::Schema;
+use crate::statistics::{ColumnStatistics, Statistics};
 
 /// What is in the books.
 impl State {
@@ -119,7 +121,45 @@ impl State {
         self.books.as_ref().map(|books| books.seed)
     }
 
-    /// The hash of the current model: the last published, or the first.
+    /// Whether the round in progress, or the next one, is the statistics round.
+    pub fn is_measuring(&self) -> bool {
+        self.books.as_ref().is_some_and(Books::is_measuring)
+    }
+
+    /// How the statistics round ended: its number, and what was opened, if anything was. `None` where there was none (yet).
+    pub fn statistics(&self) -> Option<(u64, Option<&Statistics>)> {
+        // Without measured columns there never is one; else nothing but void rounds comes before it.
+        self.draft()?.schema.measured().next()?;
+        self.history().find_map(|record| match &record.outcome {
+            Outcome::Measured { statistics } => Some((record.round, statistics.as_ref())),
+            Outcome::Published { .. } | Outcome::Voided { .. } => None,
+        })
+    }
+
+    /// The statistics of each measured column, in the schema's order; `None` where the declared range is used. Empty before they
+    /// are known.
+    pub fn column_statistics(&self) -> Vec<Option<ColumnStatistics>> {
+        let (Some(draft), Some((_, statistics))) = (self.draft(), self.statistics()) else {
+            return Vec::new();
+        };
+        let sums = statistics.map_or(&[][..], |statistics| &statistics.columns);
+        let ranges = draft.schema.measured().enumerate();
+        ranges
+            .map(|(column, (_, (min, max)))| sums.get(column)?.as_ref()?.statistics(min, max))
+            .collect()
+    }
+
+    /// The schema by which rows become the model's inputs. The draft's, but for the measured columns once the statistics are
+    /// known: those are scaled by their mean and deviation.
+    pub fn schema(&self) -> Option<Schema> {
+        let schema = &self.draft()?.schema;
+        Some(match self.statistics() {
+            None => schema.clone(),
+            Some(_) => schema.scaled_by(&self.column_statistics()),
+        })
+    }
+
+    /// The hash of the current model: the last published, or the first. Of the statistics round, what stands for it.
     pub fn model(&self) -> Option<Hash> {
         self.books.as_ref().map(|books| books.model)
     }
@@ -227,7 +267,7 @@ impl State {
     pub fn published(&self) -> impl DoubleEndedIterator<Item = (u64, Hash)> {
         self.history().filter_map(|record| match record.outcome {
             Outcome::Published { model, .. } => Some((record.round, model)),
-            Outcome::Voided { .. } => None,
+            Outcome::Voided { .. } | Outcome::Measured { .. } => None,
         })
     }
 }

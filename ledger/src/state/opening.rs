@@ -92,11 +92,15 @@ pub(super) fn check(
         contribute_by_ms,
         close_by_ms,
         open_by_ms,
-        raters: raters(
-            books.draft.model.parameters(),
-            &books.seed,
-            &books.powers_to_draw_by(),
-        ),
+        // Of statistics nothing but the sum is opened: nobody rates them.
+        raters: match books.is_measuring() {
+            true => Vec::new(),
+            false => raters(
+                books.draft.model.parameters(),
+                &books.seed,
+                &books.powers_to_draw_by(),
+            ),
+        },
     };
     Ok(Opened {
         guards: proposal

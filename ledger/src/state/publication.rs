@@ -8,6 +8,7 @@ use crate::entry::signed::SignedEntry;
 use crate::event::Event;
 use crate::fixed::Fixed;
 use crate::hash::Hash;
+use crate::initial_weights::initial_model_hash;
 use crate::judgement::Judgement;
 use crate::member::OwnerId;
 use crate::rejected::Rejected;
@@ -52,6 +53,9 @@ pub(super) fn check(
     let current = books.current(round)?;
     if current.closing.is_none() {
         return Err(Rejected::RoundNotClosed { round });
+    }
+    if books.is_measuring() {
+        return Err(Rejected::StatisticsDue);
     }
     let Some(weighing) = &current.weighing else {
         return Err(Rejected::RoundNotWeighed { round });
@@ -156,16 +160,20 @@ impl Ending {
             books.economy.accepted_rounds = published.accepted_rounds;
             settled = published.settled;
         }
-        let event = match self.outcome {
+        let event = match &self.outcome {
             Outcome::Published { model, .. } => {
-                books.model = model;
+                books.model = *model;
                 books.published = books.published.saturating_add(1);
                 Event::ModelPublished {
                     round: self.round,
-                    model,
+                    model: *model,
                 }
             }
             Outcome::Voided { .. } => Event::RoundVoided { round: self.round },
+            Outcome::Measured { .. } => {
+                books.model = initial_model_hash(&books.draft.model, &books.founders_seed);
+                Event::StatisticsPublished { round: self.round }
+            }
         };
         let mut events = vec![event];
         if let Some(settled) = settled {
@@ -196,6 +204,6 @@ fn record(ending: &Ending, ended: Option<&CurrentRound>, books: &Books) -> Round
         challenge: ended
             .and_then(|round| round.closing.as_ref())
             .map(|closing| closing.challenge),
-        outcome: ending.outcome,
+        outcome: ending.outcome.clone(),
     }
 }

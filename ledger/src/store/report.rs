@@ -199,6 +199,10 @@ pub fn verify(path: &Path) -> Result<Report, StoreError> {
         .history()
         .filter(|record| matches!(record.outcome, Outcome::Published { .. }))
         .count();
+    let voided = state
+        .history()
+        .filter(|record| record.outcome.void().is_some())
+        .count();
     let checkpoint = replica
         .checkpoint()
         .map(|checkpoint| checkpoint.note().to_owned());
@@ -216,7 +220,7 @@ pub fn verify(path: &Path) -> Result<Report, StoreError> {
         participants: count(state.participants().count()),
         owners: count(state.owners().count()),
         published: count(published),
-        voided: count(state.history().len().saturating_sub(published)),
+        voided: count(voided),
         in_progress: state
             .round()
             .map(|round| (round.opening.round, round.phase())),

@@ -28,6 +28,7 @@ mod restarts;
 mod rules;
 mod snapshots;
 mod staking;
+mod statistics;
 mod stored;
 mod unit;
 mod vectors;

@@ -276,7 +276,7 @@ impl Tally {
             max: f64::NEG_INFINITY,
             clipped: 0,
             categories: match values {
-                Values::Number { .. } => Vec::new(),
+                Values::Number { .. } | Values::Measured { .. } => Vec::new(),
                 Values::Category(words) => vec![0; words.len()],
             },
             missing: 0,

@@ -125,7 +125,7 @@ impl<'a> RowReader<'a> {
             Some(&index) => {
                 let feature = &self.schema.features[index];
                 let expected = match feature.values {
-                    Values::Number { .. } => "a number",
+                    Values::Number { .. } | Values::Measured { .. } => "a number",
                     Values::Category(_) => "a category",
                 };
                 (self.features[index], &feature.name, expected)

@@ -190,6 +190,10 @@ async fn synchronise(
         runtime.tell(news);
     }
     if grown || first {
+        // Before anything is done by what the ledger says: rows are trained on as everybody scales them.
+        if let Some(told) = on_disk(|| runtime.shared.normalise(ledger.state()))? {
+            runtime.tell(told);
+        }
         let facts = Box::new(ledger.facts(cosigned_size(runtime)));
         runtime.feed(Event::Ledger(facts), Some(connection)).await?;
     }

@@ -18,6 +18,7 @@ use crate::{
     join::no_randomness,
     keystore,
     outbox::Beside,
+    payload::Prepared,
     progress::Progress,
     rater::RECENT_DIFFERENCES,
     session::{ContributionJob, Effect, Event},
@@ -111,6 +112,20 @@ fn make_contribution(
     progress: &UnboundedSender<Progress>,
 ) -> Result<Event, NodeError> {
     let round = job.round;
+    let federation = shared.draft.federation_id().0;
+    if job.measures {
+        let local = shared.local();
+        let sums = local.learner.own_sums().ok_or_else(|| {
+            NodeError::Computation(format!("round {round}: there is nothing to measure"))
+        })?;
+        let made = shared.payload.prepare_integers(
+            &shared.permutation,
+            federation,
+            job,
+            &sums.integers(),
+        )?;
+        return keep(shared, job, made, progress);
+    }
     let mut tell = |StepReport { step, of, loss }: StepReport| {
         if shared.cancelled.load(Ordering::Relaxed) {
             resume_unwind(Box::new(Cancelled));
@@ -123,16 +138,26 @@ fn make_contribution(
         });
     };
     let before = shared.models.load(&job.model)?;
-    let mut update = shared.learner.train(round, &before, &mut tell)?;
+    let mut update = shared.local().learner.train(round, &before, &mut tell)?;
     for (after, before) in update.iter_mut().zip(&before) {
         *after -= before;
     }
     drop(before);
 
-    let federation = shared.draft.federation_id().0;
     let made = shared
         .payload
         .prepare(&shared.permutation, federation, job, update)?;
+    keep(shared, job, made, progress)
+}
+
+/// Keeps a contribution in the outbox.
+fn keep(
+    shared: &Shared,
+    job: &ContributionJob,
+    made: Prepared,
+    progress: &UnboundedSender<Progress>,
+) -> Result<Event, NodeError> {
+    let round = job.round;
     if shared.cancelled.load(Ordering::Relaxed) {
         return Err(NodeError::Computation("the node is ending".to_owned()));
     }
@@ -167,13 +192,14 @@ fn evaluate(shared: &Shared, seed: &Hash, round: u64, model: Hash) -> Result<Eve
         }
     };
     let first = || shared.models.first(seed);
-    let evaluation = shared
+    let local = shared.local();
+    let evaluation = local
         .learner
         .evaluate(round, &weights, &shared.models, first, &mut watch)?;
     let keep = match shared.config.storage.keep_models {
         0 => 0,
         // The rater looks at what the last rounds changed.
-        keep if shared.rater.is_some() => keep.max(RECENT_DIFFERENCES + 1),
+        keep if local.rater.is_some() => keep.max(RECENT_DIFFERENCES + 1),
         keep => keep,
     };
     shared.models.prune(keep, &[model])?;

@@ -7,6 +7,7 @@ mod connected;
 mod directions;
 mod jobs;
 mod judging;
+mod local;
 mod proof;
 mod rating;
 mod reconnect;
@@ -23,7 +24,7 @@ use std::{
     path::{Path, PathBuf},
     pin::pin,
     sync::{
-        Arc,
+        Arc, RwLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -33,7 +34,7 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tonic::transport::Identity;
 use unsilo_fhe::{Params, Permutation};
 use unsilo_ledger::{Draft, Hash, SigningIdentity};
-use unsilo_train::{Device, DeviceChoice};
+use unsilo_train::{Device, DeviceChoice, Trainer};
 
 use crate::{
     alarm::Alarm,
@@ -44,7 +45,7 @@ use crate::{
     founders::Founder,
     guard::GuardStore,
     join, keystore,
-    learner::{Learner, Seeds},
+    learner::Seeds,
     models::ModelStore,
     outbox::Outbox,
     payload::Payload,
@@ -52,9 +53,10 @@ use crate::{
     rater::Rater,
     session::{Membership, Session},
     training::{BuiltIn, LocalTraining},
-    validator::{Validator, held_out_seed},
+    validator::held_out_seed,
 };
 use connected::Outcome;
+use local::{Loader, Local};
 use replica::LedgerReplica;
 
 /// What overrides the configuration for one run.
@@ -113,8 +115,8 @@ struct Shared {
     identity: Arc<SigningIdentity>,
     judging: judging::Judging,
     answering: answers::Answering,
-    learner: Learner,
-    rater: Option<Arc<dyn Rater>>,
+    loader: Loader,
+    local: RwLock<Arc<Local>>,
     /// The last round in which the coordinator acknowledged an appeal of this node's, since the node started.
     appealed: AtomicU64,
     /// Set when the node ends: work under way on other threads gives up.
@@ -167,25 +169,21 @@ impl Node {
         let seeds = Seeds::new(config.training.seed, identity.public());
         let training = options.training.unwrap_or_else(|| Arc::new(BuiltIn));
         let (device, device_name) = open_device(&directory, &config, options.device)?;
-        let (learner, held_out) =
-            Learner::load(&config, &draft, device, seeds, held_out_seed, training)?;
-        let validator = held_out.map(|held_out| -> Arc<dyn Rater> {
-            Arc::new(Validator {
-                trainer: learner.trainer().clone(),
-                training: card::training(&draft, 0),
-                params,
-                held_out,
-                seeds,
-                averages: directory.averages(),
-            })
-        });
-        let rater = options.rater.or(validator);
+        let loader = Loader {
+            trainer: Trainer::new(card::model(&draft), device)
+                .map_err(|error| NodeError::Computation(error.to_string()))?,
+            seeds,
+            held_out_seed,
+            training,
+            rater: options.rater,
+        };
+        let local = loader.load(&config, &directory, (&draft, params), ledger.state())?;
         let membership = Membership {
             name: config.name.clone(),
             identity: identity.clone(),
             draft: draft.clone(),
             founders_pin: options.founders_pin,
-            rates: rater.is_some(),
+            rates: local.rater.is_some(),
         };
         Ok(Self {
             device: device_name,
@@ -207,8 +205,8 @@ impl Node {
                 identity: signer,
                 judging: judging::Judging::default(),
                 answering: answers::Answering::default(),
-                learner,
-                rater,
+                loader,
+                local: RwLock::new(Arc::new(local)),
                 appealed: AtomicU64::new(0),
                 cancelled: AtomicBool::new(false),
                 _lock: lock,
@@ -272,6 +270,9 @@ impl Node {
             local,
             summary: Summary::default(),
         };
+        if let Some(told) = shared.local().told() {
+            runtime.tell(told);
+        }
         let mut shutdown = pin!(shutdown);
         let ended = tokio::select! {
             ended = reconnect::go_on(&mut runtime, &mut ledger, authority, &mut finished) => ended,

@@ -8,7 +8,7 @@ use unsilo_fhe::{
     ContributionCommitment, KeySum, LinearHash, ProjectionTable, Projections, RoundContext,
     Summand, project, verify_projections_of_sum, verify_sum,
 };
-use unsilo_ledger::Hash;
+use unsilo_ledger::{Hash, Statistics};
 use unsilo_proto::{
     key_sum_hash, limits,
     v1::{ContributionLeaves, SumProofRequest, models_client::ModelsClient, sum_proof_part::Part},
@@ -111,6 +111,10 @@ impl Proof<'_> {
         };
         let context = self.context(shared);
         self.verify_digits(shared, &context, sum)?;
+        if self.published.statistics.is_some() {
+            // Nothing was projected, and nothing judged.
+            return Ok(());
+        }
         let projections =
             Projections::new(&shared.params, &context, self.published.proof.challenge);
         let weights = self.weights();
@@ -233,6 +237,43 @@ impl Proof<'_> {
             );
         }
         Ok(())
+    }
+}
+
+/// Decrypts the verified sum of the statistics round and compares what it gives with what is claimed.
+pub(super) fn confirm_statistics(
+    shared: &Shared,
+    published: &PublishedFacts,
+    claimed: &Statistics,
+    key_sum: &[u8],
+    sum: &ReadSum,
+) -> Event {
+    let context = RoundContext {
+        federation: shared.draft.federation_id().0,
+        round: published.round,
+        model: published.base,
+    };
+    let served = ServedKey {
+        context: &context,
+        permutation: &shared.permutation,
+        key_sum,
+        total_weight: published.total_weight,
+        unit_log2: published.unit_log2,
+    };
+    let measured = shared.draft.schema.measured().count();
+    match shared
+        .payload
+        .open_statistics(&served, sum.bytes(), measured)
+    {
+        Err(reason) => differs(published, reason),
+        Ok(columns) if columns != claimed.columns => differs(
+            published,
+            "the statistics it gives are other ones".to_owned(),
+        ),
+        Ok(_) => Event::StatisticsConfirmed {
+            round: published.round,
+            claim: published.claim(),
+        },
     }
 }
 

@@ -16,9 +16,9 @@ use crate::{
     session::{DirectionValues, Event, RowJob},
 };
 
-fn rater(shared: &Shared) -> Result<&Arc<dyn Rater>, NodeError> {
+fn rater(shared: &Shared) -> Result<Arc<dyn Rater>, NodeError> {
     let none = || NodeError::Computation("this node has no rater".to_owned());
-    shared.rater.as_ref().ok_or_else(none)
+    shared.local().rater.clone().ok_or_else(none)
 }
 
 /// What this company asks about in a round.

@@ -11,7 +11,7 @@ use std::{
 
 use tonic::transport::Channel;
 use unsilo_ledger::{
-    AppendError, Diverged, Draft, LedgerStore, PublicKey, SignedEntry, Standing, StoreError,
+    AppendError, Diverged, Draft, LedgerStore, PublicKey, SignedEntry, Standing, State, StoreError,
 };
 use unsilo_proto::{
     limits,
@@ -63,6 +63,11 @@ impl LedgerReplica {
             me,
             news: Vec::new(),
         })
+    }
+
+    /// What its entries say.
+    pub(super) fn state(&self) -> &State {
+        self.store.state()
     }
 
     /// How many entries there are.

@@ -56,7 +56,12 @@ pub(super) async fn recompute(
             answers: answers.as_ref(),
         };
         match verified.verify(&shared, &key_sum, &sum) {
-            Ok(()) => proof::apply(&shared, &published, &key_sum, &sum),
+            Ok(()) => match &published.statistics {
+                Some(claimed) => Ok(proof::confirm_statistics(
+                    &shared, &published, claimed, &key_sum, &sum,
+                )),
+                None => proof::apply(&shared, &published, &key_sum, &sum),
+            },
             Err(proof::Fault::Differs(reason)) => Ok(differs(&published, reason)),
             Err(proof::Fault::Unable(reason)) => Ok(Event::Failed {
                 task: Task::Recompute(published.round, published.claim()),

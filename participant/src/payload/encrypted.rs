@@ -1,8 +1,13 @@
 //! Encoding and encryption of an update, and decryption of a sum.
 
 use unsilo_fhe::{
-    Committee, Dealing, Entropy, KeySum, Params, Permutation, RoundContext, RoundPublicKey,
-    apply_mean, contribute, decrypt_permuted, encode_permuted,
+    Committee, Dealing, Encoded, Entropy, KeySum, Params, Permutation, RoundContext,
+    RoundPublicKey, WeightedSum, apply_mean, contribute, decode_integers, decrypt_permuted,
+    encode_integers, encode_permuted,
+};
+use unsilo_ledger::{
+    ColumnSums,
+    statistics::{DIGITS, digits},
 };
 use zeroize::Zeroize;
 
@@ -27,6 +32,31 @@ pub(super) fn prepare(
     update.zeroize();
     drop(update);
     let encoded = encoded.map_err(|error| failed(&error))?;
+    encrypt(params, federation, job, encoded)
+}
+
+/// Encrypts integers, each with its digits, under a fresh key, whose shares are sealed to the committee.
+pub(super) fn prepare_integers(
+    params: &Params,
+    permutation: &Permutation,
+    federation: [u8; 32],
+    job: &ContributionJob,
+    integers: &[(u64, usize)],
+) -> Result<Prepared, NodeError> {
+    let encoded = encode_integers(permutation, integers)
+        .map_err(|error| NodeError::Computation(format!("round {}: {error}", job.round)))?;
+    encrypt(params, federation, job, encoded)
+}
+
+fn encrypt(
+    params: &Params,
+    federation: [u8; 32],
+    job: &ContributionJob,
+    encoded: Encoded,
+) -> Result<Prepared, NodeError> {
+    let failed = |error: &dyn std::fmt::Display| {
+        NodeError::Computation(format!("round {}: {error}", job.round))
+    };
     let clip = encoded.clip();
 
     let context = RoundContext {
@@ -55,16 +85,31 @@ pub(super) fn prepare(
 
 /// Decrypts a sum with its key and adds the mean to `weights`.
 pub(super) fn open(served: &ServedKey<'_>, sum: &[u8], weights: &mut [f32]) -> Result<(), String> {
+    let mean = decrypt(served, sum)?;
+    apply_mean(weights, &mean, served.unit_log2).map_err(|error| error.to_string())
+}
+
+/// Decrypts the sum of the statistics round with its key and reads its integers.
+pub(super) fn open_statistics(
+    served: &ServedKey<'_>,
+    sum: &[u8],
+    columns: usize,
+) -> Result<Vec<Option<ColumnSums>>, String> {
+    let integers = decode_integers(&decrypt(served, sum)?, &digits(columns));
+    let columns = integers.chunks(DIGITS.len()).map(ColumnSums::from_integers);
+    Ok(columns.collect())
+}
+
+fn decrypt(served: &ServedKey<'_>, sum: &[u8]) -> Result<WeightedSum, String> {
     let key_sum = KeySum::from_bytes(served.key_sum).map_err(|error| error.to_string())?;
-    let mean = decrypt_permuted(
+    decrypt_permuted(
         served.permutation,
         served.context,
         sum,
         &key_sum,
         served.total_weight,
     )
-    .map_err(|error| error.to_string())?;
-    apply_mean(weights, &mean, served.unit_log2).map_err(|error| error.to_string())
+    .map_err(|error| error.to_string())
 }
 
 /// The committee as the ledger has it.

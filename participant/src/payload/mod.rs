@@ -16,6 +16,7 @@ pub(crate) use encrypted::committee;
 use std::path::Path;
 
 use unsilo_fhe::{DigitSumReader, Params, Permutation, RoundContext};
+use unsilo_ledger::ColumnSums;
 use zeroize::Zeroizing;
 
 use crate::{error::NodeError, session::ContributionJob};
@@ -126,6 +127,45 @@ impl Payload {
             }
             #[cfg(feature = "plaintext-bench")]
             Self::Plain(params) => Ok(plain::prepare(params, federation, job, &update)),
+        }
+    }
+
+    /// Makes the contribution to the statistics round: integers, each with its digits.
+    ///
+    /// # Errors
+    /// [`NodeError::Computation`] if they do not fit, or the committee's keys cannot be used.
+    pub(crate) fn prepare_integers(
+        &self,
+        permutation: &Permutation,
+        federation: [u8; 32],
+        job: &ContributionJob,
+        integers: &[(u64, usize)],
+    ) -> Result<Prepared, NodeError> {
+        match self {
+            Self::Encrypted(params) => {
+                encrypted::prepare_integers(params, permutation, federation, job, integers)
+            }
+            #[cfg(feature = "plaintext-bench")]
+            Self::Plain(_) => Err(NodeError::Computation(
+                "the yardstick measures no statistics".to_owned(),
+            )),
+        }
+    }
+
+    /// Opens the sum of the statistics round that was served.
+    ///
+    /// # Errors
+    /// Why the sum is not one that fits its key.
+    pub(crate) fn open_statistics(
+        &self,
+        served: &ServedKey<'_>,
+        sum: &[u8],
+        columns: usize,
+    ) -> Result<Vec<Option<ColumnSums>>, String> {
+        match self {
+            Self::Encrypted(_) => encrypted::open_statistics(served, sum, columns),
+            #[cfg(feature = "plaintext-bench")]
+            Self::Plain(_) => Err("the yardstick measures no statistics".to_owned()),
         }
     }
 

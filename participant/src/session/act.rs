@@ -68,7 +68,7 @@ impl Session {
             }
             StepKind::Opening { round } => self.open(facts, me, round, now_ms, out),
             StepKind::Publishing { round, entry } => {
-                self.sign_publish(facts, me, round, &entry, out)
+                self.sign_publish(facts, me, round, &entry, now_ms, out);
             }
             StepKind::Published { round, .. } => self.published(facts, me, round, out),
             StepKind::Voiding {

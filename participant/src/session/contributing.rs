@@ -54,7 +54,7 @@ impl Session {
                 out,
             );
         }
-        if !self.hold(facts, open.model, out) {
+        if !facts.measuring && !self.hold(facts, open.model, out) {
             return;
         }
         self.start(
@@ -65,6 +65,7 @@ impl Session {
                 participant: me.id,
                 round_keys: open.round_keys(),
                 threshold: open.threshold,
+                measures: facts.measuring,
             }),
             out,
         );

@@ -148,6 +148,13 @@ pub enum Event {
         /// What is wrong with it.
         reason: String,
     },
+    /// The claimed statistics are those of the verified sum.
+    StatisticsConfirmed {
+        /// The round.
+        round: u64,
+        /// [`super::PublishedFacts::claim`] of what was verified.
+        claim: Hash,
+    },
     /// The sum, decrypted and applied, gave exactly the expected model, which is in the store.
     Recomputed {
         /// The round.

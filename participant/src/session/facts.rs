@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use unsilo_ledger::{
     Domain, DomainHasher, Entry, GuardHead, Hash, OwnerId, ParticipantId, PublicKey, RatingStep,
-    RejectionReason, ReplayedPublication, SignedCheckpoint, VoidReason,
+    RejectionReason, ReplayedPublication, SignedCheckpoint, Statistics, VoidReason,
 };
 
 use super::job::Sitting;
@@ -31,6 +31,8 @@ pub struct Facts {
     pub founding: Option<FoundingFacts>,
     /// Hash of the newest model.
     pub model: Hash,
+    /// Whether the round under way, or the next one, measures the data: `model` then stands for none.
+    pub measuring: bool,
     /// The models that the newest one came from, the latest first: at most [`RECENT_DIFFERENCES`].
     pub earlier_models: Vec<Hash>,
     /// Number of the round under way, or of the one to be opened next. All before it are over.
@@ -206,6 +208,8 @@ pub struct PublishedFacts {
     pub model: Hash,
     /// Sum of the weights.
     pub total_weight: u64,
+    /// Of the statistics round: what it is claimed to have opened. `model` then stands for none.
+    pub statistics: Option<Statistics>,
     /// This participant, if it contributed to the round.
     pub own: Option<ParticipantId>,
     /// What the sum is verified with.

@@ -23,6 +23,8 @@ pub struct ContributionJob {
     pub round_keys: Vec<Vec<u8>>,
     /// Members that must act.
     pub threshold: usize,
+    /// Whether the statistics of the rows are contributed, and no update: `model` then stands for none.
+    pub measures: bool,
 }
 
 /// What a company asks about: one number a parameter in the model's order, at most two vectors. Read off data that is

@@ -278,6 +278,9 @@ impl Session {
                 self.done(Task::Recompute(round, claim));
                 self.held.insert(model);
             }
+            Event::StatisticsConfirmed { round, claim } => {
+                self.done(Task::Recompute(round, claim));
+            }
             Event::SumDiffers {
                 round,
                 claim,

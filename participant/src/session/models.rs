@@ -26,7 +26,7 @@ impl Session {
         }
         let current = facts.next_round.min(self.confirmed_before);
         self.forget_finished(current, out);
-        if facts.founding.is_some() && facts.published.is_none() {
+        if facts.founding.is_some() && facts.published.is_none() && !facts.measuring {
             self.hold(facts, facts.model, out);
         }
         let Some(published) = &facts.published else {

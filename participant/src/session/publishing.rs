@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use unsilo_ledger::{Domain, DomainHasher, Entry};
+use unsilo_ledger::{Domain, DomainHasher, Entry, Hash};
 
 use super::{
     Call, Effect, Facts, Me, Phase, PublishedFacts, Session, Task, contributing::under_way,
+    patience::Wait,
 };
 use crate::{alarm::Alarm, guard::Record};
 
@@ -18,6 +19,7 @@ impl Session {
         me: Me,
         round: u64,
         bytes: &[u8],
+        now_ms: u64,
         out: &mut Vec<Effect>,
     ) {
         let Some(closed) = under_way(facts, round, Phase::Weighed) else {
@@ -34,15 +36,46 @@ impl Session {
         let Ok(entry) = Entry::from_bytes(bytes) else {
             return self.raise(differs("the entry to sign cannot be read"), out);
         };
-        let Entry::ModelPublished {
-            round: named,
-            sum,
-            key_sum,
-            model,
-            total_weight,
-        } = entry
-        else {
-            return self.raise(differs("the entry to sign is of another kind"), out);
+        let hash = DomainHasher::new(PUBLISHED).with(bytes).finish();
+        let (named, sum, key_sum, model, total_weight, statistics) = match (&entry, facts.measuring)
+        {
+            (
+                Entry::ModelPublished {
+                    round,
+                    sum,
+                    key_sum,
+                    model,
+                    total_weight,
+                },
+                false,
+            ) => (*round, *sum, *key_sum, *model, *total_weight, None),
+            (
+                Entry::StatisticsPublished {
+                    round,
+                    statistics: Some(opened),
+                },
+                true,
+            ) => {
+                let statistics = Some(opened.clone());
+                let (sum, key_sum) = (opened.sum, opened.key_sum);
+                (*round, sum, key_sum, hash, opened.contributions, statistics)
+            }
+            (
+                Entry::StatisticsPublished {
+                    round: named,
+                    statistics: None,
+                },
+                true,
+            ) if *named == round => {
+                if !self.is_over(closed, Wait::Opening, now_ms) {
+                    return self.wait(
+                        "the coordinator asks to go on without statistics before the round's time is over: not signed",
+                        out,
+                    );
+                }
+                return self.sign_publication(round, &entry, hash, out);
+            }
+            _ => return self.raise(differs("the entry to sign is of another kind"), out),
         };
         let weights: u64 = closed
             .weights
@@ -52,16 +85,12 @@ impl Session {
         if named != round || total_weight != weights {
             return self.raise(differs("it names another round or sum of weights"), out);
         }
-        let hash = DomainHasher::new(PUBLISHED).with(bytes).finish();
-        if self
-            .guards
-            .published
-            .get(&round)
-            .is_some_and(|signed| *signed != hash)
-        {
+        let signed = self.guards.published.get(&round);
+        // Of statistics a coordinator that was restarted may come to another end: signed is what was signed first.
+        if signed.is_some_and(|signed| *signed != hash) && !facts.measuring {
             return self.raise(Alarm::PublicationDiffers { round }, out);
         }
-        if !self.hold(facts, closed.model, out) {
+        if !facts.measuring && !self.hold(facts, closed.model, out) {
             return;
         }
         // Signed only after this node itself decrypted the sum that the entry names, with the key that it names, to the model
@@ -77,6 +106,7 @@ impl Session {
             key_sum,
             model,
             total_weight,
+            statistics,
             own: closed.root_of(me.id).map(|_| me.id),
             proof: Arc::new(proof),
         };
@@ -87,17 +117,34 @@ impl Session {
                 .flat_map(|judged| &judged.answers)
                 .map(|(seat, _)| u32::from(*seat))
                 .collect::<Vec<_>>();
-            let judged = self.judging_job(closed, seat, &judged).map(Box::new);
+            // Of statistics nothing was judged.
+            let judged = match facts.measuring {
+                true => None,
+                false => self.judging_job(closed, seat, &judged).map(Box::new),
+            };
             return self.start(Effect::Recompute { published, judged }, out);
         }
-        if self.record(Record::Published { round, entry: hash }, out) {
+        self.sign_publication(round, &entry, hash, out);
+    }
+
+    /// Signs what ends the round, once: of a statistics round that ended otherwise before, only that is told.
+    fn sign_publication(&mut self, round: u64, entry: &Entry, hash: Hash, out: &mut Vec<Effect>) {
+        let record = Record::Published { round, entry: hash };
+        let is_model = matches!(entry, Entry::ModelPublished { .. });
+        if !is_model && self.guards.check(&record).is_err() {
+            return self.wait(
+                "this company signed another end of the statistics round, and signs one only",
+                out,
+            );
+        }
+        if self.record(record, out) {
             let signature = entry
                 .sign(&self.federation, &self.member.identity)
                 .signature;
             self.start(
                 Effect::Call(Call::SignPublish {
                     round,
-                    entry: bytes.to_vec(),
+                    entry: entry.to_bytes(),
                     signature,
                 }),
                 out,

@@ -6,7 +6,7 @@ use std::{
     thread,
 };
 
-use unsilo_ledger::SignedEntry;
+use unsilo_ledger::{SignedEntry, State};
 use unsilo_proto::{Rejected, v1::Step};
 
 use super::{Task, internal, now_ms};
@@ -17,6 +17,12 @@ use crate::{
     },
     round::{Announcement, DecodeFailure, Effect, Event, Recalled},
 };
+
+/// How many columns the round under way measures; `None` if it is one of training.
+fn measured_columns(ledger: &State) -> Option<usize> {
+    let measured = ledger.draft()?.schema.measured();
+    ledger.is_measuring().then(|| measured.count())
+}
 
 impl Task {
     pub(super) fn carry_out(&mut self, effects: Vec<Effect>) -> Result<(), Rejected> {
@@ -75,6 +81,7 @@ impl Task {
                         weights,
                         from,
                         unit_log2,
+                        columns: measured_columns(self.ledger.state()),
                     };
                     let failed = Event::Decoded {
                         round,

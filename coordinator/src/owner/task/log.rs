@@ -46,6 +46,11 @@ impl Task {
                 self.discard_before(*round);
                 self.receipts.retain(|(of, _), _| of >= round);
             }
+            Entry::StatisticsPublished { round, statistics } => {
+                let measured = statistics.is_some();
+                tracing::info!(round, measured, "statistics of the data published");
+                self.serve_current();
+            }
             Entry::RoundVoided { round, reason, .. } => {
                 tracing::warn!(round, ?reason, "void");
             }

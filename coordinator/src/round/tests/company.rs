@@ -5,10 +5,12 @@ use std::{
     rc::Rc,
 };
 
-use unsilo_fhe::{Dealing, Entropy, RoundKeyPair, contribute, encode};
+use unsilo_fhe::{
+    Dealing, Entropy, Permutation, RoundKeyPair, contribute, encode, encode_integers,
+};
 use unsilo_ledger::{
     CloseStatement, Entry, GuardHead, Hash, OpeningStatement, ParticipantId, Phase, PublicKey,
-    SeatOffer, SignedEntry, SigningIdentity, commit_nonce,
+    SeatOffer, SignedEntry, SigningIdentity, commit_nonce, statistics::DIGITS,
 };
 use unsilo_proto::{opening_hash, v1::step, weights_digest};
 
@@ -253,7 +255,17 @@ impl Federation {
             .collect();
         let mut seed = [node as u8; 32];
         seed[0] = round as u8;
-        let encoded = encode(&self.params, &self.id.0, unit, &update, seed).expect("encodes");
+        let encoded = if self.ledger.is_measuring() {
+            let permutation = Permutation::new(&self.params, &self.id.0);
+            let sums = Self::counted(node);
+            let integers: Vec<_> = sums
+                .iter()
+                .flat_map(|column| column.iter().copied().zip(DIGITS))
+                .collect();
+            encode_integers(&permutation, &integers).expect("encodes")
+        } else {
+            encode(&self.params, &self.id.0, unit, &update, seed).expect("encodes")
+        };
         let committee = self.committee();
         let dealing = Dealing {
             params: &self.params,

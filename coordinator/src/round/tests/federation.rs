@@ -10,7 +10,7 @@ use unsilo_fhe::{AnswerSheet, Opening, Params, ParamsLiteral, ProjectionTable};
 use unsilo_ledger::{
     Activation, Draft, Entry, Feature, FederationId, Hash, Incentive, ModelKind, ModelSpec,
     Optimiser, Outcome, ParticipantId, Phase, Schema, SignedEntry, SigningIdentity, State,
-    TrainingPlan, initial_weights_q24, model_hash, q24_to_f32_bits,
+    TrainingPlan, Values, initial_weights_q24, model_hash, q24_to_f32_bits,
 };
 use unsilo_proto::{Rejected, sum_hash, v1::step};
 
@@ -131,7 +131,35 @@ pub(super) fn draft(rounds: u64) -> Draft {
 impl Federation {
     /// Everybody has a machine, nobody has joined.
     pub(super) fn new(rounds: u64) -> Self {
-        let draft = draft(rounds);
+        Self::of(draft(rounds))
+    }
+
+    /// The same of a federation that measures two columns, founded; the statistics round is being seated.
+    pub(super) fn measuring(rounds: u64) -> Self {
+        let mut draft = draft(rounds);
+        for feature in draft.schema.features.iter_mut().take(2) {
+            feature.values = Values::Measured {
+                min_micro: 0,
+                max_micro: 16_000_000,
+            };
+        }
+        let mut federation = Self::of(draft);
+        federation.found();
+        assert!(federation.ledger.is_measuring());
+        federation
+    }
+
+    /// What the company contributes to the statistics round: count, sum and sum of squares of two columns.
+    pub(super) fn counted(node: usize) -> [[u64; 3]; 2] {
+        [0, 1].map(|column| {
+            (0..20 + node as u64).fold([0; 3], |[count, sum, squares], row| {
+                let value = (row * 7_919 + column * 104_729 + node as u64 * 31) % 65_537;
+                [count + 1, sum + value, squares + value * value]
+            })
+        })
+    }
+
+    fn of(draft: Draft) -> Self {
         let mut nodes: Vec<_> = (1..)
             .zip(FOUNDERS)
             .map(|(seed, name)| Node::new(name, seed))
@@ -180,12 +208,16 @@ impl Federation {
     /// Founded, and the first round is being seated.
     pub(super) fn founded(rounds: u64) -> Self {
         let mut federation = Self::new(rounds);
-        for node in 0..FOUNDERS.len() {
-            federation.join(node);
-        }
-        federation.everybody_acts();
-        assert_eq!(federation.ledger.phase(), Phase::Idle);
+        federation.found();
         federation
+    }
+
+    fn found(&mut self) {
+        for node in 0..FOUNDERS.len() {
+            self.join(node);
+        }
+        self.everybody_acts();
+        assert_eq!(self.ledger.phase(), Phase::Idle);
     }
 
     pub(super) fn join(&mut self, node: usize) {
@@ -314,7 +346,8 @@ impl Federation {
                 refused.to_string(),
             ));
         }
-        if self.ledger.phase() == Phase::Weighed && self.ledger.void_due().is_none() {
+        let weighed = self.ledger.phase() == Phase::Weighed && self.ledger.void_due().is_none();
+        if weighed && !self.ledger.is_measuring() {
             let round = self.ledger.round().map_or(0, |round| round.opening.round);
             if !self.expected.contains_key(&round) {
                 let model = self.model_of(round);
@@ -548,7 +581,7 @@ impl Federation {
             .history()
             .filter_map(|record| match record.outcome {
                 Outcome::Published { model, .. } => Some((record.round, model)),
-                Outcome::Voided { .. } => None,
+                Outcome::Voided { .. } | Outcome::Measured { .. } => None,
             })
             .collect()
     }

@@ -2,13 +2,13 @@
 
 use unsilo_fhe::{
     Committee, Dealing, KeySum, Opening, RoundContext, RoundPublicKey, apply_mean, combine,
-    decrypt, decrypt::is_plausible, open_key_sum, open_share, weighted_digit_sum,
+    decode_integers, decrypt, decrypt::is_plausible, open_key_sum, open_share, weighted_digit_sum,
 };
-use unsilo_ledger::{Hash, ParticipantId};
+use unsilo_ledger::{ColumnSums, Hash, ParticipantId, statistics::digits};
 use unsilo_proto::key_sum_hash;
 
 use super::federation::Federation;
-use crate::round::{DecodeFailure, Decoded};
+use crate::round::{DecodeFailure, Decoded, Gives};
 
 impl Federation {
     pub(super) fn sum(&self, round: u64, weights: &[(ParticipantId, u16)]) -> Vec<u8> {
@@ -41,12 +41,22 @@ impl Federation {
             .map_err(|error| theirs(error.to_string()))?;
         let mean = decrypt(&params, &context, &sum, &opened.key_sum, total)
             .map_err(|error| theirs(error.to_string()))?;
+        if self.ledger.is_measuring() {
+            let integers = decode_integers(&mean, &digits(2));
+            let columns = integers.chunks(3).map(ColumnSums::from_integers);
+            return Ok(Decoded {
+                key_sum: key_sum_hash(&opened.key_sum.to_bytes()),
+                gives: Gives::Statistics(columns.collect()),
+                total_weight: total,
+                liars: opened.liars,
+            });
+        }
         let mut model = self.models[&from].clone();
         apply_mean(&mut model, &mean, unit_log2).map_err(|error| theirs(error.to_string()))?;
         self.is_the_mean_of_the_updates(round, weights, &self.models[&from], &model, unit_log2);
         Ok(Decoded {
             key_sum: key_sum_hash(&opened.key_sum.to_bytes()),
-            model: self.keep(model),
+            gives: Gives::Model(self.keep(model)),
             total_weight: total,
             liars: opened.liars,
         })
@@ -67,9 +77,13 @@ impl Federation {
             .collect();
         let threshold = usize::from(closed.opening.threshold);
         let (from, unit) = (closed.opening.model, closed.opening.unit_log2);
-        self.decode(round, threshold, &answers, &weights, from, unit)
-            .expect("true answers decode")
-            .model
+        let decoded = self
+            .decode(round, threshold, &answers, &weights, from, unit)
+            .expect("true answers decode");
+        match decoded.gives {
+            Gives::Model(model) => model,
+            Gives::Statistics(_) => panic!("a round of training"),
+        }
     }
 
     pub(super) fn context(&self, round: u64, model: Hash) -> RoundContext {

@@ -13,6 +13,7 @@ mod random;
 mod refusals;
 mod rounds;
 mod scalars;
+mod statistics;
 mod voids;
 
 use std::rc::Rc;

@@ -33,6 +33,7 @@ pub(super) fn facts(state: &State, entries: u64, me: &PublicKey) -> Facts {
             founders: founders(state),
         }),
         model: state.model().unwrap_or_default(),
+        measuring: state.is_measuring(),
         earlier_models: earlier_models(state),
         next_round: state
             .round()
@@ -47,7 +48,7 @@ pub(super) fn facts(state: &State, entries: u64, me: &PublicKey) -> Facts {
             .history()
             .filter_map(|record| match record.outcome {
                 Outcome::Voided { reason } => Some((record.round, reason)),
-                Outcome::Published { .. } => None,
+                Outcome::Published { .. } | Outcome::Measured { .. } => None,
             })
             .collect(),
         replayed: None,
@@ -193,6 +194,7 @@ fn published(sum: &SumRecord, me: Option<ParticipantId>) -> PublishedFacts {
         key_sum: sum.key_sum,
         model: sum.model,
         total_weight: sum.total_weight,
+        statistics: None,
         own: me.filter(|me| sum.contributions.iter().any(|(id, _)| id == me)),
         proof: Arc::new(SumFacts {
             challenge: sum.closing.challenge,

@@ -17,6 +17,7 @@ mod rating;
 mod rating_end;
 mod refusals;
 mod scene;
+mod statistics;
 mod voids;
 mod vouching;
 mod witness;

@@ -74,6 +74,7 @@ pub(super) fn idle(next_round: u64) -> Facts {
             founders: founders(),
         }),
         model: model(0),
+        measuring: false,
         earlier_models: vec![model(9)],
         next_round,
         size: 4,
@@ -288,6 +289,7 @@ pub(super) fn published(model_number: u8) -> PublishedFacts {
         key_sum: [7; 32],
         model: model(model_number),
         total_weight: 64,
+        statistics: None,
         own: Some(ParticipantId(ME)),
         proof: Arc::new(SumFacts {
             challenge: [8; 32],

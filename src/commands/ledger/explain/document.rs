@@ -25,6 +25,7 @@ pub(super) fn of(story: &Story) -> Value {
             None => "in progress",
             Some(Outcome::Published { .. }) => "published",
             Some(Outcome::Voided { .. }) => "void",
+            Some(Outcome::Measured { .. }) => "measured",
         },
         "void_reason": facts.void_reason().map(|reason| reason.in_words()),
         "part": part,

@@ -62,6 +62,10 @@ fn round(story: &Story) -> String {
              the same updates may be sent again.",
             reason.in_words()
         ),
+        Some(Outcome::Measured { .. }) => format!(
+            "Round {round} measured the data: {came}, summed with equal weights; it gave the statistics by which columns are \
+             scaled, and no model. Nothing was minted for it."
+        ),
         None => match facts.weighed.as_ref().map(|weighed| weighed.void_due) {
             Some(Some(reason)) => format!(
                 "Round {round} has not ended. It has {came}, and the ledger found that it must be declared void: {}.",

@@ -92,6 +92,7 @@ impl Rows {
         let (outcome, model) = match facts.outcome {
             Some(Outcome::Published { model, .. }) => ("published", Some(model)),
             Some(Outcome::Voided { .. }) => ("void", None),
+            Some(Outcome::Measured { .. }) => ("measured", None),
             None => ("in progress", None),
         };
         put(
