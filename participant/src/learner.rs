@@ -96,11 +96,6 @@ impl Learner {
         &self.report
     }
 
-    /// Where and what it trains.
-    pub(crate) fn trainer(&self) -> &Trainer {
-        &self.trainer
-    }
-
     /// Trains from `weights` for one round.
     pub(crate) fn train(
         &self,

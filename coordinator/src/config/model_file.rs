@@ -303,6 +303,24 @@ mod tests {
     }
 
     #[test]
+    fn columns_of_numbers_are_measured_where_the_file_says_so() {
+        let with = |how: &str| {
+            let label = "label = \"label\"";
+            ModelFile::parse(&GOOD.replace(label, &format!("{label}\nnormalisation = {how:?}")))
+        };
+        let measured = with("federation").expect("valid").schema;
+        assert_eq!(measured.measured().count(), 2);
+        let declared = ModelFile::parse(GOOD).expect("valid");
+        assert_eq!(with("declared"), Ok(declared.clone()));
+        assert_eq!(measured.inputs(), declared.schema.inputs());
+        let error = with("guessed").expect_err("no such normalisation");
+        assert!(
+            error.contains("guessed") && error.contains("federation"),
+            "{error}"
+        );
+    }
+
+    #[test]
     fn many_columns_are_numbered() {
         let text = GOOD.replace("names = [\"a\", \"b\"]", "prefix = \"p\", count = 784");
         let file = ModelFile::parse(&text).expect("valid");

@@ -86,7 +86,8 @@ impl Endpoint {
         if let Some(schema) = self.schema.get() {
             return schema.clone();
         }
-        let state = &self.owner.now().state;
+        let now = self.owner.now();
+        let state = &now.state;
         match state.schema() {
             Some(schema) if !state.is_measuring() => {
                 self.schema.get_or_init(|| Arc::new(schema)).clone()

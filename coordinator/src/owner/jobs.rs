@@ -136,7 +136,7 @@ impl Jobs {
             unit_log2: job.unit_log2,
             linear_hashes: &linear_hashes,
         };
-        let failed = |error| match error {
+        let failed = |error: OpenError| match error {
             OpenError::Answers(reason) => DecodeFailure::Answers(reason),
             OpenError::Sum(_) => DecodeFailure::Store(error.to_string()),
             OpenError::NotTheSum => {

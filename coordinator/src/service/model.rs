@@ -134,7 +134,8 @@ impl Models for Services {
 impl Services {
     /// Who contributed to the statistics round under way; `None` if `round` is not that.
     fn measured_by(&self, round: u64) -> Option<Vec<u32>> {
-        let state = &self.owner.now().state;
+        let now = self.owner.now();
+        let state = &now.state;
         let under_way = state.round().filter(|one| one.opening.round == round)?;
         let contributors = under_way.contributions.keys().map(|id| id.0);
         state.is_measuring().then(|| contributors.collect())

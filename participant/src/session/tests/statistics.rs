@@ -168,7 +168,7 @@ fn one_end_of_the_statistics_round_is_signed_also_across_a_crash() {
         let (mut world, facts) = summed();
         world.now_ms = OPEN;
         let of = |with: bool| ending(with.then(|| statistics(40)));
-        let mut end = |world: &mut World, with: bool| {
+        let end = |world: &mut World, with: bool| {
             let done = world.step(of(with));
             if with {
                 let published = recomputed_claim(&done);
