@@ -274,7 +274,7 @@ fn rule(
         .collect();
     let complaints = answers.iter().filter(|(_, words)| words.is_none());
     let mut bad: Vec<u16> = complaints.map(|&(seat, _)| seat).collect();
-    let decoded = interpolation.map_or(Decoded::Undecodable, |interpolation| {
+    let decoded = interpolation.map_or(Decoded::Undecodable(Vec::new()), |interpolation| {
         interpolation.decode(&words, |hidden| {
             bounds.in_range(&projections_of(row, hidden))
         })
@@ -288,7 +288,7 @@ fn rule(
                 .accept(sketch.projections())
                 .map(|exponent| (sketch, exponent))
         }
-        Decoded::Undecodable => Err(RejectionReason::Undecodable),
+        Decoded::Undecodable(_) => Err(RejectionReason::Undecodable),
     };
     let outcome = match bad.is_empty() {
         true => outcome,

@@ -20,8 +20,8 @@ pub(crate) struct Interpolation {
 pub(crate) enum Decoded {
     /// The scalars, and the indices of wrong rows, ascending.
     Found(Vec<u64>, Vec<usize>),
-    /// The rows contradict each other; nobody can be named.
-    Undecodable,
+    /// The rows contradict each other and nobody can be named; the indices of those of which at least one is wrong, ascending.
+    Undecodable(Vec<usize>),
 }
 
 impl Interpolation {
@@ -57,20 +57,25 @@ impl Interpolation {
     /// The only one of the subsets without one row that is plausible. (Two different subsets never give the same scalars
     /// without all rows being consistent: they share `threshold - 1` points, and zero would be one more.)
     fn leave_one_out(&self, rows: &[&[u64]], plausible: impl Fn(&[u64]) -> bool) -> Decoded {
-        let mut found = None;
+        let mut found = Vec::new();
         for omitted in 0..rows.len() {
             let (points, rows): (Vec<_>, Vec<_>) = (0..rows.len())
                 .filter(|&i| i != omitted)
                 .map(|i| (self.points[i], rows[i]))
                 .unzip();
             let values = combine(&lagrange(&points, 0), &rows);
-            if plausible(&values) && found.replace((values, vec![omitted])).is_some() {
-                return Decoded::Undecodable;
+            if plausible(&values) {
+                found.push((values, omitted));
             }
         }
-        found.map_or(Decoded::Undecodable, |(values, wrong)| {
-            Decoded::Found(values, wrong)
-        })
+        match found.len() {
+            0 => Decoded::Undecodable((0..rows.len()).collect()),
+            1 => {
+                let (values, wrong) = found.remove(0);
+                Decoded::Found(values, vec![wrong])
+            }
+            _ => Decoded::Undecodable(found.into_iter().map(|(_, omitted)| omitted).collect()),
+        }
     }
 
     /// Berlekamp-Welch on one random combination of each row, then a comparison of the whole rows.
@@ -94,7 +99,7 @@ impl Interpolation {
                 })
                 .collect();
             let Some(agreeing) = agreeing(&self.points, &values, self.threshold) else {
-                return Decoded::Undecodable;
+                break;
             };
             let good = &agreeing[..self.threshold];
             let points: Vec<u64> = good.iter().map(|&i| self.points[i]).collect();
@@ -107,7 +112,7 @@ impl Interpolation {
                 return Decoded::Found(combine(&lagrange(&points, 0), &good_rows), wrong);
             }
         }
-        Decoded::Undecodable
+        Decoded::Undecodable((0..rows.len()).collect())
     }
 }
 
@@ -120,4 +125,27 @@ fn combine(weights: &[u64], rows: &[&[u64]]) -> Vec<u64> {
         }
     }
     sum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_lie_that_several_omissions_explain_decodes_to_nothing_and_names_all_of_them() {
+        // 7 + 5x at 1, 2 and 3; two points decide. Without the second the values are 7 + 3/2 of the first one's lie, without the
+        // third 7 + 2 of it.
+        let rows = |lie: u64| [[12 + lie], [17], [22]];
+        let interpolation = Interpolation::new(&[1, 2, 3], 2).unwrap();
+        let decode = |lie: u64, most: u64| {
+            let rows = rows(lie);
+            let rows: Vec<&[u64]> = rows.iter().map(|row| &row[..]).collect();
+            interpolation.decode(&rows, |values| values[0] <= most)
+        };
+        assert_eq!(decode(0, 0), Decoded::Found(vec![7], vec![]));
+        assert_eq!(decode(2, 11), Decoded::Undecodable(vec![0, 1, 2]));
+        assert_eq!(decode(2, 10), Decoded::Undecodable(vec![0, 1]));
+        assert_eq!(decode(2, 9), Decoded::Found(vec![7], vec![0]));
+        assert_eq!(decode(2, 6), Decoded::Undecodable(vec![0, 1, 2]));
+    }
 }

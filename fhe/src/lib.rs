@@ -86,7 +86,7 @@ pub use params::{
 pub use permute::Permutation;
 pub use projection::{PROJECTIONS, Projections};
 pub use query::{Queries, project};
-pub use score::{Products, products};
+pub use score::{Products, Scored, Undecided, products};
 pub use seal::{RoundKeyPair, RoundPublicKey, SealSeeds};
 pub use share::{KeyShare, open_share};
 pub use verify::{SumError, Summand, verify_sum};

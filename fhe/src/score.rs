@@ -21,6 +21,25 @@ pub struct Products {
     pub wrong: Vec<u16>,
 }
 
+/// An accepted contribution that the answers say nothing certain about. No secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Undecided {
+    /// Whose contribution.
+    pub participant: u32,
+    /// Seats of which at least one answered wrongly on it, as far as these answers tell, ascending; empty where fewer seats
+    /// answered on it than the threshold.
+    pub seats: Vec<u16>,
+}
+
+/// What the answers to one validator decode to, each list in the order of the queries.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Scored {
+    /// What is certain, as far as it can be.
+    pub products: Vec<Products>,
+    /// The accepted contributions without a product.
+    pub undecided: Vec<Undecided>,
+}
+
 /// Why products were not decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum ScoreError {
@@ -46,11 +65,12 @@ pub enum ScoreError {
 /// Decodes the answers to a validator and takes them off its queries.
 ///
 /// `answers` are those of the seats that the judgement did not erase; `queried` the numbers of [`crate::Queries`] for the
-/// ciphertexts; `accepted` the judgement's participants and norm exponents. Contributions that are not in all three, or whose
-/// answers contradict each other in too many places, have no products.
+/// ciphertexts; `accepted` the judgement's participants and norm exponents. Contributions that are not in the last two have no
+/// products; those on which too few seats answered, or whose answers contradict each other in too many places, are undecided.
 ///
 /// With one answer beyond the threshold a contradiction is resolved only if leaving out exactly one seat gives products
-/// that an update of the judged norm can have.
+/// that an update of the judged norm can have. And nothing else is ever a product: with no answer beyond the threshold
+/// whatever is answered is consistent, so a liar is not found, and this bound is all that holds it.
 ///
 /// # Errors
 /// [`ScoreError`] if the inputs do not belong together.
@@ -60,13 +80,13 @@ pub fn products(
     answers: &[DirectionAnswers],
     queried: &[(u32, Vec<u64>)],
     accepted: &[(u32, u16)],
-) -> Result<Vec<Products>, ScoreError> {
+) -> Result<Scored, ScoreError> {
     let exponents: BTreeMap<u32, u16> = accepted.iter().copied().collect();
     let by_seat = by_seat(directions.len(), answers)?;
     if threshold == 0 {
         return Err(ScoreError::OutOfRange);
     }
-    let mut found = Vec::new();
+    let mut scored = Scored::default();
     for (participant, queried) in queried {
         let participant = *participant;
         let Some(&exponent) = exponents.get(&participant) else {
@@ -78,7 +98,9 @@ pub fn products(
             .filter_map(|(&seat, rows)| Some((seat, *rows.get(&participant)?)))
             .unzip();
         let points: Vec<u64> = seats.iter().map(|&seat| seat.into()).collect();
+        let mut undecided = |seats| scored.undecided.push(Undecided { participant, seats });
         let Some(interpolation) = Interpolation::new(&points, threshold) else {
+            undecided(Vec::new());
             continue;
         };
         let scaled = |hidden: &[u64]| -> Vec<i64> {
@@ -93,15 +115,20 @@ pub fn products(
                 .into_iter()
                 .all(|(x, v)| x.unsigned_abs() as f64 <= largest(v, exponent))
         };
-        if let Decoded::Found(hidden, wrong) = interpolation.decode(&rows, plausible) {
-            found.push(Products {
-                participant,
-                scaled: scaled(&hidden),
-                wrong: wrong.into_iter().map(|index| seats[index]).collect(),
-            });
+        let named = |indices: Vec<usize>| indices.into_iter().map(|index| seats[index]).collect();
+        match interpolation.decode(&rows, plausible) {
+            Decoded::Found(hidden, wrong) if plausible(&hidden) => {
+                scored.products.push(Products {
+                    participant,
+                    scaled: scaled(&hidden),
+                    wrong: named(wrong),
+                });
+            }
+            Decoded::Found(..) => undecided(seats.clone()),
+            Decoded::Undecodable(wrong) => undecided(named(wrong)),
         }
     }
-    Ok(found)
+    Ok(scored)
 }
 
 /// Answers by seat, then by participant.

@@ -126,6 +126,18 @@ pub enum Alarm {
         /// The round.
         round: u64,
     },
+    /// What a member answered on this node's directions is not handed out.
+    #[error(
+        "round {round}: the coordinator does not hand out what seat {seat} answered on this company's directions, which it \
+         must have: this company has no say in the round until it does, and as a member does not sign that the ratings are \
+         in"
+    )]
+    AnswersWithheld {
+        /// The round.
+        round: u64,
+        /// The seat.
+        seat: u16,
+    },
     /// A second checkpoint was to be cosigned for one step.
     #[error(
         "round {round}: asked to cosign a second, different checkpoint for the same step: refused"
@@ -297,6 +309,7 @@ impl Alarm {
             Self::OthersContributionMissing { .. } => "others-contribution-missing",
             Self::MailboxCensored { .. } => "mailbox-censored",
             Self::RowLeftOut { .. } => "row-left-out",
+            Self::AnswersWithheld { .. } => "answers-withheld",
             Self::CheckpointDiffers { .. } => "checkpoint-differs",
             Self::TooFewCosigners { .. } => "too-few-cosigners",
             Self::TooManyDirections { .. } => "too-many-directions",

@@ -15,7 +15,7 @@ use unsilo_ledger::{Entry, ParticipantId, State};
 use unsilo_participant::{
     Answered, Node, NodeError, NodeOptions, Opinion, Rater, RoundStart, Score, Summary,
 };
-use unsilo_proto::v1::{AnswerRequest, DirectionKeys};
+use unsilo_proto::v1::{AnswerRequest, DirectionKeys, SeatDirectionAnswer};
 use unsilo_train::StepReport;
 
 use crate::{
@@ -23,7 +23,7 @@ use crate::{
     liar::{
         FOUR,
         hand::{committee, entries, fhe_params},
-        relay::{Lie, Relay, lock},
+        relay::{Lie, Relay, Way, lock},
     },
     support::Running,
 };
@@ -302,4 +302,78 @@ fn a_member_answers_no_direction_that_was_not_committed_to_and_not_one_more() {
     }
     coordinator.terminate();
     coordinator.wait().ok();
+}
+
+/// Keeps what the committee answered from the rater.
+#[derive(Clone, Copy)]
+enum Withheld {
+    /// What one seat answered is left out.
+    Seat(u32),
+    /// All is refused.
+    All,
+}
+
+impl Lie for Withheld {
+    fn told(&self, method: &str, _: &Bytes, message: Bytes) -> Vec<Bytes> {
+        if method != "Rounds/DirectionAnswers" {
+            return vec![message];
+        }
+        let of = SeatDirectionAnswer::decode(message.clone()).expect("answers");
+        match self {
+            Self::Seat(seat) if of.seat == *seat => Vec::new(),
+            _ => vec![message],
+        }
+    }
+
+    fn way(&self, method: &str) -> Way {
+        match self {
+            Self::All if method == "Rounds/DirectionAnswers" => Way::Refused,
+            _ => Way::Through,
+        }
+    }
+}
+
+#[test]
+fn a_rater_whose_answers_are_left_out_or_refused_says_so_and_signs_no_end_without_its_row() {
+    for (lie, says) in [
+        (
+            Withheld::Seat(2),
+            "the coordinator does not hand out what seat 2 answered on this company's directions",
+        ),
+        (Withheld::All, "ReceiveAnswers(1) was refused"),
+    ] {
+        let fed = Companies::found(&FOUR, 1);
+        let mut coordinator = fed.serve();
+        for (part, name) in FOUR.iter().enumerate() {
+            fed.join_fast(name, part, 4);
+        }
+        for name in &FOUR[1..] {
+            fed.rates_nobody(name);
+        }
+        let relay = Relay::before(&fed, "Aster", lie);
+        let mut nodes: Vec<Running> = FOUR.iter().map(|name| fed.participate(name)).collect();
+        nodes[0].until_said(says);
+        assert!(nodes[0].runs(), "it refuses this, and goes on");
+        assert!(!relay.sent("Rounds/DirectionAnswers").is_empty());
+        assert!(
+            relay.sent("Rounds/Rate").is_empty(),
+            "it has nothing to say"
+        );
+        assert!(relay.sent("Committee/SignRatingStep").is_empty());
+        for node in &mut nodes {
+            node.terminate();
+            node.wait();
+        }
+        // Told the truth, it says its word, and the round goes on at once.
+        drop(relay);
+        crate::liar::straight(&fed, "Aster");
+        let mut nodes: Vec<Running> = FOUR.iter().map(|name| fed.participate(name)).collect();
+        nodes[0].until_said("own row revealed");
+        for node in &mut nodes {
+            node.wait().ok();
+        }
+        assert_eq!(fed.verify(&FOUR)["published"], 1);
+        coordinator.terminate();
+        coordinator.wait().ok();
+    }
 }

@@ -315,6 +315,74 @@ fn a_round_in_which_the_raters_support_nobody_leaves_the_model_and_tells_everybo
     coordinator.wait().ok();
 }
 
+/// Finds nothing in anybody, neither good nor bad.
+#[derive(Debug)]
+struct Indifferent;
+
+impl Rater for Indifferent {
+    fn directions(
+        &self,
+        start: &RoundStart<'_>,
+        _: &mut dyn FnMut(StepReport),
+    ) -> Result<Vec<Vec<i8>>, String> {
+        Ok(vec![vec![1; start.weights.len()]])
+    }
+
+    fn row(&self, answered: &Answered<'_>) -> Result<Vec<Opinion>, String> {
+        Ok(vec![Opinion::default(); answered.contributors.len()])
+    }
+}
+
+#[test]
+fn a_round_in_which_every_score_is_zero_is_weighed_by_norms_alone_and_published() {
+    let fed = Companies::found(&FOUR, 1);
+    let mut coordinator = fed.serve();
+    for (part, name) in FOUR.iter().enumerate() {
+        fed.join_fast(name, part, 4);
+    }
+    let raters = FOUR.map(|name| (name, Arc::new(Indifferent) as Arc<dyn Rater>));
+    for (summary, told) in run_here(&fed, raters) {
+        assert!(summary.finished);
+        let weighed = told.iter().find_map(|progress| match progress {
+            Progress::Weighed {
+                weights,
+                raters,
+                void,
+                ..
+            } => Some((weights, *raters, void)),
+            _ => None,
+        });
+        let (weights, raters, void) = weighed.expect("told");
+        assert_eq!((raters, void), ((0, 0), &None));
+        assert_eq!(weights.len(), 4);
+        assert!(weights.iter().all(|one| one.weight > 0), "{weights:?}");
+        let said = |progress: &Progress| {
+            matches!(progress, Progress::Warning { message }
+                if message.contains("no say in the weights: no contribution helps"))
+        };
+        assert!(told.iter().any(said), "{told:#?}");
+    }
+    let log = entries(&fed, "Aster");
+    let mut rows = 0;
+    for signed in &log {
+        if let Entry::RatingsRevealed {
+            scores, rewards, ..
+        } = &signed.entry
+        {
+            assert_eq!((scores, rewards), (&vec![0; 4], &vec![0; 4]));
+            rows += 1;
+        }
+    }
+    assert_eq!(rows, 4);
+    let verified = fed.verify(&FOUR);
+    assert_eq!(
+        (&verified["published"], &verified["voided"]),
+        (&1.into(), &0.into())
+    );
+    coordinator.terminate();
+    coordinator.wait().ok();
+}
+
 /// Runs these companies' nodes in this process, with their raters, to the end; what each told on the way.
 fn run_here<'a>(
     fed: &Companies,

@@ -2,7 +2,7 @@
 //! be the same after a restart.
 //!
 //! One directory a round: `answers/SEAT` (a member's answers), `answers/SEAT.second` (a second, different one: both
-//! are signed, so together they are evidence), `directions/P` (the direction keys of rater P), `evidence/P` (why P's
+//! are signed, so together they are evidence), `directions/P-DIGEST` (direction keys that rater P sent, by a digest of their hashes), `evidence/P` (why P's
 //! contribution was rejected), `appeals/P` (the share that dealer P shows), `shown/P-M` (the answers that P's appeal
 //! is about, as member M showed them), and `notes` (what the round machine decided). Everything is written once, durably, before it is acknowledged.
 
@@ -21,6 +21,7 @@ use std::{
 };
 
 use borsh::BorshDeserialize;
+use unsilo_ledger::{Domain, DomainHasher, Hash};
 
 pub(crate) use answers::SeatAnswer;
 
@@ -28,6 +29,8 @@ use crate::{
     durable::{self, Readers},
     error::CoordinatorError,
 };
+
+const DIRECTIONS: Domain = Domain::new("stored direction keys");
 
 /// The store of all rounds. Cloning is cheap.
 #[derive(Clone, Debug)]
@@ -56,26 +59,32 @@ impl Scalars {
         })
     }
 
-    /// Keeps the direction keys of a rater, in the order of its entry.
+    /// Keeps the direction keys of a rater, in the order of the `hashes` of its entry. Not on the ledger yet: a rater may send
+    /// several, also at once, and none takes the place of another, for any may be the one that the ledger names.
     pub(crate) fn keep_directions(
         &self,
         round: u64,
-        rater: u32,
+        (rater, hashes): (u32, &[Hash]),
         keys: &[Vec<u8>],
     ) -> Result<(), CoordinatorError> {
-        let path = self.file(round, "directions", &rater.to_string());
-        // Not on the ledger yet: a rater may think better of it until then.
+        let path = self.directions_file(round, rater, hashes);
         self.replace(&path, &encode(&path, &keys)?)
     }
 
-    /// The direction keys of a rater.
+    /// The direction keys of a rater that have these hashes.
     pub(crate) fn directions(
         &self,
         round: u64,
-        rater: u32,
+        (rater, hashes): (u32, &[Hash]),
     ) -> Result<Vec<Vec<u8>>, CoordinatorError> {
-        let path = self.file(round, "directions", &rater.to_string());
+        let path = self.directions_file(round, rater, hashes);
         decode(&path, &read(&path)?)
+    }
+
+    fn directions_file(&self, round: u64, rater: u32, hashes: &[Hash]) -> PathBuf {
+        let digest = DomainHasher::new(DIRECTIONS).with(hashes.as_flattened());
+        let digest = data_encoding::HEXLOWER.encode(&digest.finish());
+        self.file(round, "directions", &format!("{rater}-{digest}"))
     }
 
     /// Keeps a dealer's appeal: one a round, for two shown shares would be two shares less that protect its key.

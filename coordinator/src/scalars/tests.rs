@@ -92,11 +92,32 @@ fn a_decision_stays_what_it_was() {
 }
 
 #[test]
+fn directions_that_a_rater_sends_at_once_do_not_replace_each_other() {
+    let (_directory, scalars) = store();
+    let sent: [(&[[u8; 32]], Vec<Vec<u8>>); 3] = [
+        (&[[1; 32]], vec![vec![1]]),
+        (&[[1; 32], [2; 32]], vec![vec![1], vec![2]]),
+        (&[[2; 32], [1; 32]], vec![vec![2], vec![1]]),
+    ];
+    for (hashes, keys) in &sent {
+        let kept = scalars.keep_directions(3, (5, hashes), keys);
+        kept.expect("kept");
+    }
+    for (hashes, keys) in &sent {
+        let read = scalars.directions(3, (5, hashes));
+        assert_eq!(&read.expect("read"), keys);
+    }
+    assert!(scalars.directions(3, (6, &[[1; 32]])).is_err());
+}
+
+#[test]
 fn old_rounds_leave_their_evidence_as_long_as_it_is_of_use() {
     let (_directory, scalars) = store();
     for round in 1..=3 {
         scalars.keep_answer(round, &answer(1)).expect("kept");
-        scalars.keep_directions(round, 5, &[vec![1]]).expect("kept");
+        scalars
+            .keep_directions(round, (5, &[[1; 32]]), &[vec![1]])
+            .expect("kept");
         scalars.keep_evidence(round, 5, b"shown").expect("kept");
         assert_eq!(
             scalars.keep_appeal(round, 5, b"share").expect("kept"),
@@ -115,7 +136,8 @@ fn old_rounds_leave_their_evidence_as_long_as_it_is_of_use() {
         assert_eq!(scalars.appeals(round).expect("read"), [b"share"]);
     }
     assert_eq!(scalars.answered(2).expect("read"), []);
-    assert!(scalars.directions(2, 5).is_err());
+    assert!(scalars.directions(2, (5, &[[1; 32]])).is_err());
     assert_eq!(scalars.answered(3).expect("read").len(), 1);
-    assert_eq!(scalars.directions(3, 5).expect("read"), [vec![1]]);
+    let keys = scalars.directions(3, (5, &[[1; 32]]));
+    assert_eq!(keys.expect("read"), [vec![1]]);
 }

@@ -33,10 +33,15 @@ impl Services {
         if known {
             return Ok(());
         }
-        let (scalars, id) = (self.scalars.clone(), rater.id.0);
+        let Entry::DirectionsCommitted { directions, .. } = &signed.entry else {
+            return Err(not_directions().into());
+        };
+        // Another commitment of this rater may be on its way at the same time: the ledger takes one of them, whichever was
+        // written last.
+        let (scalars, id, hashes) = (self.scalars.clone(), rater.id.0, directions.clone());
         blocking(move || {
             scalars
-                .keep_directions(round, id, &request.keys)
+                .keep_directions(round, (id, &hashes), &request.keys)
                 .map_err(|error| unstorable("your directions", &error))
         })
         .await?;
@@ -62,10 +67,7 @@ impl Services {
             directions,
         } = &signed.entry
         else {
-            return Err(Rejected::new(
-                Code::Malformed,
-                "entry is not a commitment to directions",
-            ));
+            return Err(not_directions());
         };
         if *participant != rater.id {
             return Err(Rejected::new(
@@ -155,11 +157,15 @@ impl Services {
                 "you hold no seat in this round's committee",
             ));
         }
-        let raters: Vec<u32> = closed.directions.keys().map(|rater| rater.0).collect();
+        let raters: Vec<_> = closed
+            .directions
+            .iter()
+            .map(|(rater, of)| (rater.0, of.directions.clone()))
+            .collect();
         let scalars = self.scalars.clone();
-        Ok(each(raters, move |rater| {
+        Ok(each(raters, move |(rater, hashes)| {
             let keys = scalars
-                .directions(round, rater)
+                .directions(round, (rater, &hashes))
                 .map_err(|error| unreadable("a rater's directions", &error))?;
             Ok(DirectionKeys { rater, keys })
         }))
@@ -283,4 +289,8 @@ impl Services {
         };
         Ok(stream_part(file, header))
     }
+}
+
+fn not_directions() -> Rejected {
+    Rejected::new(Code::Malformed, "entry is not a commitment to directions")
 }

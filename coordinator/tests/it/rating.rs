@@ -26,10 +26,21 @@ fn directions(
     id: ParticipantId,
     context: &RoundContext,
 ) -> CommitDirectionsRequest {
+    of(federation, company, company, id, context)
+}
+
+/// As a company's directions one that asks about one parameter.
+fn of(
+    federation: &Federation,
+    company: usize,
+    parameter: usize,
+    id: ParticipantId,
+    context: &RoundContext,
+) -> CommitDirectionsRequest {
     let params = &federation.params;
     let permutation = Permutation::new(params, &federation.id.0);
     let mut values = vec![0; params.parameters()];
-    values[company] = 1;
+    values[parameter] = 1;
     let direction = Direction::new(&permutation, &values, Entropy::from_bytes([9; 32]));
     let key: DirectionKey = direction.expect("a direction").key(context);
     let entry = Entry::DirectionsCommitted {
@@ -81,6 +92,9 @@ async fn a_rater_is_answered_and_its_row_weighs_the_round() {
         let taken = aster.rounds().commit_directions(good.clone()).await;
         taken.expect("taken, also again");
     }
+    let another = directions(&federation, 1, rater, &context);
+    let refused = aster.rounds().commit_directions(another).await;
+    assert_eq!(code(refused), Some(Code::LedgerRefused), "one a round");
     contributed(&federation).await;
     let early = aster
         .committee()
@@ -159,6 +173,54 @@ async fn a_rater_is_answered_and_its_row_weighs_the_round() {
     rate(&federation, rater).await;
     federation.open_sum().await;
     federation.publish().await;
+    federation.server.stop().await.expect("stops");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_directions_that_a_rater_commits_to_at_once_members_get_those_on_the_ledger() {
+    const AT_ONCE: usize = 8;
+    let federation = Federation::open().await;
+    let aster = &federation.companies[0];
+    let state = aster.state().await;
+    let rater = federation.id(aster, &state);
+    let context = federation.context(&state);
+    // All are in order, and none is the same as another.
+    let sent: Vec<_> = (0..AT_ONCE)
+        .map(|value| of(&federation, 0, value, rater, &context))
+        .collect();
+    let calls = sent.iter().map(|request| {
+        let (mut rounds, request) = (aster.rounds(), request.clone());
+        tokio::spawn(async move { rounds.commit_directions(request).await })
+    });
+    let calls: Vec<_> = calls.collect();
+    let mut taken = 0;
+    for call in calls {
+        taken += usize::from(call.await.expect("ran").is_ok());
+    }
+    assert_eq!(taken, 1, "one a round");
+    // Neither does sending the others again change what is kept.
+    for request in &sent {
+        let _ = aster.rounds().commit_directions(request.clone()).await;
+    }
+    contributed(&federation).await;
+    federation.cosign().await;
+    aster.step(|kind| matches!(kind, Kind::Answering(_))).await;
+    let state = aster.state().await;
+    let committed = &state.round().expect("closed").directions[&rater].directions;
+    let keys = aster
+        .committee()
+        .directions(DirectionsRequest { round: 1 })
+        .await;
+    let keys = keys.expect("handed out").into_inner().message().await;
+    let keys = keys.expect("a part").expect("one rater").keys;
+    let hashes = (0..).zip(&keys).map(|(index, key)| {
+        let key = DirectionKey::from_bytes(key).expect("a key");
+        direction_hash(&context, rater.0, index, &key)
+    });
+    assert!(
+        hashes.eq(committed.iter().copied()),
+        "what the ledger names"
+    );
     federation.server.stop().await.expect("stops");
 }
 

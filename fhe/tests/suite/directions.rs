@@ -8,7 +8,7 @@ use crate::{
 use proptest::prelude::*;
 use unsilo_fhe::{
     Direction, DirectionAnswers, DirectionKey, Entropy, N, PROJECTIONS, Permutation, Products,
-    Projections, Q, Queries, Question, RoundContext, RoundKeyPair,
+    Projections, Q, Queries, Question, RoundContext, RoundKeyPair, Scored, Undecided,
     answer::AnswerError,
     direction::{DirectionError, MAX_OPENED, max_squared_norm},
     direction_answers::DirectionAnswersError,
@@ -114,6 +114,10 @@ impl Asked {
     }
 
     fn products(&self, answers: &[DirectionAnswers]) -> Result<Vec<Products>, ScoreError> {
+        self.scored(answers).map(|scored| scored.products)
+    }
+
+    fn scored(&self, answers: &[DirectionAnswers]) -> Result<Scored, ScoreError> {
         let directions: Vec<_> = self.directions.iter().collect();
         let threshold = self.round.threshold();
         products(
@@ -247,6 +251,28 @@ fn with_one_redundant_answer_a_lie_to_a_validator_is_found_by_leaving_one_out() 
 }
 
 #[test]
+fn with_no_answer_to_spare_what_no_update_can_give_is_no_product() {
+    let asked = Asked::new(5);
+    let mut answers = asked.with_liar(5, &[(2, 3)]);
+    // Four of five: whatever they say is consistent. A lie is anything mod q: half of it, as a rule.
+    answers.pop();
+    let scored = asked.scored(&answers).unwrap();
+    let found: Vec<u32> = scored.products.iter().map(|p| p.participant).collect();
+    assert_eq!(found, [0, 1, 2]);
+    asked.assert_right(&scored.products);
+    let undecided = Undecided {
+        participant: 3,
+        seats: vec![1, 2, 3, 4],
+    };
+    assert_eq!(scored.undecided, [undecided]);
+    // Fewer than the threshold answered on anybody: nobody is suspected.
+    let scored = asked.scored(&answers[..3]).unwrap();
+    assert!(scored.products.is_empty());
+    assert!(scored.undecided.iter().all(|of| of.seats.is_empty()));
+    assert_eq!(scored.undecided.len(), 4);
+}
+
+#[test]
 fn direction_answers_open_for_their_validator_seat_round_and_question_only() {
     let asked = Asked::new(5);
     let sealed = asked.sealed(2);
@@ -359,6 +385,53 @@ fn a_member_answers_only_on_the_directions_that_were_committed() {
             Err(AnswerError::Order { .. })
         ));
     }
+}
+
+/// The key of `factor` times the direction of a key.
+fn multiple(key: &DirectionKey, factor: u64) -> DirectionKey {
+    let words = key.to_bytes();
+    let words = words.chunks(6).flat_map(|word| {
+        let word = word
+            .iter()
+            .rev()
+            .fold(0_u64, |value, &byte| value << 8 | u64::from(byte));
+        let multiple = (u128::from(word) * u128::from(factor) % u128::from(Q)) as u64;
+        multiple.to_le_bytes()[..6].to_vec()
+    });
+    DirectionKey::from_bytes(&words.collect::<Vec<u8>>()).unwrap()
+}
+
+/// Nobody can see which direction is behind an `A_v`: members answer zero, a constant and one far beyond the norm like any.
+#[test]
+fn a_key_made_by_hand_is_answered_like_any_and_harms_nobody_but_who_committed_to_it() {
+    let honest = Asked::new(5);
+    let constant = [1, 0, 0, 0, 0, 0].repeat(N);
+    let hand_made = [
+        DirectionKey::from_bytes(&vec![0; 6 * N]).unwrap(),
+        DirectionKey::from_bytes(&constant).unwrap(),
+        multiple(&honest.keys[0], 1 << 30),
+    ];
+    for key in hand_made {
+        let mut asked = Asked::new(5);
+        asked.keys = vec![key, asked.keys[1].clone()];
+        asked.hashes = (0..)
+            .zip(&asked.keys)
+            .map(|(index, key)| direction_hash(&CONTEXT, VALIDATOR, index, key))
+            .collect();
+        let answers: Vec<_> = (1..=5)
+            .map(|seat| asked.open(seat, &asked.sealed(seat)).unwrap())
+            .collect();
+        // All seats say the same, so nobody is blamed; what it is told is nothing that its own direction can give.
+        let scored = asked.scored(&answers).unwrap();
+        assert!(scored.products.is_empty());
+        assert_eq!(scored.undecided.len(), 4);
+        // It is judged, and another validator is answered, as without it.
+        assert_eq!(asked.accepted(), honest.accepted());
+    }
+    let answers: Vec<_> = (1..=5).map(|seat| honest.answers(seat)).collect();
+    let scored = honest.scored(&answers).unwrap();
+    assert_eq!((scored.products.len(), scored.undecided.len()), (4, 0));
+    honest.assert_right(&scored.products);
 }
 
 #[test]

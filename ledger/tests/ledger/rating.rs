@@ -148,6 +148,58 @@ fn who_committed_to_no_directions_does_not_rate() {
     );
 }
 
+/// The same row, or commitment to one, said to be of another round.
+fn of_round(entry: Entry, round: u64) -> Entry {
+    match entry {
+        Entry::RatingsCommitted {
+            participant,
+            commitment,
+            ..
+        } => Entry::RatingsCommitted {
+            round,
+            participant,
+            commitment,
+        },
+        Entry::RatingsRevealed {
+            participant,
+            scores,
+            rewards,
+            salt,
+            ..
+        } => Entry::RatingsRevealed {
+            round,
+            participant,
+            scores,
+            rewards,
+            salt,
+        },
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_row_is_of_the_round_under_way_and_no_other() {
+    let of_another = |world: &mut World, entry: &Entry| {
+        for round in [0, 2, u64::MAX] {
+            let entry = world.sign(of_round(entry.clone(), round), &[0]);
+            assert_eq!(
+                world.refuse(entry),
+                Rejected::WrongRound {
+                    expected: 1,
+                    found: round
+                }
+            );
+        }
+    };
+    let mut world = judged();
+    let ratings = world.ratings(0, 1);
+    let commit = world.rating_committed(0, &ratings);
+    of_another(&mut world, &commit);
+    let mut world = committed(1, &[]);
+    let reveal = world.rating_revealed(0, &ratings);
+    of_another(&mut world, &reveal);
+}
+
 #[test]
 fn a_rater_commits_once() {
     let mut world = judged();

@@ -1,6 +1,9 @@
 //! One connection: the step stream, the replica, and the session's effects.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use tokio::{
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
@@ -270,6 +273,11 @@ impl Runtime<'_> {
                     };
                 }
                 Effect::Finish => self.summary.finished = true,
+                Effect::StopRater { round } => {
+                    self.shared
+                        .stopped_rater
+                        .fetch_max(round, Ordering::Relaxed);
+                }
                 Effect::Forget { round } => jobs::forget(&self.shared, round)?,
                 Effect::Discard { round } => self.shared.outbox.discard(round)?,
                 Effect::Sweep { before } => self.shared.outbox.sweep(before)?,

@@ -136,7 +136,8 @@ pub(super) async fn receive(
             sealed.insert(seat, answer);
         }
     }
-    let proof = proof::fetch_round(channel, round, limits::PARTICIPANTS, wait).await?;
+    let wanted = job.set.iter().map(|(id, ..)| id.0).collect();
+    let proof = proof::fetch_round(channel, round, (wanted, job.committee), wait).await?;
     let directions = {
         let shared = shared.clone();
         blocking(move || {
@@ -226,8 +227,12 @@ fn decode(
     };
     let mut answers = Vec::new();
     for (seat, key, root) in &job.seats {
+        // A member that the judgement counts answered every rater, be it with something that does not open.
         let Some(answer) = sealed.get(seat) else {
-            continue;
+            return Event::AnswersWithheld {
+                round: job.round,
+                seat: *seat,
+            };
         };
         if !is_signed(shared, job, *seat, (key, root), answer) {
             return Event::AnswerSubstituted {
@@ -249,9 +254,15 @@ fn decode(
         .map(|(id, _, exponent)| (id.0, *exponent))
         .collect();
     match products(job.threshold, &directions, &answers, queried, &accepted) {
-        Ok(products) => Event::Scores {
+        Ok(scored) => Event::Scores {
             round: job.round,
-            scores: products
+            undecided: scored
+                .undecided
+                .into_iter()
+                .map(|of| (ParticipantId(of.participant), of.seats))
+                .collect(),
+            scores: scored
+                .products
                 .iter()
                 .flat_map(|of| {
                     of.scaled.iter().zip(0..).map(|(value, direction)| Score {

@@ -65,6 +65,11 @@ pub(super) fn run(
         Ok(Ok(event)) => Outcome::Event(event),
         Ok(Err(NodeError::Computation(reason))) => failed(reason),
         Ok(Err(error)) => Outcome::Broken(error),
+        Err(thrown) if thrown.is::<Cancelled>() => failed(
+            "the directions of a round that takes none any more are given up: the rater of this machine is too slow for the \
+             federation's rounds"
+                .to_owned(),
+        ),
         Err(_) => {
             failed("a computation ended unexpectedly; the node goes on without it".to_owned())
         }

@@ -119,6 +119,8 @@ struct Shared {
     local: RwLock<Arc<Local>>,
     /// The last round in which the coordinator acknowledged an appeal of this node's, since the node started.
     appealed: AtomicU64,
+    /// The last round whose directions come too late, if the rater still works on them: it gives up.
+    stopped_rater: AtomicU64,
     /// Set when the node ends: work under way on other threads gives up.
     cancelled: AtomicBool,
     /// Kept until the last thread is done, so that no second node starts before.
@@ -208,6 +210,7 @@ impl Node {
                 loader,
                 local: RwLock::new(Arc::new(local)),
                 appealed: AtomicU64::new(0),
+                stopped_rater: AtomicU64::new(0),
                 cancelled: AtomicBool::new(false),
                 _lock: lock,
             }),

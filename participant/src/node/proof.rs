@@ -1,7 +1,10 @@
 //! Is the published sum the sum of the signed contributions, with the weights on the ledger? Everybody checks, before the
 //! model is used, and says whom to blame.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use tonic::transport::Channel;
 use unsilo_fhe::{
@@ -37,15 +40,22 @@ pub(super) async fn fetch(
     published: &PublishedFacts,
     wait: Duration,
 ) -> Result<Fetched, Failure> {
-    let wanted = published.proof.contributions.len();
-    fetch_round(channel, published.round, wanted, wait).await
+    let contributions = published.proof.contributions.iter();
+    let wanted = contributions.map(|(id, ..)| id.0).collect();
+    fetch_round(
+        channel,
+        published.round,
+        (wanted, published.proof.seats),
+        wait,
+    )
+    .await
 }
 
-/// Fetches it for a round of so many contributions.
+/// Fetches it for these contributions to a round with so many seats; nothing else of what is sent is kept.
 pub(super) async fn fetch_round(
     channel: Channel,
     round: u64,
-    contributions: usize,
+    (wanted, seats): (BTreeSet<u32>, usize),
     wait: Duration,
 ) -> Result<Fetched, Failure> {
     let mut client = ModelsClient::new(channel).max_decoding_message_size(limits::MESSAGE_BYTES);
@@ -60,13 +70,24 @@ pub(super) async fn fetch_round(
             {
                 fetched.table.extend_from_slice(&bytes);
             }
-            Some(Part::Contribution(leaves)) if fetched.leaves.len() < contributions => {
+            Some(Part::Contribution(leaves))
+                if wanted.contains(&leaves.participant) && is_sized(&leaves, seats) =>
+            {
                 fetched.leaves.insert(leaves.participant, leaves);
             }
             _ => {}
         }
     }
     Ok(fetched)
+}
+
+/// Whether it takes no more memory than what a root covers: a message may be hundreds of times as large.
+fn is_sized(leaves: &ContributionLeaves, seats: usize) -> bool {
+    let is_hash = |bytes: &Vec<u8>| bytes.len() == size_of::<Hash>();
+    leaves.share_hashes.len() == seats
+        && leaves.share_hashes.iter().all(is_hash)
+        && is_hash(&leaves.chunks_root)
+        && leaves.linear_hash.len() == limits::LINEAR_HASH_BYTES
 }
 
 /// Why a sum is not accepted.
@@ -312,4 +333,33 @@ pub(super) fn apply(
         claim: published.claim(),
         model,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_shown_of_a_contribution_is_kept_only_in_the_size_that_it_has() {
+        let honest = ContributionLeaves {
+            participant: 1,
+            chunks_root: vec![1; 32],
+            share_hashes: vec![vec![2; 32]; 5],
+            linear_hash: vec![3; limits::LINEAR_HASH_BYTES],
+        };
+        assert!(is_sized(&honest, 5));
+        let change: [fn(&mut ContributionLeaves); 6] = [
+            |of| of.chunks_root = vec![1; limits::MESSAGE_BYTES],
+            |of| of.share_hashes.push(vec![2; 32]),
+            |of| drop(of.share_hashes.pop()),
+            |of| of.share_hashes[4] = vec![2; limits::MESSAGE_BYTES],
+            |of| of.share_hashes = vec![Vec::new(); 1 << 20],
+            |of| of.linear_hash.push(3),
+        ];
+        for change in change {
+            let mut other = honest.clone();
+            change(&mut other);
+            assert!(!is_sized(&other, 5));
+        }
+    }
 }

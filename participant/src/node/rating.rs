@@ -41,7 +41,8 @@ pub(super) fn directions(
         differences: &differences,
     };
     let mut watch = |_: StepReport| {
-        if shared.cancelled.load(Ordering::Relaxed) {
+        let late = shared.stopped_rater.load(Ordering::Relaxed) >= round;
+        if late || shared.cancelled.load(Ordering::Relaxed) {
             resume_unwind(Box::new(Cancelled));
         }
     };

@@ -20,7 +20,8 @@ const BYTES_EACH: usize = 4 + 8 + 8 + 8;
 ///
 /// A measured product is divided by the norm of its update, so that a longer update of the same direction is worth the
 /// same; the first one starts a contributor's average, and each later one moves it by a tenth. A contributor that is
-/// away keeps what it had.
+/// away keeps what it had; one whose contribution was accepted and has no product moves by a tenth towards nothing, for who
+/// could keep what it had by answers that contradict each other would have to do good only once.
 #[derive(Clone, Debug, Default, PartialEq, BorshSerialize, BorshDeserialize)]
 pub struct Averages {
     /// The last round taken in; 0 before the first.
@@ -108,6 +109,7 @@ impl Averages {
             let (Some(helps), Some(is_new)) =
                 (product(*participant, 0), product(*participant, second))
             else {
+                self.fade(*participant, round);
                 continue;
             };
             let norm = (f64::from(*exponent) / 8.0).exp2();
@@ -115,6 +117,13 @@ impl Averages {
         }
         self.forget();
         true
+    }
+
+    /// As a product of 0, for who has an average: what was never seen is not known to be nothing.
+    fn fade(&mut self, participant: ParticipantId, seen: u64) {
+        if self.of.contains_key(&participant) {
+            self.add(participant, seen, 0.0, 0.0);
+        }
     }
 
     fn add(&mut self, participant: ParticipantId, seen: u64, helps: f64, is_new: f64) {
@@ -359,10 +368,10 @@ mod tests {
     #[test]
     fn who_is_away_keeps_what_it_had_and_who_is_new_starts_with_its_first_value() {
         let mut averages = after(&[(&[0, 0], &[(1000, 1000), (1000, 1000)])]);
-        // Participant 0 is not accepted, or its answers are missing; participant 2 is new.
+        // Participant 0 is not accepted; participant 2 is new.
         let away = scores(&[(9, 9), (1000, 1000), (500, 500)]);
         assert!(averages.observe(2, &accepted(&[0, 0, 0])[1..], &away));
-        assert!(averages.observe(3, &accepted(&[0, 0, 0]), &away[2..]));
+        assert!(averages.observe(3, &accepted(&[0, 0, 0])[1..], &away[2..]));
         assert_eq!(
             row(&averages, 3),
             [(32_767, 65_535), (32_767, 65_535), (16_384, 32_768)]
@@ -370,6 +379,28 @@ mod tests {
         // Back with the opposite.
         assert!(averages.observe(4, &accepted(&[0]), &scores(&[(-9000, -9000)])));
         assert_eq!(row(&averages, 3)[0], (0, 0));
+    }
+
+    #[test]
+    fn who_is_accepted_without_a_product_fades_by_a_tenth_a_round_and_is_back_with_the_next() {
+        let mut averages = after(&[(&[0, 0], &[(1000, 1000), (1000, 1000)])]);
+        // Ten rounds in which the answers on participant 0, and on a new one, contradict each other.
+        let others = &scores(&[(0, 0), (1000, 1000)])[2..];
+        for round in 2..12 {
+            assert!(averages.observe(round, &accepted(&[0, 0, 0]), others));
+        }
+        // .9 to the tenth of 32767 and 65535. Nothing was ever seen of participant 2.
+        assert_eq!(
+            row(&averages, 3),
+            [(11_425, 22_851), (32_767, 65_535), (0, 0)]
+        );
+        let both = scores(&[(1000, 1000), (1000, 1000), (1000, 1000)]);
+        assert!(averages.observe(12, &accepted(&[0, 0, 0]), &both));
+        // .1 more; and participant 2 starts with its first value.
+        assert_eq!(
+            row(&averages, 3),
+            [(13_559, 27_119), (32_767, 65_535), (32_767, 65_535)]
+        );
     }
 
     #[test]

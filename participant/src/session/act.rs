@@ -12,6 +12,7 @@ impl Session {
         };
         self.watch(&facts, now_ms);
         self.follow(&facts, out);
+        self.stop_rater(&facts, out);
         let step = self
             .step
             .clone()

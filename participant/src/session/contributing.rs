@@ -39,9 +39,14 @@ impl Session {
         self.ask_rater((open, &facts.earlier_models), me, now_ms, out);
         self.commit_directions(open, me, out);
         if let Some(made) = self.guards.contributions.get(&round).cloned() {
-            // The round closes with the last contribution: what is asked of the others comes before the own one.
+            // The round closes with the last contribution: what is asked of the others comes before the own one. That is for
+            // this company's say only (nobody can read a contribution before the close), so not at the price of a
+            // contribution that comes too late.
             if self.asks_first(open, me) {
-                return self.wait("this company's directions go before its contribution", out);
+                if !self.is_half_over(open, now_ms) {
+                    return self.wait("this company's directions go before its contribution", out);
+                }
+                self.warn_of_late_directions(round, out);
             }
             return self.send(&made, me, out);
         }

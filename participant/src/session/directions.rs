@@ -5,8 +5,8 @@ use unsilo_ledger::{Entry, Hash, SignedEntry};
 use unsilo_proto::limits;
 
 use super::{
-    DirectionValues, DirectionsJob, Effect, Facts, Me, Phase, RoundFacts, Session, Task,
-    contributing::under_way,
+    DirectionValues, DirectionsJob, Effect, Facts, Me, Phase, Progressing, RoundFacts, Session,
+    Task, contributing::under_way,
 };
 use crate::{
     guard::{DirectionsRecord, Record},
@@ -30,6 +30,7 @@ impl Session {
             && self.held.contains(&model)
             && !self.guards.directions.contains_key(&round)
             && !self.guards.sits_out(round)
+            && self.rater_works_for().is_none()
         {
             let earlier = earlier.to_vec();
             self.start(
@@ -41,6 +42,42 @@ impl Session {
                 out,
             );
         }
+    }
+
+    /// Stops the rater where it still works for a round that takes no directions any more: its work is of no use, and would
+    /// slow down that for the next round, which is not begun before.
+    pub(super) fn stop_rater(&self, facts: &Facts, out: &mut Vec<Effect>) {
+        let open = facts
+            .round
+            .as_ref()
+            .filter(|open| open.phase == Phase::Open)
+            .map(|open| open.round);
+        if let Some(round) = self.rater_works_for().filter(|round| Some(*round) != open) {
+            out.push(Effect::StopRater { round });
+        }
+    }
+
+    /// The round for which the own rater works.
+    fn rater_works_for(&self) -> Option<u64> {
+        self.tasks.iter().find_map(|(task, how)| match task {
+            Task::AskRater(round) if *how == Progressing::Running => Some(*round),
+            _ => None,
+        })
+    }
+
+    /// The contribution goes before the directions. Told once a connection.
+    pub(super) fn warn_of_late_directions(&self, round: u64, out: &mut Vec<Effect>) {
+        if self.is_known(Task::Upload(round)) || self.guards.receipts.contains_key(&round) {
+            return;
+        }
+        out.push(Effect::Tell(Progress::Warning {
+            message: format!(
+                "round {round}: half of the time for contributing is over and this company's directions are not on the ledger: \
+                 its contribution goes first. If the round closes before they are, this company has no say in it. The rater of \
+                 this machine is too slow for the federation's rounds: ask for longer ones (`contribute_seconds` of the \
+                 coordinator), or set `enabled = false` under `[rating]`"
+            ),
+        }));
     }
 
     /// Whether directions for the open round are under way to the ledger.

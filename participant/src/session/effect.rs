@@ -81,6 +81,11 @@ pub enum Effect {
         /// The models before it, the latest first; they may be in the store.
         earlier: Vec<Hash>,
     },
+    /// Let a rater give up that still works on directions for this round; what it was asked fails.
+    StopRater {
+        /// The round.
+        round: u64,
+    },
     /// Ask the rater for its row; [`super::Event::Row`] follows.
     MakeRow(RowJob),
     /// Blind directions, keep them and the key for their answers.
@@ -338,6 +343,7 @@ impl Effect {
             | Self::Alarm(_)
             | Self::Halt
             | Self::Finish
+            | Self::StopRater { .. }
             | Self::Forget { .. }
             | Self::Discard { .. }
             | Self::Sweep { .. } => return None,

@@ -67,6 +67,15 @@ pub enum Event {
         round: u64,
         /// By contribution and direction.
         scores: Vec<Score>,
+        /// Accepted contributions on which the answers say nothing certain, with the seats of which at least one is at fault.
+        undecided: Vec<(ParticipantId, Vec<u16>)>,
+    },
+    /// The coordinator left out what a seat answered on this company's directions.
+    AnswersWithheld {
+        /// The round.
+        round: u64,
+        /// The first such seat.
+        seat: u16,
     },
     /// What the rater makes of the scores.
     Row {

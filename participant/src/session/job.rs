@@ -70,6 +70,8 @@ pub struct ReceiveJob {
     pub participant: ParticipantId,
     /// Members that must have answered.
     pub threshold: usize,
+    /// Seats of the committee: a contribution's root covers as many shares.
+    pub committee: usize,
     /// Seats whose answers count, ascending, each with its member's identity and the root of its sheet.
     pub seats: Vec<(u16, PublicKey, Hash)>,
     /// Hashes of the directions, as committed.

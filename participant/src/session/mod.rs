@@ -108,6 +108,11 @@ pub struct Session {
     answers_acknowledged: Option<u64>,
     /// The round and step (whether revealing) whose row the coordinator took last. Its word: it had the row on the log.
     row_taken: Option<(u64, bool)>,
+    /// The round in which the coordinator refused, or handed out in part, what the committee answered on this node's
+    /// directions.
+    answers_kept_back: Option<u64>,
+    /// The last round that was told to go on without a row that this node had asked for.
+    silent_in: Option<u64>,
     /// The set of contributions that the mailbox was compared with, by round.
     mailbox_read: Option<(u64, Hash)>,
     /// The round whose mailbox was asked for after this node's receipt was posted.
@@ -154,6 +159,8 @@ impl Session {
             acknowledged: None,
             answers_acknowledged: None,
             row_taken: None,
+            answers_kept_back: None,
+            silent_in: None,
             mailbox_read: None,
             mailbox_asked_after_post: None,
             decided: BTreeSet::new(),
@@ -221,7 +228,12 @@ impl Session {
                 self.take_directions(round, values, now_ms, out);
             }
             Event::DirectionsMade(made) => self.directions_made(made, out),
-            Event::Scores { round, scores } => self.scored(round, scores, out),
+            Event::Scores {
+                round,
+                scores,
+                undecided,
+            } => self.scored(round, (scores, &undecided), out),
+            Event::AnswersWithheld { round, seat } => self.answers_withheld(round, seat, out),
             Event::Row {
                 round,
                 opinions,

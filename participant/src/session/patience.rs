@@ -55,6 +55,16 @@ impl Session {
         }
     }
 
+    /// Whether half of the time is over that this node had for contributing when it first saw the round.
+    pub(super) fn is_half_over(&self, round: &RoundFacts, now_ms: u64) -> bool {
+        let seen = self.seen.filter(|seen| seen.round == round.round);
+        seen.is_none_or(|seen| {
+            let began_ms = self.coordinator_time(seen.open_ms);
+            let half_ms = round.contribute_by_ms.saturating_sub(began_ms) / 2;
+            now_ms >= seen.open_ms.saturating_add(half_ms)
+        })
+    }
+
     /// Whether nobody is waited for any more.
     pub(super) fn is_over(&self, round: &RoundFacts, wait: Wait, now_ms: u64) -> bool {
         let Some(seen) = self.seen.filter(|seen| seen.round == round.round) else {

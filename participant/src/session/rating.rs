@@ -4,10 +4,11 @@
 use unsilo_ledger::{Entry, Hash, ParticipantId, RatingStep, Ratings, SignedEntry, commit_rating};
 
 use super::{
-    Call, Effect, Facts, Me, Phase, ReceiveJob, RowJob, RowState, Session, Task,
+    Call, Effect, Facts, Me, Phase, Progressing, ReceiveJob, RowJob, RowState, Session, Task,
     contributing::under_way,
 };
 use crate::{
+    alarm::Alarm,
     guard::{RatingRecord, Record},
     progress::{Progress, Score},
     rater::{Contributor, Opinion},
@@ -56,6 +57,7 @@ impl Session {
                 challenge,
                 participant: me.id,
                 threshold: judged.threshold,
+                committee: judged.seats.len(),
                 seats,
                 directions: kept.directions.clone(),
                 set: found
@@ -68,8 +70,17 @@ impl Session {
         );
     }
 
-    pub(super) fn scored(&mut self, round: u64, scores: Vec<Score>, out: &mut Vec<Effect>) {
+    pub(super) fn scored(
+        &mut self,
+        round: u64,
+        (scores, undecided): (Vec<Score>, &[(ParticipantId, Vec<u16>)]),
+        out: &mut Vec<Effect>,
+    ) {
         self.done(Task::ReceiveAnswers(round));
+        for (participant, seats) in undecided {
+            let message = self.undecided(round, *participant, seats);
+            out.push(Effect::Tell(Progress::Warning { message }));
+        }
         let rated = self.guards.ratings.contains_key(&round);
         if let Some(contributors) = self.rated_by_me(round).filter(|_| !rated) {
             let job = RowJob {
@@ -80,6 +91,39 @@ impl Session {
             self.start(Effect::MakeRow(job), out);
         }
         out.push(Effect::Tell(Progress::Scored { round, scores }));
+    }
+
+    /// The coordinator does not hand out what the committee answered: not slowness, so no reason to go on without it.
+    pub(super) fn answers_withheld(&mut self, round: u64, seat: u16, out: &mut Vec<Effect>) {
+        self.finish(Task::ReceiveAnswers(round), Progressing::Refused);
+        self.answers_kept_back = Some(round);
+        self.raise(Alarm::AnswersWithheld { round, seat }, out);
+    }
+
+    /// For people: whose answers contradict each other, and who may be at fault.
+    fn undecided(&self, round: u64, participant: ParticipantId, seats: &[u16]) -> String {
+        let judged = self.facts.as_ref().and_then(|facts| facts.round.as_ref());
+        let judged = judged.filter(|judged| judged.round == round);
+        let members = seats.iter().map(|seat| {
+            let at = usize::from(*seat).checked_sub(1);
+            let member = judged.and_then(|judged| judged.seats.get(at?));
+            member.map_or_else(
+                || format!("seat {seat}"),
+                |member| format!("seat {seat} (participant {})", member.participant),
+            )
+        });
+        let members: Vec<String> = members.collect();
+        let reason = match members.is_empty() {
+            true => "too few members had a share to answer with".to_owned(),
+            false => format!(
+                "the answers cannot all be true; at least one is false of: {}",
+                members.join(", ")
+            ),
+        };
+        format!(
+            "round {round}: this company has no score for the contribution of participant {participant}: {reason}. If it has \
+             rated that participant before, the rating falls by a tenth; if this comes up again, ask these companies"
+        )
     }
 
     /// The accepted contributions that this node rates; `None` if it does not, or the time for it is over.

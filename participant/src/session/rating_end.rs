@@ -3,10 +3,10 @@
 use unsilo_ledger::{Entry, RatingStep};
 
 use super::{
-    Call, Effect, Facts, Me, Phase, RoundFacts, RowState, Session, contributing::under_way,
+    Call, Effect, Facts, Me, Phase, RoundFacts, RowState, Session, Task, contributing::under_way,
     patience::Wait,
 };
-use crate::alarm::Alarm;
+use crate::{alarm::Alarm, progress::Progress};
 
 impl Session {
     /// Members sign that a half of the rating step is over: when every rater has done its part, or its time is over; over
@@ -43,7 +43,7 @@ impl Session {
                 out,
             );
         }
-        if self.row_is_missing(judged, me) {
+        if self.row_is_missing(judged, me) || self.row_is_to_come(judged, me, now_ms) {
             return self.wait(
                 "the coordinator asks to end the rating without the row of this company: not signed",
                 out,
@@ -92,8 +92,22 @@ impl Session {
         self.guards.ratings.contains_key(&judged.round) && judged.row_of(me.id) == Some(lacks)
     }
 
+    /// Whether this node asked, and cannot say anything yet because it was not told what the committee answered. A coordinator
+    /// that refuses the answers, or leaves some out, is waited for; a node that is only slow, or seems to be, until the time
+    /// for reveals is over as well: longer, and the round would be void for its sake.
+    fn row_is_to_come(&self, judged: &RoundFacts, me: Me, now_ms: u64) -> bool {
+        let round = judged.round;
+        let asked = self.guards.directions.contains_key(&round)
+            && judged.row_of(me.id) == Some(RowState::Missing)
+            && judged.rating_step() == Some(RatingStep::Commit);
+        let told = self.guards.ratings.contains_key(&round)
+            || self.is_done(Task::ReceiveAnswers(round)) && !self.is_running(Task::MakeRow(round));
+        let kept_back = self.answers_kept_back == Some(round);
+        asked && !told && (kept_back || !self.is_over(judged, Wait::Reveals, now_ms))
+    }
+
     /// Raises the alarm if a step ended without what the coordinator had taken from this node, which need not be a
-    /// member for that.
+    /// member for that; and says so if this node asked and had nothing to give in time.
     pub(super) fn notice_missing_row(
         &mut self,
         judged: &RoundFacts,
@@ -101,6 +115,21 @@ impl Session {
         out: &mut Vec<Effect>,
     ) {
         let round = judged.round;
+        let commitments_over =
+            judged.phase == Phase::Weighed || judged.rating_step() == Some(RatingStep::Reveal);
+        if commitments_over
+            && judged.row_of(me.id) == Some(RowState::Missing)
+            && self.guards.directions.contains_key(&round)
+            && !self.guards.ratings.contains_key(&round)
+            && self.silent_in.replace(round) != Some(round)
+        {
+            out.push(Effect::Tell(Progress::Warning {
+                message: format!(
+                    "round {round}: the ratings went on before this node had what the committee answered, or could make \
+                     anything of it: this company has no say in the round"
+                ),
+            }));
+        }
         let Some((_, revealing)) = self.row_taken.filter(|(of, _)| *of == round) else {
             return;
         };

@@ -21,7 +21,7 @@ use crate::{companies::Companies, support::set};
 pub(crate) const FOUR: [&str; 4] = ["Aster", "Birch", "Cedar", "Dahlia"];
 
 /// Leads a company's node to the coordinator itself.
-fn straight(fed: &Companies, name: &str) {
+pub(crate) fn straight(fed: &Companies, name: &str) {
     let config = fed.company(name).join("participant.toml");
     set(&config, "coordinator", &format!("{:?}", fed.address));
 }

@@ -25,6 +25,8 @@ use tonic::{
     },
 };
 
+use unsilo_proto::{Code, Rejected};
+
 use crate::{
     companies::Companies,
     support::{free_address, set, until},
@@ -62,6 +64,8 @@ pub(crate) enum Way {
     Held,
     /// The coordinator never hears of it, and [`Lie::answer`] answers.
     Answered,
+    /// The coordinator never hears of it, and the node is told that it is too early.
+    Refused,
 }
 
 /// The truth: everything passes as it is.
@@ -273,8 +277,12 @@ impl StreamingService<Bytes> for Call {
                     see(&message);
                     sent.push(message);
                 }
-                if way == Way::Held {
-                    std::future::pending::<()>().await;
+                match way {
+                    Way::Held => std::future::pending::<()>().await,
+                    Way::Refused => {
+                        return Err(Rejected::new(Code::WrongStep, "not yet").into());
+                    }
+                    Way::Answered | Way::Through => {}
                 }
                 let answers = inner.lie.answer(&method, sent).into_iter().map(Ok);
                 let answers: Messages = Box::pin(tokio_stream::iter(answers));

@@ -342,6 +342,35 @@ fn too_few_accepted_contributions_void_the_round_and_nothing_is_opened() {
 }
 
 #[test]
+fn a_round_in_which_everybody_is_rejected_ends_with_the_model_as_it_was_and_says_why() {
+    let mut federation = Federation::founded(1);
+    for node in &mut federation.nodes {
+        node.sends_garbage = true;
+    }
+    let before = federation.ledger.model();
+    until(&mut federation, "voiding");
+    let judged = federation.ledger.judged().expect("judged");
+    assert_eq!((judged.accepted.len(), judged.rejected.len()), (0, 5));
+    assert!(!federation.has_job(), "no sum is made");
+    let Some(step::Kind::Voiding(voiding)) = federation.step.clone() else {
+        panic!("{:?}", federation.step);
+    };
+    assert!(
+        voiding.reason.contains("fewer contributions were accepted"),
+        "{}",
+        voiding.reason
+    );
+    finish_round(&mut federation);
+    assert!(is_void(&federation, VoidReason::TooFewAccepted));
+    assert_eq!(federation.ledger.model(), before);
+    for node in &mut federation.nodes {
+        node.sends_garbage = false;
+    }
+    federation.calm_until_finished();
+    assert_eq!(federation.published().len(), 1);
+}
+
+#[test]
 fn raters_commit_and_reveal_before_the_round_is_weighed() {
     let mut federation = Federation::founded(1);
     for node in &mut federation.nodes {

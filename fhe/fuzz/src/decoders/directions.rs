@@ -129,12 +129,12 @@ pub(super) fn answers_plaintext(data: &[u8]) -> Outcome {
     }
     assert!(encoded == data);
 
-    // By themselves, with a threshold of one: whatever is answered decodes to something.
+    // By themselves, with a threshold of one: whatever is answered is a product, or too large for one.
     let directions: Vec<_> = f.directions.iter().collect();
     let queried: Vec<_> = PARTICIPANTS.iter().map(|&j| (j, vec![0; 2])).collect();
     let accepted = &f.verdict.judgement().accepted;
     match products(1, &directions, &[answers], &queried, accepted) {
-        Ok(products) => assert!(products.iter().all(|found| found.scaled.len() == 2)),
+        Ok(scored) => assert!(scored.products.iter().all(|found| found.scaled.len() == 2)),
         Err(error) => panic!("{error}"),
     }
     Outcome::Accepted

@@ -273,6 +273,7 @@ impl Chaos {
             Effect::ReceiveAnswers(job) => Event::Scores {
                 round: job.round,
                 scores: Vec::new(),
+                undecided: Vec::new(),
             },
             Effect::Answer(job) => Event::Answered(AnswerRecord {
                 round: job.at.round,

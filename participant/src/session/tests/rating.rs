@@ -181,6 +181,73 @@ fn a_node_whose_rater_asks_nothing_or_fails_contributes_all_the_same() {
 }
 
 #[test]
+fn a_contribution_waits_for_directions_no_longer_than_half_of_the_time_and_they_are_still_taken() {
+    let uploads = |done: &[Effect]| {
+        done.iter()
+            .any(|effect| matches!(effect, Effect::Upload { .. }))
+    };
+    let warned = |done: &[Effect]| {
+        done.iter().any(|effect| {
+            matches!(effect, Effect::Tell(Progress::Warning { message })
+                if message.contains("its contribution goes first"))
+        })
+    };
+    let mut world = World::new();
+    world.ledger(asked_in(1));
+    world.step(StepKind::Contributing { round: 1 });
+    assert!(!uploads(&world.feed(encrypted(1, 0, 50))));
+    // Seen at 1 s, and contributions end at 10 s.
+    world.now_ms = 5_499;
+    let done = world.feed(Event::Clock);
+    assert!(!uploads(&done) && !warned(&done));
+    world.now_ms = 5_500;
+    let done = world.feed(Event::Clock);
+    assert!(uploads(&done) && warned(&done), "{done:?}");
+    let done = world.feed(Event::Clock);
+    assert!(!uploads(&done) && !warned(&done), "once: {done:?}");
+    // The round may still be open when they are ready.
+    world.feed(directions(1, 2));
+    let done = world.feed(made(1));
+    assert!(
+        done.iter()
+            .any(|effect| matches!(effect, Effect::CommitDirections { .. }))
+    );
+}
+
+#[test]
+fn a_rater_that_is_too_slow_is_stopped_and_asked_again_only_when_it_has_given_up() {
+    let asks = |done: &[Effect]| -> Vec<u64> {
+        let asked = done.iter().filter_map(|effect| match effect {
+            Effect::AskRater { round, .. } => Some(*round),
+            _ => None,
+        });
+        asked.collect()
+    };
+    let stops = |done: &[Effect]| {
+        done.iter()
+            .any(|effect| matches!(effect, Effect::StopRater { round: 1 }))
+    };
+    let mut world = World::new();
+    world.ledger(asked_in(1));
+    let done = world.step(StepKind::Contributing { round: 1 });
+    assert_eq!((asks(&done), stops(&done)), (vec![1], false));
+    assert!(stops(&world.ledger(closed(asked_in(1)))));
+    let next = grown(grown(asked_in(2)));
+    world.ledger(next);
+    let done = world.step(StepKind::Contributing { round: 2 });
+    assert_eq!(
+        (asks(&done), stops(&done)),
+        (vec![], true),
+        "not beside the first"
+    );
+    let done = world.feed(Event::Failed {
+        task: Task::AskRater(1),
+        reason: "given up".into(),
+    });
+    assert_eq!((asks(&done), stops(&done)), (vec![2], false));
+}
+
+#[test]
 fn a_node_that_rates_nobody_or_was_not_drawn_asks_nothing() {
     let asks = |done: Vec<Effect>| {
         done.iter()
@@ -223,6 +290,7 @@ fn a_row_is_recorded_before_it_is_committed_to_and_revealed_as_it_was() {
     let done = world.feed(Event::Scores {
         round: 1,
         scores: Vec::new(),
+        undecided: Vec::new(),
     });
     let job = done.iter().find_map(|effect| match effect {
         Effect::MakeRow(job) => Some(job.clone()),

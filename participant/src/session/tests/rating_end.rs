@@ -1,9 +1,10 @@
 //! The end of each half of the rating: over the rows as they are on the ledger, and not without the own one.
 
 use unsilo_ledger::{RatingStep, SignedEntry};
+use unsilo_proto::{Code, Rejected};
 
 use super::*;
-use crate::rater::Opinion;
+use crate::{guard::DirectionsRecord, rater::Opinion};
 
 /// The end of a step of round 1 over so many rows.
 fn step_end(revealing: bool, rows: u32) -> Entry {
@@ -246,4 +247,149 @@ fn a_row_that_was_taken_and_left_out_raises_an_alarm_and_one_that_was_late_does_
         );
         assert_eq!(left_out(&done), expected, "{taken:?} {mine:?} {stage}");
     }
+}
+
+/// A member that asked, and has no row yet; all others committed to theirs.
+fn asking() -> (World, Facts) {
+    let mut world = World::new();
+    let facts = rating_too(
+        &mut world,
+        false,
+        [RowState::Committed; 2],
+        RowState::Missing,
+    );
+    let asked = Record::Directions(DirectionsRecord {
+        round: 1,
+        round_key: vec![4],
+        directions: vec![[2; 32]],
+    });
+    world.disk.admit(&asked).unwrap();
+    world.session.guards.admit(&asked).unwrap();
+    world.ledger(facts.clone());
+    (world, facts)
+}
+
+fn scores() -> Event {
+    Event::Scores {
+        round: 1,
+        scores: Vec::new(),
+        undecided: Vec::new(),
+    }
+}
+
+fn warnings(effects: &[Effect]) -> Vec<&str> {
+    let message = |effect| match effect {
+        &Effect::Tell(Progress::Warning { ref message }) => Some(message.as_str()),
+        _ => None,
+    };
+    effects.iter().filter_map(message).collect()
+}
+
+#[test]
+fn a_member_that_waits_for_answers_signs_the_end_of_commitments_only_when_reveals_would_be_over_too()
+ {
+    let (mut world, facts) = asking();
+    for (now_ms, signs) in [(190_000, false), (289_999, false), (290_000, true)] {
+        world.now_ms = now_ms;
+        let done = world.step(ending(&facts));
+        assert_eq!(signed(&done).len() == 1, signs, "at {now_ms}");
+    }
+    // Told, it makes its row, and signs nothing without that; if it cannot make one, nobody waits.
+    for made in [true, false] {
+        let (mut world, facts) = asking();
+        world.now_ms = 190_000;
+        assert_eq!(signed(&world.step(ending(&facts))), []);
+        assert_eq!(signed(&world.feed(scores())), []);
+        let done = match made {
+            true => world.feed(row()),
+            false => world.feed(Event::Failed {
+                task: Task::MakeRow(1),
+                reason: "no".into(),
+            }),
+        };
+        assert_eq!(rated(&done).len() == 1, made);
+        assert_eq!(signed(&done).len() == 1, !made);
+    }
+}
+
+#[test]
+fn a_member_that_is_refused_its_answers_says_so_and_never_signs_the_end_of_commitments() {
+    let refusals = [Code::WrongStep, Code::WrongRound, Code::NotFound].map(|code| Event::Refused {
+        task: Task::ReceiveAnswers(1),
+        rejected: Rejected::new(code, "you committed no directions"),
+    });
+    let withheld = Event::AnswersWithheld { round: 1, seat: 2 };
+    for refusal in refusals.into_iter().chain([withheld.clone()]) {
+        let is_withheld = matches!(refusal, Event::AnswersWithheld { .. });
+        let (mut world, facts) = asking();
+        world.step(asked(false, Vec::new()));
+        let done = world.feed(refusal);
+        match is_withheld {
+            true => assert!(matches!(
+                alarms(&done)[..],
+                [Alarm::AnswersWithheld { round: 1, seat: 2 }]
+            )),
+            false => assert_eq!(warnings(&done).len(), 1, "{done:?}"),
+        }
+        world.now_ms = 1_000_000;
+        let done = world.step(ending(&facts));
+        assert_eq!(signed(&done), []);
+        assert!(
+            done.iter()
+                .any(|effect| matches!(effect, Effect::ReceiveAnswers(_))),
+            "it asks again"
+        );
+        // A new connection does not make it forget; the answers do.
+        world.feed(Event::Disconnected);
+        assert_eq!(signed(&world.step(ending(&facts))), []);
+        assert_eq!(signed(&world.feed(scores())), []);
+        assert_eq!(rated(&world.feed(row())).len(), 1);
+    }
+}
+
+#[test]
+fn a_rater_without_a_row_is_told_once_that_the_ratings_went_on() {
+    let (mut world, _) = asking();
+    let mut after = rating_too(
+        &mut World::new(),
+        true,
+        [RowState::Committed; 2],
+        RowState::Missing,
+    );
+    let done = world.ledger(grown(after.clone()));
+    assert!(
+        warnings(&done)[0].contains("has no say in the round"),
+        "{done:?}"
+    );
+    let done = world.step(asked(true, Vec::new()));
+    assert!(warnings(&done).is_empty(), "{done:?}");
+    let round = after.round.as_mut().unwrap();
+    round.phase = Phase::Weighed;
+    round.rating_end = None;
+    let done = world.ledger(grown(grown(after)));
+    assert!(warnings(&done).is_empty(), "{done:?}");
+}
+
+#[test]
+fn whose_answers_contradict_each_other_is_told_with_the_seats_that_may_be_at_fault() {
+    let (mut world, _) = asking();
+    world.step(asked(false, Vec::new()));
+    let done = world.feed(Event::Scores {
+        round: 1,
+        scores: Vec::new(),
+        undecided: vec![
+            (ParticipantId(0), vec![1, 3]),
+            (ParticipantId(3), Vec::new()),
+        ],
+    });
+    let told = warnings(&done);
+    assert!(
+        told[0].contains("participant 0: the answers cannot all be true")
+            && told[0].contains("seat 1 (participant 0), seat 3 (participant 2)"),
+        "{told:?}"
+    );
+    assert!(
+        told[1].contains("participant 3: too few members"),
+        "{told:?}"
+    );
 }
