@@ -44,7 +44,7 @@ pub(crate) struct Seeds {
 
 impl Learner {
     /// Loads the rows that `config` names and checks them against the card. Holds out what `held_out_seed` draws of them,
-    /// if that is given, and returns it.
+    /// if that is given, and returns what the company asks by.
     pub(crate) fn load(
         config: &Config,
         draft: &Draft,
@@ -59,8 +59,13 @@ impl Learner {
             None => None,
         };
         let alone = config.evaluation.baseline.then(|| all.clone());
-        let (rows, held_out) = match divided {
-            Some(divided) => (divided.train, Some(divided.held_out)),
+        let (rows, rating) = match divided {
+            Some(divided) => {
+                let rating = divided
+                    .rating_rows()
+                    .map_err(|error| NodeError::Computation(error.to_string()))?;
+                (divided.train, Some(rating))
+            }
             None => (all, None),
         };
         let evaluation = load_evaluation(config, draft)?.map(|loaded| loaded.data);
@@ -75,7 +80,7 @@ impl Learner {
             seeds,
             training,
         };
-        Ok((learner, held_out))
+        Ok((learner, rating))
     }
 
     /// Where and what it trains.

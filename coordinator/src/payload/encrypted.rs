@@ -79,9 +79,10 @@ impl Check {
             expected: self.chunks * CHUNK_BYTES,
             actual: usize::try_from(wrong.actual).unwrap_or(usize::MAX),
         };
-        let chunks_root = self.hasher.finish().map_err(length)?;
+        let tree = self.hasher.finish_tree().map_err(length)?;
         Ok(Checked {
-            chunks_root,
+            chunks_root: tree.root(),
+            chunk_tree: Some(tree),
             linear_hash: self.linear.finish().map_err(length)?,
         })
     }

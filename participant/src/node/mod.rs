@@ -114,6 +114,7 @@ struct Shared {
     identity: Arc<SigningIdentity>,
     judging: judging::Judging,
     answering: answers::Answering,
+    asking: directions::Asking,
     learner: Learner,
     rater: Option<Arc<dyn Rater>>,
     /// The last round in which the coordinator acknowledged an appeal of this node's, since the node started.
@@ -168,14 +169,14 @@ impl Node {
         let seeds = Seeds::new(config.training.seed, identity.public());
         let training = options.training.unwrap_or_else(|| Arc::new(BuiltIn));
         let (device, device_name) = open_device(&directory, &config, options.device)?;
-        let (learner, held_out) =
+        let (learner, rating_rows) =
             Learner::load(&config, &draft, device, seeds, held_out_seed, training)?;
-        let validator = held_out.map(|held_out| -> Arc<dyn Rater> {
+        let validator = rating_rows.map(|rows| -> Arc<dyn Rater> {
             Arc::new(Validator {
                 trainer: learner.trainer().clone(),
                 training: card::training(&draft, 0),
                 params,
-                held_out,
+                rows,
                 seeds,
                 averages: directory.averages(),
             })
@@ -208,6 +209,7 @@ impl Node {
                 identity: signer,
                 judging: judging::Judging::default(),
                 answering: answers::Answering::default(),
+                asking: directions::Asking::default(),
                 learner,
                 rater,
                 appealed: AtomicU64::new(0),
