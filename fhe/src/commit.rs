@@ -1,6 +1,7 @@
 //! The root that a participant signs: over every chunk, every sealed share and the linear hash.
 
 use crate::{
+    chunk_tree::{ChunkTree, LEAF, leaf},
     context::RoundContext,
     hash::{hash, hasher},
     linear_hash::LinearHasher,
@@ -128,8 +129,8 @@ pub struct ChunkHasher {
     expected: u64,
     taken: u64,
     leaf: Sha256,
-    /// Roots of complete subtrees, largest first: one for each bit set in the number of chunks taken.
-    subtrees: Vec<[u8; 32]>,
+    /// Of the whole chunks taken: 32 bytes for 12,288.
+    leaves: Vec<[u8; 32]>,
 }
 
 impl ChunkHasher {
@@ -139,8 +140,8 @@ impl ChunkHasher {
         Self {
             expected: params.ciphertext_bytes() as u64,
             taken: 0,
-            leaf: hasher("chunk leaf"),
-            subtrees: Vec::new(),
+            leaf: hasher(LEAF),
+            leaves: Vec::with_capacity(params.chunks()),
         }
     }
 
@@ -152,12 +153,9 @@ impl ChunkHasher {
         let (now, later) = bytes.split_at(missing.min(bytes.len()));
         self.part(now);
         let (chunks, rest) = later.as_chunks::<CHUNK_BYTES>();
-        let leaves = chunks.par_iter().with_min_len(TASK);
-        let leaves: Vec<[u8; 32]> = leaves.map(|chunk| hash("chunk leaf", &[chunk])).collect();
-        for leaf in leaves {
-            self.taken += CHUNK;
-            self.push(leaf);
-        }
+        self.leaves
+            .par_extend(chunks.par_iter().with_min_len(TASK).map(leaf));
+        self.taken += chunks.as_flattened().len() as u64;
         self.part(rest);
     }
 
@@ -166,20 +164,9 @@ impl ChunkHasher {
         self.leaf.update(bytes);
         self.taken += bytes.len() as u64;
         if !bytes.is_empty() && self.taken.is_multiple_of(CHUNK) {
-            let leaf = std::mem::replace(&mut self.leaf, hasher("chunk leaf"));
-            self.push(leaf.finalize().into());
+            let leaf = std::mem::replace(&mut self.leaf, hasher(LEAF));
+            self.leaves.push(leaf.finalize().into());
         }
-    }
-
-    /// Takes the leaf of the last chunk taken: every trailing zero of their number completes a subtree.
-    fn push(&mut self, leaf: [u8; 32]) {
-        let mut root = leaf;
-        for _ in 0..(self.taken / CHUNK).trailing_zeros() {
-            if let Some(left) = self.subtrees.pop() {
-                root = node(&left, &root);
-            }
-        }
-        self.subtrees.push(root);
     }
 
     /// Bytes taken so far.
@@ -193,19 +180,18 @@ impl ChunkHasher {
     /// # Errors
     /// [`CiphertextError::Length`] if more or fewer bytes were taken than the ciphertext has.
     pub fn finish(self) -> Result<[u8; 32], CiphertextError> {
-        let root = self
-            .subtrees
-            .iter()
-            .rev()
-            .copied()
-            .reduce(|right, left| node(&left, &right));
-        match root {
-            Some(root) if self.taken == self.expected => Ok(root),
-            _ => Err(CiphertextError::length(self.expected, self.taken)),
+        Ok(self.finish_tree()?.root())
+    }
+
+    /// The whole tree, to show some of the chunks with their way to the root.
+    ///
+    /// # Errors
+    /// [`CiphertextError::Length`] if more or fewer bytes were taken than the ciphertext has.
+    pub fn finish_tree(self) -> Result<ChunkTree, CiphertextError> {
+        if self.taken == self.expected {
+            Ok(ChunkTree::new(self.leaves))
+        } else {
+            Err(CiphertextError::length(self.expected, self.taken))
         }
     }
-}
-
-fn node(left: &[u8; 32], right: &[u8; 32]) -> [u8; 32] {
-    hash("chunk node", &[left, right])
 }

@@ -14,6 +14,7 @@ pub mod aggregate;
 pub mod answer;
 pub mod apply;
 pub mod check;
+pub mod chunk_tree;
 pub mod commit;
 pub mod committee;
 pub mod context;
@@ -46,6 +47,7 @@ pub mod projection;
 pub mod query;
 mod reed_solomon;
 pub mod ring;
+pub mod sample;
 pub mod score;
 pub mod seal;
 pub mod share;
@@ -62,6 +64,7 @@ pub use check::{
     AnswerSheet, Appeal, Evidence, Judgement, ProjectionTable, ReceivedSheet, RejectionReason,
     SealedSheet, Verdict, judge, verify_projections_of_sum,
 };
+pub use chunk_tree::{ChunkTree, root_of_chunks};
 pub use commit::{ChunkHasher, ContributionCommitment, commitment};
 pub use committee::{Committee, threshold_for};
 pub use context::RoundContext;
@@ -86,6 +89,7 @@ pub use params::{
 pub use permute::Permutation;
 pub use projection::{PROJECTIONS, Projections};
 pub use query::{Queries, project};
+pub use sample::ChunkSample;
 pub use score::{Products, Scored, Undecided, products};
 pub use seal::{RoundKeyPair, RoundPublicKey, SealSeeds};
 pub use share::{KeyShare, open_share};

@@ -181,6 +181,7 @@ pub use training::{Optimiser, TrainingPlan};
 pub use tree::{Proof, ProofError, leaf_hash, verify_consistency, verify_inclusion};
 pub use violation::{Statement, Testimony, Violation};
 pub use waits::{
-    LEAST_ANSWER_MS, LEAST_CONTRIBUTE_MS, MOST_ANSWER_MS, MOST_CONTRIBUTE_MS, MOST_VOIDS,
+    LEAST_ANSWER_MS, LEAST_CONTRIBUTE_MS, LEAST_RATER_MS, MOST_ANSWER_MS, MOST_CONTRIBUTE_MS,
+    MOST_VOIDS, are_few,
 };
 pub use weights::Derivation;

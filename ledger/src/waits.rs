@@ -13,6 +13,22 @@ pub const LEAST_CONTRIBUTE_MS: u64 = 60_000;
 /// second; one that is started again needs a few to connect and catch up.
 pub const LEAST_ANSWER_MS: u64 = 10_000;
 
+/// The least time for the last few raters, in milliseconds from the beginning of a half of the rating: 30 s, enough for a
+/// node that is started again to connect, catch up and say what it was about to say.
+pub const LEAST_RATER_MS: u64 = 30_000;
+
+/// Whether so few of a half's raters are missing, less than a third, that it may end before its deadline: after they had
+/// as long again as the others took, and [`LEAST_RATER_MS`].
+///
+/// Otherwise whoever commits and vanishes would cost every round its deadline, ten minutes and more by default. What a
+/// rater does in this step is small (it fetches, multiplies and sends an entry; a reveal is an entry that is ready), so
+/// who needs more than twice as long as the slowest of the others is as good as gone. A coordinator that withholds rows
+/// cannot leave out anybody by this whom it could not leave out at the deadline, and from fewer raters: beyond a third,
+/// the deadline is waited for.
+pub const fn are_few(missing: usize, raters: usize) -> bool {
+    missing.saturating_mul(3) < raters
+}
+
 /// The most time for contributions, in milliseconds: 30 days. More than any round of training between companies that we
 /// know of; a federation that trains once a month still fits.
 ///

@@ -50,7 +50,7 @@ pub(crate) struct Seeds {
 impl Learner {
     /// Loads the rows that `config` names, checks them against the card and scales them by `schema`, which is the card's or
     /// what the statistics of the federation made of it. Holds out what `held_out_seed` draws of them, if that is given, and
-    /// returns it.
+    /// returns what the company asks by.
     pub(crate) fn load(
         config: &Config,
         (draft, schema): (&Draft, &Schema),
@@ -67,8 +67,13 @@ impl Learner {
             None => None,
         };
         let alone = config.evaluation.baseline.then(|| all.clone());
-        let (rows, held_out) = match divided {
-            Some(divided) => (divided.train, Some(divided.held_out)),
+        let (rows, rating) = match divided {
+            Some(divided) => {
+                let rating = divided
+                    .rating_rows()
+                    .map_err(|error| NodeError::Computation(error.to_string()))?;
+                (divided.train, Some(rating))
+            }
             None => (all, None),
         };
         let evaluation = load_evaluation(config, schema)?.map(|loaded| loaded.data);
@@ -83,7 +88,7 @@ impl Learner {
             own_sums,
             report,
         };
-        Ok((learner, held_out))
+        Ok((learner, rating))
     }
 
     /// What this company contributes to the statistics round; `None` once its rows are scaled by the statistics.

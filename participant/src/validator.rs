@@ -24,13 +24,13 @@ use crate::{
 /// Averages that are read at most: more than those of as many contributors as a federation may have.
 const MAX_AVERAGES_BYTES: u64 = 1 << 20;
 
-/// Rates by the rows that its company holds out. `Debug` shows no row.
+/// Rates by the rows that its company holds out, or by all where those are very few ([`crate::data::Divided::rating_rows`]). `Debug` shows no row.
 pub(crate) struct Validator {
     pub(crate) trainer: Trainer,
     /// As the federation agreed; each direction takes a seed of its own.
     pub(crate) training: TrainConfig,
     pub(crate) params: Params,
-    pub(crate) held_out: Dataset,
+    pub(crate) rows: Dataset,
     pub(crate) seeds: Seeds,
     /// File of the averages.
     pub(crate) averages: PathBuf,
@@ -39,7 +39,7 @@ pub(crate) struct Validator {
 impl fmt::Debug for Validator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Validator")
-            .field("held_out", &self.held_out)
+            .field("rows", &self.rows)
             .finish_non_exhaustive()
     }
 }
@@ -55,7 +55,7 @@ impl Rater for Validator {
             &self.trainer,
             &self.params,
             start.weights,
-            &self.held_out,
+            &self.rows,
             &TrainConfig {
                 seed,
                 ..self.training.clone()

@@ -41,6 +41,13 @@ pub const LINEAR_HASH_BYTES: usize = 12_800;
 /// Participants of a round that the sizes below are made for: the range budget of the encryption ends there.
 pub const PARTICIPANTS: usize = 8_000;
 
+/// Chunks of a contribution that are handed out by their numbers at once: a rater's sample with the blinding ones
+/// (34), and room. They fit in one part of [`PART_BYTES`].
+pub const CHUNKS_AT_ONCE: usize = 64;
+
+/// Largest proof of so many chunks, bytes: a hash for each of them and each level of the tree over the largest model.
+pub const CHUNK_PATHS_BYTES: usize = CHUNKS_AT_ONCE * 17 * 32;
+
 /// Directions that one rater commits in a round.
 pub const DIRECTIONS: usize = 2;
 

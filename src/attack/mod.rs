@@ -4,8 +4,11 @@
 //! clear. So what is measured against them is on the safe side.
 
 mod collusive;
+mod lie;
 mod repeated;
 mod simple;
+
+pub(crate) use lie::lie;
 
 use clap::ValueEnum;
 use rand::rngs::Xoshiro256PlusPlus;

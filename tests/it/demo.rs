@@ -1,6 +1,10 @@
 //! `unsilo demo`, as a newcomer runs it.
 
 use serde_json::Value;
+use unsilo_ledger::{
+    Entry, ParticipantId,
+    store::{FILE_NAME, read},
+};
 
 use crate::{
     companies::verify_all,
@@ -151,6 +155,43 @@ fn who_attacks_in_the_demo_weighs_and_earns_next_to_nothing() {
     assert_eq!(
         (&report["rounds"], &report["rounds_in_vain"]),
         (&20.into(), &0.into())
+    );
+}
+
+#[test]
+fn colluding_attackers_rate_as_they_like_and_the_honest_majority_weighs() {
+    let kept = tempfile::tempdir().expect("a temporary directory");
+    let dir = kept.path().join("demo");
+    let mut command = unsilo(["demo", "--once", "--json", "--rounds", "4", "--dir"]);
+    command
+        .arg(&dir)
+        .args(["--attack", "sign-flip", "--colluding"]);
+    let report = run(&mut command).ok().json();
+    let attack = &report["attack"];
+    assert_eq!(
+        (&attack["kind"], &attack["colluding"]),
+        (&"sign-flip".into(), &true.into())
+    );
+    assert_eq!(report["companies"][4]["held_out"], 0, "it rates by nothing");
+    // Alone, it puts its whole row on the first company and condemns the others.
+    let mut rows = 0;
+    read(&dir.join("coordinator").join(FILE_NAME), |_, signed| {
+        if let Entry::RatingsRevealed {
+            participant: ParticipantId(4),
+            scores,
+            ..
+        } = &signed.entry
+        {
+            assert_eq!(*scores, [i16::MAX, -i16::MAX, -i16::MAX, -i16::MAX, 0]);
+            rows += 1;
+        }
+    })
+    .expect("a ledger");
+    assert_eq!(rows, 4, "in every round");
+    assert!(number(&attack["weight_share"]) <= 0.02, "{report:#}");
+    assert_eq!(
+        (&report["rounds"], &report["rounds_in_vain"]),
+        (&4.into(), &0.into())
     );
 }
 

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod care;
+mod chunks;
 mod companies;
 mod demo;
 mod endpoint;

@@ -135,6 +135,41 @@ fn a_rater_killed_at_any_step_comes_back_with_the_same_word_and_the_round_goes_o
     assert_eq!(count(&fed.entries(), "declared void"), 0);
 }
 
+#[test]
+fn a_rater_that_vanishes_after_committing_costs_its_round_half_a_minute_and_not_the_deadline() {
+    let fed = Companies::found(&FIVE, 0);
+    let mut coordinator = fed.serve();
+    for (part, name) in FIVE.iter().enumerate() {
+        fed.join_fast(name, part, 5);
+    }
+    let network = CutOff::default();
+    let _relay = Relay::before(&fed, "Elm", network.clone());
+    let mut nodes: Vec<Running> = FIVE.iter().map(|name| fed.participate(name)).collect();
+    let mut elm = nodes.pop().expect("five");
+    // Its commitment to a row arrives, the row never does.
+    network.kill_at(&mut elm, "Rounds/Rate", 1);
+    let gone = std::time::Instant::now();
+    for node in &mut nodes {
+        node.until_said("new model");
+    }
+    // Members wait 30 s; the deadline is more than ten minutes away.
+    let waited = gone.elapsed().as_secs();
+    assert!((25..90).contains(&waited), "{waited} s");
+    let log = entries(&fed, "Aster");
+    for node in &nodes {
+        node.terminate();
+    }
+    for node in &mut nodes {
+        let ended = node.wait().ok();
+        assert!(!ended.stderr.contains("ALARM"), "{}", ended.stderr);
+    }
+    coordinator.terminate();
+    coordinator.wait().ok();
+    let first = |id| rating_of(&log, ParticipantId(id))[&1];
+    assert_eq!(first(4), (true, true, false));
+    assert!((0..4).all(|id| first(id) == (true, true, true)));
+}
+
 /// Asks nonsense, and says nonsense, another in each round.
 #[derive(Debug)]
 struct Nonsense;

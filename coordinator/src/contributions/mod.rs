@@ -4,11 +4,12 @@
 //! One directory a round, for each participant: `P.header` (the signed entry, the sealed shares and the linear hash,
 //! written first), `P.part` (ciphertext bytes received so far), `P.leaves` (what the signed root covers, once
 //! checked), and `P.ciphertext` (the part, complete, checked against its signed root, fsynced and renamed). Only the
-//! last is ever projected and summed. Beside them `projections` (the table of the projected ciphertexts), `sum` and
+//! last is ever projected and summed. `P.chunks` (the hashes of its chunks) only saves hashing it again. Beside them `projections` (the table of the projected ciphertexts), `sum` and
 //! `key-sum`. The seam is (round, participant, chunk range): another store can stand behind it.
 //!
 //! Kept until when: [`Contributions::discard_before`].
 
+mod chunks;
 mod leaves;
 mod project;
 mod sum;
@@ -125,7 +126,7 @@ impl Contributions {
 
     /// Removes what is of no more use when `round` was published. Failing to remove costs only space.
     ///
-    /// - Ciphertexts and sealed shares of rounds before `round`; those of contributions for which `disputed` says so
+    /// - Ciphertexts, the hashes of their chunks and sealed shares of rounds before `round`; those of contributions for which `disputed` says so
     ///   (rejected, with evidence that is re-checked from the ciphertext) stay with the proofs.
     /// - Proofs, that is leaves, projections, sums and their keys: of rounds before `proofs`. A participant that was
     ///   away longer than that fetches the model by its hash, which members signed.
@@ -150,7 +151,7 @@ impl Contributions {
                     .and_then(|stem| stem.to_str()?.parse().ok());
                 let goes = match path.extension().and_then(|extension| extension.to_str()) {
                     Some("ciphertext") => !of.is_some_and(|of| disputed(number, of)),
-                    Some("header" | "part" | "new") => true,
+                    Some("header" | "part" | "new" | "chunks") => true,
                     _ => false,
                 };
                 if goes {
@@ -178,6 +179,10 @@ impl Contributions {
 
     fn leaves_path(&self, round: u64, participant: u32) -> PathBuf {
         self.file(round, participant, "leaves")
+    }
+
+    fn chunk_tree_path(&self, round: u64, participant: u32) -> PathBuf {
+        self.file(round, participant, "chunks")
     }
 
     fn file(&self, round: u64, participant: u32, extension: &str) -> PathBuf {

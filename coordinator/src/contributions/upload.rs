@@ -184,6 +184,7 @@ impl Upload {
         };
         let Checked {
             chunks_root,
+            chunk_tree,
             linear_hash,
         } = check.finish()?;
         if linear_hash.to_bytes() != self.header.linear_hash {
@@ -208,11 +209,14 @@ impl Upload {
             &leaves.share_hashes,
             &leaves.linear_hash_hash,
         );
-        if commitment.root == self.header.root {
-            Ok(leaves)
-        } else {
-            Err(UploadError::Root)
+        if commitment.root != self.header.root {
+            return Err(UploadError::Root);
         }
+        if let Some(tree) = chunk_tree {
+            self.store
+                .keep_chunk_tree(self.round, self.participant, &tree);
+        }
+        Ok(leaves)
     }
 
     /// Reads back what arrived over several connections.

@@ -77,8 +77,10 @@ impl Check {
         if let Some(wrong) = self.wrong {
             return Err(wrong.into());
         }
+        let tree = self.hasher.finish_tree()?;
         Ok(Checked {
-            chunks_root: self.hasher.finish()?,
+            chunks_root: tree.root(),
+            chunk_tree: Some(tree),
             linear_hash: self.linear.finish()?,
         })
     }

@@ -14,7 +14,7 @@ mod tests;
 use std::{io::Read, path::Path};
 
 use unsilo_fhe::{
-    LinearHash, Params, ParamsLiteral, Permutation, Projections, RoundContext,
+    ChunkTree, LinearHash, Params, ParamsLiteral, Permutation, Projections, RoundContext,
     aggregate::AggregateError, pack::CiphertextError,
 };
 use unsilo_ledger::ColumnSums;
@@ -52,6 +52,8 @@ pub(crate) enum Invalid {
 pub(crate) struct Checked {
     /// The Merkle root of the chunks.
     pub(crate) chunks_root: [u8; 32],
+    /// The hashes of the chunks, if there are such.
+    pub(crate) chunk_tree: Option<ChunkTree>,
     /// The linear hash; of nothing if the payload has none.
     pub(crate) linear_hash: LinearHash,
 }

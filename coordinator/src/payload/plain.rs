@@ -80,6 +80,7 @@ impl Check {
             Some(entry) => Err(Invalid::NotFinite(entry)),
             None => Ok(Checked {
                 chunks_root: self.hasher.finalize().into(),
+                chunk_tree: None,
                 linear_hash: LinearHash::zero(),
             }),
         }

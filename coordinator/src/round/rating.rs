@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use unsilo_ledger::{
-    Entry, EntrySignature, FederationId, Phase, PublicKey, RatingStep, SignedEntry, State,
-    VoidReason,
+    Entry, EntrySignature, FederationId, LEAST_RATER_MS, Phase, PublicKey, RatingStep, SignedEntry,
+    State, VoidReason, are_few,
 };
 use unsilo_proto::{
     Code, Rejected,
@@ -14,7 +14,7 @@ use unsilo_proto::{
 
 use super::{
     effect::{Effect, Note},
-    machine::{Handled, Timing, not_due, same_round, verify_signature},
+    machine::{GRACE_MS, Handled, Timing, not_due, same_round, verify_signature},
     publishing::seated,
 };
 
@@ -23,6 +23,8 @@ pub(super) struct Rating {
     round: u64,
     half: RatingStep,
     started_ms: u64,
+    /// Since when all but a few rows are on the ledger.
+    most_ms: Option<u64>,
     /// What members are asked to sign: that it is over, over the rows on the ledger.
     ending: Option<Entry>,
     signatures: BTreeMap<PublicKey, EntrySignature>,
@@ -34,6 +36,7 @@ impl Rating {
             round: ledger.round().map_or(0, |round| round.opening.round),
             half,
             started_ms: now_ms,
+            most_ms: None,
             ending: None,
             signatures: BTreeMap::new(),
         };
@@ -81,14 +84,29 @@ impl Rating {
         }
     }
 
-    /// Whether every rater that asked was heard.
-    fn all_in(&self, ledger: &State) -> bool {
-        ledger.round().is_some_and(|round| match self.half {
-            RatingStep::Commit => round.ratings.len() >= round.directions.len(),
-            RatingStep::Reveal => round
-                .ratings
-                .values()
-                .all(|record| record.revealed.is_some()),
+    /// Raters that asked and were not heard, and all that asked.
+    fn missing(&self, ledger: &State) -> (usize, usize) {
+        ledger.round().map_or((0, 0), |round| {
+            let asked = round.directions.len();
+            let missing = match self.half {
+                RatingStep::Commit => asked.saturating_sub(round.ratings.len()),
+                RatingStep::Reveal => {
+                    let rows = round.ratings.values();
+                    rows.filter(|record| record.revealed.is_none()).count()
+                }
+            };
+            (missing, asked)
+        })
+    }
+
+    /// Whether the few who are missing had their chance: as long again as the others took, and the least time that every
+    /// member waits by its own clock; a little more, since members see the rows a little later.
+    fn is_most_over(&self, now_ms: u64) -> bool {
+        self.most_ms.is_some_and(|most| {
+            let taken = most.saturating_sub(self.started_ms);
+            let chance = most.saturating_add(taken);
+            let least = self.started_ms.saturating_add(LEAST_RATER_MS);
+            now_ms >= chance.max(least).saturating_add(GRACE_MS)
         })
     }
 
@@ -112,7 +130,12 @@ impl Rating {
 
     /// Asks members to end this half; again if a late row came in meanwhile, for they sign which rows count.
     fn end_if_over(&mut self, now_ms: u64, timing: Timing, ledger: &State) -> Vec<Effect> {
-        let over = self.all_in(ledger) || now_ms > self.deadline_ms(timing, ledger);
+        let (missing, asked) = self.missing(ledger);
+        if are_few(missing, asked) {
+            self.most_ms.get_or_insert(now_ms);
+        }
+        let over =
+            missing == 0 || self.is_most_over(now_ms) || now_ms > self.deadline_ms(timing, ledger);
         if self.ending.is_none() && !over {
             return Vec::new();
         }

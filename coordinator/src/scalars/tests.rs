@@ -94,8 +94,8 @@ fn a_decision_stays_what_it_was() {
 #[test]
 fn directions_that_a_rater_sends_at_once_do_not_replace_each_other() {
     let (_directory, scalars) = store();
-    let sent: [(&[[u8; 32]], Vec<Vec<u8>>); 3] = [
-        (&[[1; 32]], vec![vec![1]]),
+    let sent = [
+        (&[[1; 32]][..], vec![vec![1]]),
         (&[[1; 32], [2; 32]], vec![vec![1], vec![2]]),
         (&[[2; 32], [1; 32]], vec![vec![2], vec![1]]),
     ];

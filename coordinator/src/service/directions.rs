@@ -7,8 +7,8 @@ use unsilo_ledger::{CurrentRound, Entry, Participant, Phase, SignedEntry};
 use unsilo_proto::{
     Code, Rejected, limits,
     v1::{
-        BlobHeader, BlobPart, CiphertextRequest, CommitDirectionsRequest, DirectionKeys,
-        RateRequest,
+        BlobHeader, BlobPart, ChunksRequest, CiphertextRequest, CommitDirectionsRequest,
+        DirectionKeys, RateRequest, blob_part::Part,
     },
 };
 
@@ -229,6 +229,69 @@ impl Services {
         Ok(())
     }
 
+    /// Not before the round is closed: until then a copy of a contribution could still be contributed.
+    fn hands_out_contributions(&self, round: u64) -> Result<(), Rejected> {
+        let snapshot = self.owner.now();
+        let open = snapshot
+            .state
+            .round()
+            .is_some_and(|open| open.opening.round <= round && open.closing.is_none());
+        match open {
+            true => Err(Rejected::new(
+                Code::WrongStep,
+                format!("contributions to round {round} are handed out once it is closed"),
+            )),
+            false => Ok(()),
+        }
+    }
+
+    /// Some chunks of a stored contribution, with their way to its root.
+    pub(super) async fn hand_out_chunks(
+        &self,
+        request: ChunksRequest,
+    ) -> Result<Parts<BlobPart>, tonic::Status> {
+        let ChunksRequest {
+            round,
+            participant,
+            chunks,
+        } = request;
+        let malformed = |message: String| Rejected::new(Code::Malformed, message);
+        if !(1..=limits::CHUNKS_AT_ONCE).contains(&chunks.len()) {
+            return Err(malformed(format!(
+                "chunks: 1 to {} numbers, not {}",
+                limits::CHUNKS_AT_ONCE,
+                chunks.len()
+            ))
+            .into());
+        }
+        self.hands_out_contributions(round)?;
+        let (store, payload) = (self.contributions.clone(), self.payload);
+        let found = blocking(move || {
+            if !store.is_complete(round, participant) {
+                return Err(not_kept(round, participant));
+            }
+            let chunks: Vec<usize> = chunks.iter().map(|chunk| *chunk as usize).collect();
+            store
+                .some_chunks(payload, (round, participant), &chunks)
+                .map_err(|error| unreadable("a contribution", &error))?
+                .ok_or_else(|| {
+                    malformed(format!(
+                        "chunks: numbers ascend, and a contribution has {}",
+                        payload.params().chunks()
+                    ))
+                })
+        })
+        .await?;
+        let header = BlobHeader {
+            bytes: found.bytes.len() as u64,
+            key_sum: Vec::new(),
+            paths: found.paths.concat(),
+        };
+        let parts = [Part::Header(header), Part::Data(found.bytes.into())]
+            .map(|part| Ok(BlobPart { part: Some(part) }));
+        Ok(Box::pin(tokio_stream::iter(parts)))
+    }
+
     /// A range of chunks of a stored contribution. Not before its round is closed: until then a copy of it could
     /// still be contributed.
     pub(super) async fn hand_out_ciphertext(
@@ -241,26 +304,10 @@ impl Services {
             first_chunk,
             chunks,
         } = request;
-        let snapshot = self.owner.now();
-        let open = snapshot
-            .state
-            .round()
-            .is_some_and(|open| open.opening.round <= round && open.closing.is_none());
-        if open {
-            return Err(Rejected::new(
-                Code::WrongStep,
-                format!("contributions to round {round} are handed out once it is closed"),
-            )
-            .into());
-        }
+        self.hands_out_contributions(round)?;
         let store = self.contributions.clone();
         let (file, bytes) = blocking(move || {
-            let missing = |_| {
-                Rejected::new(
-                    Code::NotFound,
-                    format!("no contribution of participant {participant} to round {round} is kept here (any more)"),
-                )
-            };
+            let missing = |_| not_kept(round, participant);
             let mut file: File = store.ciphertext(round, participant).map_err(missing)?;
             let all = file
                 .metadata()
@@ -271,7 +318,10 @@ impl Services {
             let start = start.ok_or_else(|| {
                 Rejected::new(
                     Code::Malformed,
-                    format!("a contribution has {} chunks, none from {first_chunk} on", all / chunk),
+                    format!(
+                        "a contribution has {} chunks, none from {first_chunk} on",
+                        all / chunk
+                    ),
                 )
             })?;
             let asked = match chunks {
@@ -286,6 +336,7 @@ impl Services {
         let header = BlobHeader {
             bytes,
             key_sum: Vec::new(),
+            paths: Vec::new(),
         };
         Ok(stream_part(file, header))
     }
@@ -293,4 +344,13 @@ impl Services {
 
 fn not_directions() -> Rejected {
     Rejected::new(Code::Malformed, "entry is not a commitment to directions")
+}
+
+fn not_kept(round: u64, participant: u32) -> Rejected {
+    Rejected::new(
+        Code::NotFound,
+        format!(
+            "no contribution of participant {participant} to round {round} is kept here (any more)"
+        ),
+    )
 }

@@ -147,7 +147,14 @@ fn stream_file(file: File, key_sum: Vec<u8>) -> Result<Parts<BlobPart>, Status> 
         .metadata()
         .map_err(|error| Rejected::new(Code::Internal, error.to_string()))?
         .len();
-    Ok(stream_part(file, BlobHeader { bytes, key_sum }))
+    Ok(stream_part(
+        file,
+        BlobHeader {
+            bytes,
+            key_sum,
+            paths: Vec::new(),
+        },
+    ))
 }
 
 /// A file from where it stands, as many bytes as the header says.

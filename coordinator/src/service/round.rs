@@ -13,10 +13,10 @@ use unsilo_ledger::{CurrentRound, Entry, Participant, Phase, SignedEntry};
 use unsilo_proto::{
     Code, Rejected, limits,
     v1::{
-        Acknowledgement, BlobPart, CiphertextRequest, CommitDirectionsRequest, ContributePart,
-        ContributionHeader, DirectionAnswersRequest, RateRequest, Receipt, SeatDirectionAnswer,
-        Step, StepsRequest, UploadStateReply, UploadStateRequest, contribute_part,
-        rounds_server::Rounds,
+        Acknowledgement, BlobPart, ChunksRequest, CiphertextRequest, CommitDirectionsRequest,
+        ContributePart, ContributionHeader, DirectionAnswersRequest, RateRequest, Receipt,
+        SeatDirectionAnswer, Step, StepsRequest, UploadStateReply, UploadStateRequest,
+        contribute_part, rounds_server::Rounds,
     },
 };
 
@@ -40,6 +40,7 @@ impl Rounds for Services {
     type StepsStream = Parts<Step>;
     type DirectionAnswersStream = Parts<SeatDirectionAnswer>;
     type CiphertextStream = Parts<BlobPart>;
+    type ChunksStream = Parts<BlobPart>;
 
     async fn steps(&self, request: Request<StepsRequest>) -> Result<Response<Parts<Step>>, Status> {
         let caller = self.caller(&request)?;
@@ -169,6 +170,15 @@ impl Rounds for Services {
     ) -> Result<Response<Parts<BlobPart>>, Status> {
         self.participant(&request)?;
         let parts = self.hand_out_ciphertext(request.into_inner()).await?;
+        Ok(Response::new(parts))
+    }
+
+    async fn chunks(
+        &self,
+        request: Request<ChunksRequest>,
+    ) -> Result<Response<Parts<BlobPart>>, Status> {
+        self.participant(&request)?;
+        let parts = self.hand_out_chunks(request.into_inner()).await?;
         Ok(Response::new(parts))
     }
 

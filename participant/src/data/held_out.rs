@@ -3,15 +3,35 @@
 use unsilo_train::{Dataset, DatasetError};
 
 use super::stratified_holdout;
-use crate::rating::held_out_fraction;
+use crate::rating::{asks_by_all_rows, held_out_fraction};
 
 /// A company's rows in two parts. Private data: `Debug` shows sizes only, as that of [`Dataset`] does.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Divided {
     /// Trained on.
     pub train: Dataset,
-    /// Rated with, and never trained on.
+    /// Never trained on.
     pub held_out: Dataset,
+}
+
+impl Divided {
+    /// What the company asks by: the rows held out, or, where those are too few to say anything, all that it has.
+    /// Nobody rates its own update, so no update is asked about with rows that it was fitted to in either case.
+    ///
+    /// # Errors
+    /// None: the parts are of one table.
+    pub fn rating_rows(&self) -> Result<Dataset, DatasetError> {
+        if !asks_by_all_rows(self.held_out.rows()) {
+            return Ok(self.held_out.clone());
+        }
+        let (train, held_out) = (&self.train, &self.held_out);
+        Dataset::new(
+            [train.features(), held_out.features()].concat(),
+            [train.labels(), held_out.labels()].concat(),
+            train.columns(),
+            train.classes(),
+        )
+    }
 }
 
 /// Holds out `share` of the rows of every class, and at least [`crate::rating::ENOUGH_ROWS`] rows where that is no more than
@@ -58,6 +78,28 @@ mod tests {
         assert_eq!(all, data.features());
         assert_eq!(hold_out(&data, 0.15, 7), Ok(Some(divided.clone())));
         assert_ne!(hold_out(&data, 0.15, 8), Ok(Some(divided)));
+    }
+
+    #[test]
+    fn who_can_keep_back_next_to_nothing_asks_by_all_rows_and_others_by_those_kept_back() {
+        let asks_by = |each: u32| {
+            let divided = hold_out(&rows(each), 0.15, 7)
+                .expect("rows")
+                .expect("divided");
+            let asked = divided.rating_rows().expect("rows");
+            (divided.held_out.rows(), asked.rows())
+        };
+        assert_eq!(asks_by(10), (15, 30));
+        assert_eq!(asks_by(18), (27, 54));
+        assert_eq!(asks_by(20), (30, 30));
+        assert_eq!(asks_by(400), (180, 180));
+        let data = rows(10);
+        let divided = hold_out(&data, 0.15, 7).expect("rows").expect("divided");
+        let asked = divided.rating_rows().expect("rows");
+        assert_eq!(asked.class_counts(), data.class_counts());
+        // Every row with its own label: the feature is the row's number.
+        let own = |(feature, label): (&f32, &u32)| *feature as u32 % 3 == *label;
+        assert!(asked.features().iter().zip(asked.labels()).all(own));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use unsilo_proto::{Cell, range};
 
 use super::error::DataError;
 use super::row::{columns, quoted};
-use crate::rating::ENOUGH_ROWS;
+use crate::rating::{ENOUGH_ROWS, FEW_ROWS, asks_by_all_rows};
 
 /// Columns that `Display` lists when nothing is remarkable about them.
 const PLAIN_COLUMNS: usize = 8;
@@ -152,6 +152,10 @@ impl DataReport {
                 "no rows are held out: this company rates nobody, so it has no say in the weights and no part of what raters are paid"
                     .to_owned(),
             ),
+            Some(rows) if asks_by_all_rows(rows) => warnings.push(format!(
+                "only {rows} rows are held out, half of all: with fewer than {FEW_ROWS} this company rates the others by all its \
+                 rows, those that it trains on too; its ratings may be outvoted all the same"
+            )),
             Some(rows) if rows < ENOUGH_ROWS => warnings.push(format!(
                 "only {rows} rows are held out for rating, half of all: ratings from fewer than {ENOUGH_ROWS} rows are \
                  shaky and may be outvoted; to train on them instead, set rating.enabled to false"

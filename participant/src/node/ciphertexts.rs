@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::{Receiver, channel};
 use tonic::transport::Channel;
-use unsilo_fhe::{CHUNK_BYTES, ChunkHasher, Params, Queries};
+use unsilo_fhe::{CHUNK_BYTES, ChunkHasher, Params, Queries, root_of_chunks};
 use unsilo_ledger::Hash;
-use unsilo_proto::v1::{CiphertextRequest, blob_part::Part, rounds_client::RoundsClient};
+use unsilo_proto::{
+    limits,
+    v1::{ChunksRequest, CiphertextRequest, blob_part::Part, rounds_client::RoundsClient},
+};
 
 use super::requests::{Failure, within};
 use crate::error::NodeError;
@@ -68,4 +71,66 @@ pub(super) fn products(
     }
     let root = hasher.finish().ok()?;
     Some((root, queries.finish().ok()?.pop()?))
+}
+
+/// Some chunks of a ciphertext, as the coordinator serves them.
+pub(super) struct SomeChunks {
+    bytes: Vec<u8>,
+    paths: Vec<u8>,
+}
+
+/// Fetches the chunks with these numbers, ascending.
+pub(super) async fn some(
+    mut client: RoundsClient<Channel>,
+    (round, participant): (u64, u32),
+    chunks: &[usize],
+    wait: Duration,
+) -> Result<SomeChunks, Failure> {
+    let request = ChunksRequest {
+        round,
+        participant,
+        chunks: chunks
+            .iter()
+            .map(|chunk| u32::try_from(*chunk).unwrap_or(u32::MAX))
+            .collect(),
+    };
+    let expected = chunks.len() * CHUNK_BYTES;
+    let mut stream = within(wait, client.chunks(request)).await?.into_inner();
+    let mut fetched = SomeChunks {
+        bytes: Vec::with_capacity(expected),
+        paths: Vec::new(),
+    };
+    while let Some(part) = within(wait, stream.message()).await? {
+        match part.part {
+            Some(Part::Header(header)) if header.paths.len() <= limits::CHUNK_PATHS_BYTES => {
+                fetched.paths = header.paths;
+            }
+            Some(Part::Data(part)) if fetched.bytes.len() + part.len() <= expected => {
+                fetched.bytes.extend_from_slice(&part);
+            }
+            // Neither is what was asked for.
+            _ => break,
+        }
+    }
+    Ok(fetched)
+}
+
+impl SomeChunks {
+    /// Root that these chunks lead to, and the products of what is asked with them; `None` if they are none of a ciphertext of
+    /// this model. What is asked touches no other chunks.
+    pub(super) fn products(
+        &self,
+        params: &Params,
+        mut queries: Queries<'_>,
+        chunks: &[usize],
+    ) -> Option<(Hash, Vec<u64>)> {
+        let (paths, []) = self.paths.as_chunks() else {
+            return None;
+        };
+        let root = root_of_chunks(params, chunks, &self.bytes, paths)?;
+        for (chunk, bytes) in chunks.iter().zip(self.bytes.chunks(CHUNK_BYTES)) {
+            queries.add(*chunk, &[bytes]).ok()?;
+        }
+        Some((root, queries.finish().ok()?.pop()?))
+    }
 }

@@ -1,11 +1,16 @@
 //! A rater's directions: blinded and kept, committed, and what the committee answers on them, decoded.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
+use futures_util::{StreamExt, TryStreamExt};
 use tonic::transport::Channel;
 use unsilo_fhe::{
-    Direction, DirectionAnswers, Entropy, Projections, Queries, Question, RoundContext,
-    RoundKeyPair, direction_hash, products,
+    BLINDING_CHUNKS, ChunkSample, Direction, DirectionAnswers, Entropy, Projections, Queries,
+    Question, RoundContext, RoundKeyPair, direction_hash, products,
 };
 use unsilo_ledger::{AnswerStatement, Hash, ParticipantId};
 use unsilo_proto::{
@@ -28,8 +33,12 @@ use crate::{
     join::no_randomness,
     outbox::KeptDirections,
     progress::Score,
+    rating::SAMPLED_CHUNKS,
     session::{DirectionsJob, Event, ReceiveJob, Task},
 };
+
+/// Contributions that a rater fetches at once: a way there and back costs more than the sample of one.
+const AT_ONCE: usize = 4;
 
 /// Blinds directions and makes the key for their answers; both are durable before anybody hears of them.
 pub(super) fn make(shared: &Shared, job: &DirectionsJob) -> Result<Event, NodeError> {
@@ -38,10 +47,17 @@ pub(super) fn make(shared: &Shared, job: &DirectionsJob) -> Result<Event, NodeEr
         key: keys.to_secret_bytes().to_vec(),
         directions: Vec::new(),
     };
+    // Of a large model each rater asks about chunks of its own choice, which nobody can know before the close.
+    let secret = Entropy::from_os().map_err(no_randomness)?;
+    let sample = ChunkSample::draw(&shared.params, SAMPLED_CHUNKS, secret);
     for values in &job.values.0 {
         let mut entropy = [0; 32];
         getrandom::fill(&mut entropy).map_err(no_randomness)?;
-        kept.directions.push((values.clone(), entropy));
+        let mut values = values.clone();
+        if let Some(sample) = &sample {
+            sample.restrict(&shared.permutation, &mut values);
+        }
+        kept.directions.push((values, entropy));
     }
     let context = context(shared, job.round, job.model);
     // What the rater gave may be nothing that can be asked.
@@ -51,8 +67,8 @@ pub(super) fn make(shared: &Shared, job: &DirectionsJob) -> Result<Event, NodeEr
             job.round
         ))
     };
-    let directions = blind(shared, &kept)
-        .map_err(unable)?
+    let blinded = blind(shared, &kept).map_err(unable)?;
+    let directions = blinded
         .iter()
         .zip(0..)
         .map(|(direction, index)| {
@@ -61,6 +77,7 @@ pub(super) fn make(shared: &Shared, job: &DirectionsJob) -> Result<Event, NodeEr
         })
         .collect();
     shared.outbox.keep_directions(job.round, &kept)?;
+    shared.asking.keep(job.round, &Arc::new((kept, blinded)));
     Ok(Event::DirectionsMade(DirectionsRecord {
         round: job.round,
         round_key: keys.public().as_bytes().to_vec(),
@@ -97,9 +114,10 @@ pub(super) async fn commit(
 ) -> Result<Event, Failure> {
     let keys = blocking(move || {
         let context = context(&shared, round, model);
-        let directions = blind(&shared, &shared.outbox.directions(round)?)?;
+        let asked = asked(&shared, round)?;
         Ok::<_, NodeError>(
-            directions
+            asked
+                .1
                 .iter()
                 .map(|direction| direction.key(&context).to_bytes())
                 .collect(),
@@ -140,14 +158,10 @@ pub(super) async fn receive(
     let proof = proof::fetch_round(channel, round, (wanted, job.committee), wait).await?;
     let directions = {
         let shared = shared.clone();
-        blocking(move || {
-            let kept = shared.outbox.directions(round)?;
-            let directions = blind(&shared, &kept)?;
-            Ok::<_, NodeError>(Arc::new((kept, directions)))
-        })
-        .await??
+        blocking(move || asked(&shared, round)).await??
     };
-    let mut queried = Vec::with_capacity(job.set.len());
+    let sampled = touched(&shared, &directions.1);
+    let mut roots = Vec::with_capacity(job.set.len());
     for (participant, root, _) in &job.set {
         let leaves = proof
             .leaves
@@ -162,24 +176,99 @@ pub(super) async fn receive(
                 "what it shows of a contribution is not what was signed",
             )));
         }
-        let products = query(
-            &mut client,
-            &shared,
-            (round, *participant, leaves.chunks_root),
-            &directions,
-            wait,
-        )
-        .await?;
-        queried.push((participant.0, products));
+        roots.push((*participant, leaves.chunks_root));
     }
+    let fetches: Vec<_> = roots
+        .into_iter()
+        .map(|(participant, root)| {
+            let (client, of) = (client.clone(), (round, participant, root));
+            let (shared, directions, sampled) = (&shared, &directions, sampled.as_deref());
+            async move {
+                let products = match sampled {
+                    Some(chunks) => query_some(client, shared, of, directions, chunks, wait).await,
+                    None => query(client, shared, of, directions, wait).await,
+                };
+                Ok::<_, Failure>((participant.0, products?))
+            }
+        })
+        .collect();
+    let queried: Vec<(u32, Vec<u64>)> = futures_util::stream::iter(fetches)
+        .buffered(AT_ONCE)
+        .try_collect()
+        .await?;
     blocking(move || Ok(decode(&shared, &job, &sealed, &directions, &queried))).await?
 }
 
-type Asked = Arc<(KeptDirections, Vec<Direction>)>;
+/// What a company asks about in a round: as it is kept, and blinded.
+pub(super) type Asked = Arc<(KeptDirections, Vec<Direction>)>;
+
+/// What this process asks about in the round it asked in last. Blinding a million parameters again for every step, which
+/// takes them from the disk and permutes them, would cost more than all that is computed with them.
+#[derive(Default)]
+pub(super) struct Asking(Mutex<Option<(u64, Asked)>>);
+
+impl Asking {
+    fn keep(&self, round: u64, asked: &Asked) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((round, asked.clone()));
+    }
+
+    fn of(&self, round: u64) -> Option<Asked> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (of, asked) = kept.as_ref()?;
+        (*of == round).then(|| asked.clone())
+    }
+}
+
+/// What was kept of a round, blinded as it was the first time.
+pub(super) fn asked(shared: &Shared, round: u64) -> Result<Asked, NodeError> {
+    if let Some(asked) = shared.asking.of(round) {
+        return Ok(asked);
+    }
+    let kept = shared.outbox.directions(round)?;
+    let directions = blind(shared, &kept)?;
+    let asked = Arc::new((kept, directions));
+    shared.asking.keep(round, &asked);
+    Ok(asked)
+}
+
+/// The chunks that directions touch, if they are a sample of a large model's and not all of them.
+fn touched(shared: &Shared, directions: &[Direction]) -> Option<Vec<usize>> {
+    let touches = |chunk: &usize| directions.iter().any(|one| one.touches(*chunk));
+    let chunks: Vec<usize> = (0..shared.params.chunks()).filter(touches).collect();
+    let is_sample = shared.params.data_chunks() > SAMPLED_CHUNKS
+        && chunks.len() <= SAMPLED_CHUNKS + BLINDING_CHUNKS;
+    is_sample.then_some(chunks)
+}
+
+/// The products of the directions with the chunks of one ciphertext that they touch, which are held against its signed
+/// root.
+async fn query_some(
+    client: RoundsClient<Channel>,
+    shared: &Arc<Shared>,
+    (round, participant, chunks_root): (u64, ParticipantId, Hash),
+    directions: &Asked,
+    chunks: &[usize],
+    wait: Duration,
+) -> Result<Vec<u64>, Failure> {
+    let fetched = ciphertexts::some(client, (round, participant.0), chunks, wait).await?;
+    let (shared, directions, chunks) = (shared.clone(), directions.clone(), chunks.to_vec());
+    let found = blocking(move || {
+        let asked: Vec<&Direction> = directions.1.iter().collect();
+        let queries = Queries::of_directions(&shared.params, &asked, 1).ok()?;
+        fetched.products(&shared.params, queries, &chunks)
+    })
+    .await?;
+    match found {
+        Some((root, products)) if root == chunks_root => Ok(products),
+        _ => Err(Failure::Refused(wrong(
+            "chunks of a ciphertext are not those that were signed",
+        ))),
+    }
+}
 
 /// The products of the directions with one ciphertext, which is held against its signed root on the way.
 async fn query(
-    client: &mut RoundsClient<Channel>,
+    mut client: RoundsClient<Channel>,
     shared: &Arc<Shared>,
     (round, participant, chunks_root): (u64, ParticipantId, Hash),
     directions: &Asked,
@@ -191,7 +280,7 @@ async fn query(
         let queries = Queries::of_directions(&shared.params, &asked, 1).ok()?;
         ciphertexts::products(&shared.params, queries, parts)
     };
-    match ciphertexts::read(client, (round, participant.0), work, wait).await? {
+    match ciphertexts::read(&mut client, (round, participant.0), work, wait).await? {
         Some((root, products)) if root == chunks_root => Ok(products),
         _ => Err(Failure::Refused(wrong(
             "a ciphertext is not the one that was signed",

@@ -50,7 +50,7 @@ impl Loader {
         state: &State,
     ) -> Result<Local, NodeError> {
         let schema: Schema = state.schema().unwrap_or_else(|| draft.schema.clone());
-        let (learner, held_out) = Learner::load(
+        let (learner, rating_rows) = Learner::load(
             config,
             (draft, &schema),
             self.trainer.clone(),
@@ -58,12 +58,12 @@ impl Loader {
             self.held_out_seed,
             self.training.clone(),
         )?;
-        let validator = held_out.map(|held_out| -> Arc<dyn Rater> {
+        let validator = rating_rows.map(|rows| -> Arc<dyn Rater> {
             Arc::new(Validator {
                 trainer: self.trainer.clone(),
                 training: card::training(draft, 0),
                 params,
-                held_out,
+                rows,
                 seeds: self.seeds,
                 averages: directory.averages(),
             })

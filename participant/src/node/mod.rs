@@ -115,6 +115,7 @@ struct Shared {
     identity: Arc<SigningIdentity>,
     judging: judging::Judging,
     answering: answers::Answering,
+    asking: directions::Asking,
     loader: Loader,
     local: RwLock<Arc<Local>>,
     /// The last round in which the coordinator acknowledged an appeal of this node's, since the node started.
@@ -207,6 +208,7 @@ impl Node {
                 identity: signer,
                 judging: judging::Judging::default(),
                 answering: answers::Answering::default(),
+                asking: directions::Asking::default(),
                 loader,
                 local: RwLock::new(Arc::new(local)),
                 appealed: AtomicU64::new(0),

@@ -7,7 +7,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use unsilo_ledger::Hash;
 use unsilo_train::StepReport;
 
-use super::{Shared, jobs::Cancelled};
+use super::{Shared, directions::asked, jobs::Cancelled};
 use crate::{
     error::NodeError,
     join::no_randomness,
@@ -90,8 +90,9 @@ pub(super) fn row(
     progress: &UnboundedSender<Progress>,
 ) -> Result<Event, NodeError> {
     let round = job.round;
-    let kept = shared.outbox.directions(round)?;
-    let directions: Vec<Vec<i8>> = kept
+    let asked = asked(shared, round)?;
+    let directions: Vec<Vec<i8>> = asked
+        .0
         .directions
         .iter()
         .map(|(values, _)| values.clone())

@@ -11,7 +11,9 @@ mod averages;
 mod directions;
 mod held_out;
 mod residual;
+mod sample;
 
 pub use averages::{Averages, AveragesError, MAX_CONTRIBUTORS};
 pub use directions::{DIRECTION_STEPS, DirectionsError, HISTORY, directions};
-pub use held_out::{DEFAULT_SHARE, ENOUGH_ROWS, held_out_fraction};
+pub use held_out::{DEFAULT_SHARE, ENOUGH_ROWS, FEW_ROWS, asks_by_all_rows, held_out_fraction};
+pub use sample::SAMPLED_CHUNKS;

@@ -3,10 +3,13 @@
 //! rules grant everybody, as far as this node has seen it itself. After a start it counts anew: later is safe. And it takes
 //! no part in a round whose deadlines are so far away that nobody could end it once it is closed.
 
-use unsilo_ledger::{LEAST_ANSWER_MS, LEAST_CONTRIBUTE_MS, MOST_ANSWER_MS, MOST_CONTRIBUTE_MS};
+use unsilo_ledger::{
+    LEAST_ANSWER_MS, LEAST_CONTRIBUTE_MS, LEAST_RATER_MS, MOST_ANSWER_MS, MOST_CONTRIBUTE_MS,
+    RatingStep, are_few,
+};
 use unsilo_proto::limits;
 
-use super::{Facts, Phase, RoundFacts, Session};
+use super::{Facts, Phase, RaterFacts, RoundFacts, RowState, Session};
 
 /// What is waited for, unless everybody has done its part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,9 +18,10 @@ pub(super) enum Wait {
     Contributions,
     /// Cosignatures under its close.
     Cosignatures,
-    /// Rows that raters commit to: a third of the time between the close and the opening.
+    /// Rows that raters commit to: a third of the time between the close and the opening, unless few are missing
+    /// ([`Session::is_most_over`]).
     Rows,
-    /// Rows that raters reveal: another third.
+    /// Rows that raters reveal: another third, unless few are missing.
     Reveals,
     /// The answers of the committee, up to the opening.
     Opening,
@@ -29,6 +33,36 @@ pub(super) struct Seen {
     round: u64,
     open_ms: u64,
     rating_ms: Option<u64>,
+    half: Option<Half>,
+}
+
+/// The half of the rating under way, as this node sees it on its own ledger.
+#[derive(Clone, Copy, Debug)]
+struct Half {
+    step: RatingStep,
+    since_ms: u64,
+    /// Since when all but a few of its rows are there.
+    most_ms: Option<u64>,
+}
+
+impl Half {
+    /// Whether the few who are missing had their chance: as long again as the others took, and the least time.
+    fn is_over(&self, now_ms: u64) -> bool {
+        self.most_ms.is_some_and(|most| {
+            let taken = most.saturating_sub(self.since_ms);
+            now_ms >= most.saturating_add(taken)
+                && now_ms >= self.since_ms.saturating_add(LEAST_RATER_MS)
+        })
+    }
+}
+
+/// Raters whose part in the half under way is not on the ledger. Who committed to nothing has nothing to reveal.
+pub(super) fn missing_rows(round: &RoundFacts, step: RatingStep) -> usize {
+    let lacks = |rater: &&RaterFacts| match step {
+        RatingStep::Commit => rater.row == RowState::Missing,
+        RatingStep::Reveal => rater.row == RowState::Committed,
+    };
+    round.directions.iter().filter(lacks).count()
 }
 
 impl Session {
@@ -41,6 +75,7 @@ impl Session {
             round: round.round,
             open_ms: now_ms,
             rating_ms: None,
+            half: None,
         });
         // Another round; or a clock that was set back, by which nothing can be said to have passed.
         if seen.round != round.round || seen.open_ms > now_ms {
@@ -48,11 +83,31 @@ impl Session {
                 round: round.round,
                 open_ms: now_ms,
                 rating_ms: None,
+                half: None,
             };
         }
         if round.phase == Phase::Rating {
             seen.rating_ms.get_or_insert(now_ms);
         }
+        seen.half = round.rating_step().map(|step| {
+            let mut half = seen.half.filter(|half| half.step == step).unwrap_or(Half {
+                step,
+                since_ms: now_ms,
+                most_ms: None,
+            });
+            if are_few(missing_rows(round, step), round.directions.len()) {
+                half.most_ms.get_or_insert(now_ms);
+            }
+            half
+        });
+    }
+
+    /// Whether all but a few rows of a half of the rating are there, and the few had their chance before its deadline.
+    pub(super) fn is_most_over(&self, round: &RoundFacts, step: RatingStep, now_ms: u64) -> bool {
+        self.seen
+            .filter(|seen| seen.round == round.round)
+            .and_then(|seen| seen.half)
+            .is_some_and(|half| half.step == step && half.is_over(now_ms))
     }
 
     /// Whether half of the time is over that this node had for contributing when it first saw the round.

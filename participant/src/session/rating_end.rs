@@ -3,14 +3,15 @@
 use unsilo_ledger::{Entry, RatingStep};
 
 use super::{
-    Call, Effect, Facts, Me, Phase, RoundFacts, RowState, Session, Task, contributing::under_way,
-    patience::Wait,
+    Call, Effect, Facts, Me, Phase, RoundFacts, RowState, Session, Task,
+    contributing::under_way,
+    patience::{Wait, missing_rows},
 };
 use crate::{alarm::Alarm, progress::Progress};
 
 impl Session {
-    /// Members sign that a half of the rating step is over: when every rater has done its part, or its time is over; over
-    /// exactly the rows on this node's ledger, its own among them.
+    /// Members sign that a half of the rating step is over: when every rater has done its part, when the few who have
+    /// not had their chance, or when its time is over; over exactly the rows on this node's ledger, its own among them.
     pub(super) fn end_rating(
         &mut self,
         facts: &Facts,
@@ -69,16 +70,14 @@ impl Session {
 
     /// Whether a half of the rating step is over.
     fn rows_are_in(&self, round: &RoundFacts, revealing: bool, now_ms: u64) -> bool {
-        let (due, wait) = if revealing {
-            (RowState::Revealed, Wait::Reveals)
+        let (step, wait) = if revealing {
+            (RatingStep::Reveal, Wait::Reveals)
         } else {
-            (RowState::Committed, Wait::Rows)
+            (RatingStep::Commit, Wait::Rows)
         };
-        let complete = round.directions.iter().all(|rater| {
-            // Who committed to nothing has nothing to reveal.
-            rater.row >= due || revealing && rater.row == RowState::Missing
-        });
-        complete || self.is_over(round, wait, now_ms)
+        missing_rows(round, step) == 0
+            || self.is_most_over(round, step, now_ms)
+            || self.is_over(round, wait, now_ms)
     }
 
     /// Whether the step under way lacks what this node has for it. Whose commitment is not on the ledger has nothing

@@ -31,7 +31,7 @@ fn validator(dir: &Path) -> Validator {
         trainer: Trainer::new(model, Device::cpu()).unwrap(),
         training: TrainConfig::default(),
         params,
-        held_out: Dataset::new(features, labels, 2, 2).unwrap(),
+        rows: Dataset::new(features, labels, 2, 2).unwrap(),
         seeds: Seeds::new(Some(5), SigningIdentity::from_seed(&[1; 32]).public()),
         averages: dir.join("rating.averages"),
     }

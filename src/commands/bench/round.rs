@@ -200,9 +200,8 @@ async fn measure(global: &Global, arguments: &Arguments) -> anyhow::Result<Repor
         processors: std::thread::available_parallelism().map_or(1, usize::from),
         ratio: over(&encrypted, &plain),
         transport_only_ratio: over(&encrypted_transport_only, &plain_transport_only),
-        scoring_and_checks_added: encrypted.scoring_and_checks_added(&unrated),
-        scoring_and_checks_added_transport_only: encrypted_transport_only
-            .scoring_and_checks_added(&unrated_transport_only),
+        added: encrypted.added(&unrated),
+        added_transport_only: encrypted_transport_only.added(&unrated_transport_only),
         encrypted,
         unrated,
         plain,

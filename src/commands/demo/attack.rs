@@ -6,20 +6,24 @@ use clap::{
     builder::{PossibleValue, TypedValueParser},
 };
 use rand::{SeedableRng, rngs::Xoshiro256PlusPlus};
-use unsilo_participant::{BuiltIn, LocalTraining, TrainingRound};
+use unsilo_ledger::ParticipantId;
+use unsilo_participant::{
+    Answered, BuiltIn, LocalTraining, Opinion, Rater, RoundStart, TrainingRound,
+};
 use unsilo_train::StepReport;
 
-use crate::attack::{Attack, Scene};
+use crate::attack::{Attack, Scene, lie};
 
 /// Those that a company can do by itself, with its own rows and its own update, and whose success shows in weights and
 /// accuracy. `unsilo simulate` has the others.
-const ALONE: [Attack; 6] = [
+const ALONE: [Attack; 7] = [
     Attack::LabelFlip,
     Attack::SignFlip,
     Attack::Boost,
     Attack::Inflate,
     Attack::Noise,
     Attack::Zero,
+    Attack::ColludingRaters,
 ];
 
 /// Takes the names of [`ALONE`].
@@ -58,6 +62,7 @@ pub(super) fn in_words(attack: Attack) -> &'static str {
         Attack::Inflate => "ten times what was learnt",
         Attack::Noise => "noise",
         Attack::Zero => "zeros",
+        Attack::ColludingRaters => "what was learnt",
         _ => "something else than agreed",
     }
 }
@@ -94,9 +99,70 @@ impl LocalTraining for Malicious {
     }
 }
 
+/// Rates as the attackers want: [`lie`]. It asks about something, since who asks nothing may not rate, and heeds no answer.
+#[derive(Clone, Debug)]
+pub(super) struct Liar {
+    /// The attackers, itself among them.
+    pub(super) fellows: Vec<ParticipantId>,
+}
+
+impl Rater for Liar {
+    fn directions(
+        &self,
+        start: &RoundStart<'_>,
+        _: &mut dyn FnMut(StepReport),
+    ) -> Result<Vec<Vec<i8>>, String> {
+        Ok(vec![vec![1; start.weights.len()]])
+    }
+
+    fn row(&self, answered: &Answered<'_>) -> Result<Vec<Opinion>, String> {
+        let contributors: Vec<ParticipantId> = answered
+            .contributors
+            .iter()
+            .map(|one| one.participant)
+            .collect();
+        Ok(lie(&contributors, |id| self.fellows.contains(&id)))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use unsilo_participant::Contributor;
+
+    #[test]
+    fn a_liar_praises_its_fellows_and_asks_about_something_that_can_be_asked() {
+        let contributors = [0, 1, 3].map(|id| Contributor {
+            participant: ParticipantId(id),
+            norm_exponent: 80,
+        });
+        let said = |fellows: &[u32]| -> Vec<i16> {
+            let liar = Liar {
+                fellows: fellows.iter().map(|id| ParticipantId(*id)).collect(),
+            };
+            let answered = Answered {
+                round: 1,
+                contributors: &contributors,
+                directions: &[],
+                scores: &[],
+            };
+            let row = liar.row(&answered).expect("a row");
+            row.iter().map(|one| one.score).collect()
+        };
+        assert_eq!(said(&[3, 4]), [-i16::MAX, -i16::MAX, i16::MAX]);
+        assert_eq!(said(&[4]), [i16::MAX, -i16::MAX, -i16::MAX]);
+        let weights = [0.5; 4_810];
+        let start = RoundStart {
+            round: 1,
+            weights: &weights,
+            differences: &[],
+        };
+        let liar = Liar {
+            fellows: Vec::new(),
+        };
+        let asked = liar.directions(&start, &mut |_| {}).expect("directions");
+        assert_eq!((asked.len(), asked[0].len()), (1, 4_810));
+    }
 
     #[test]
     fn each_attack_of_the_demo_has_its_words_and_needs_nothing_of_the_others() {
@@ -112,8 +178,10 @@ mod tests {
             let mut random = Xoshiro256PlusPlus::seed_from_u64(1);
             let sent = attack.update(&scene, &mut random);
             assert_eq!(sent.len(), own.len());
-            // Label flippers send what their rows teach; whoever else sends its honest update does not attack.
-            assert_eq!(sent == own, attack == Attack::LabelFlip, "{attack:?}");
+            // Label flippers send what their rows teach, and who only lies as a rater is honest here; whoever else sends its
+            // honest update does not attack.
+            let as_learnt = matches!(attack, Attack::LabelFlip | Attack::ColludingRaters);
+            assert_eq!(sent == own, as_learnt, "{attack:?}");
         }
     }
 }

@@ -22,14 +22,16 @@ use tokio::{
     task::JoinSet,
 };
 use unsilo_coordinator::{InitOptions, ServeOptions, Server, init};
+use unsilo_ledger::ParticipantId;
 use unsilo_participant::{
-    JoinOptions, LocalTraining, Node, NodeOptions, Progress, RoundEvaluation, Summary, join,
+    JoinOptions, LocalTraining, Node, NodeOptions, Progress, Rater, RoundEvaluation, Summary, join,
+    rating::DEFAULT_SHARE,
 };
 use unsilo_proto::Invite;
 use unsilo_train::DeviceChoice;
 
 use self::{
-    attack::{AloneParser, Malicious},
+    attack::{AloneParser, Liar, Malicious},
     data::{COMPANIES, DemoData},
 };
 use super::{Global, interrupted};
@@ -62,6 +64,9 @@ pub(crate) struct Arguments {
     /// Let the last companies send this instead of their updates, and see what the others' ratings make of it.
     #[arg(long, value_parser = AloneParser, value_name = "KIND")]
     attack: Option<Attack>,
+    /// The attackers also lie as raters: only they help, all others harm. Without it they rate by held-out rows, as agreed.
+    #[arg(long, requires = "attack")]
+    colluding: bool,
     /// How many of the five companies attack.
     #[arg(long, default_value_t = 1, requires = "attack", value_parser = clap::value_parser!(u8).range(1..=4))]
     attackers: u8,
@@ -72,6 +77,23 @@ impl Arguments {
     fn attack_of(&self, number: usize) -> Option<Attack> {
         let honest = COMPANIES.len() - usize::from(self.attackers);
         self.attack.filter(|_| number >= honest)
+    }
+
+    /// Whether the attackers lie as raters.
+    fn lies(&self) -> bool {
+        self.attack.is_some() && (self.colluding || self.attack == Some(Attack::ColludingRaters))
+    }
+
+    /// How the company with this number, from 0, rates, if not by its held-out rows. Participants have the founders' numbers.
+    fn rater_of(&self, number: usize) -> Option<Arc<dyn Rater>> {
+        self.attack_of(number).filter(|_| self.lies())?;
+        let fellows = (0..COMPANIES.len())
+            .filter(|number| self.attack_of(*number).is_some())
+            .filter_map(|number| u32::try_from(number).ok())
+            .map(ParticipantId);
+        Some(Arc::new(Liar {
+            fellows: fellows.collect(),
+        }))
     }
 }
 
@@ -117,7 +139,13 @@ pub(crate) async fn run(global: &Global, arguments: &Arguments) -> anyhow::Resul
         server.stop().await?;
         anyhow::bail!("interrupted before the last round; nothing is kept unless you chose --dir");
     };
-    let report = report::Report::new(&outcomes, &data, &coordinator_dir, &url, started.elapsed())?;
+    let report = report::Report::new(
+        (&outcomes, arguments.lies()),
+        &data,
+        &coordinator_dir,
+        &url,
+        started.elapsed(),
+    )?;
     output::print(global.json, &report, || report.to_text(arguments.once))?;
     if !arguments.once {
         interrupted().await;
@@ -196,6 +224,11 @@ async fn run_companies(
             evaluation: Some(data.test.clone()),
             baseline: true,
             publish: true,
+            // Who lies as a rater needs no rows for it.
+            held_out: match arguments.rater_of(number) {
+                Some(_) => 0.0,
+                None => DEFAULT_SHARE,
+            },
             seed: Some(
                 arguments
                     .seed
@@ -206,7 +239,7 @@ async fn run_companies(
         };
         let invite = Invite::from_text(invitation)?;
         let (name, display, device) = (name.clone(), display.clone(), arguments.device);
-        let attack = arguments.attack_of(number);
+        let (attack, rater) = (arguments.attack_of(number), arguments.rater_of(number));
         let mut stop = stop.clone();
         let standstill = standstill.clone();
         nodes.spawn(async move {
@@ -219,6 +252,7 @@ async fn run_companies(
                     device: Some(device),
                     training: attack
                         .map(|attack| -> Arc<dyn LocalTraining> { Arc::new(Malicious(attack)) }),
+                    rater,
                     ..NodeOptions::default()
                 },
             )?;

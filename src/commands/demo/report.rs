@@ -118,7 +118,7 @@ struct Signatures {
 
 impl Report {
     pub(super) fn new(
-        outcomes: &[Outcome],
+        (outcomes, colluding): (&[Outcome], bool),
         data: &DemoData,
         coordinator: &Path,
         url: &str,
@@ -167,7 +167,7 @@ impl Report {
             rounds_in_vain: in_vain,
             shared_accuracy: shared,
             best_alone_accuracy: alone,
-            attack: Verdict::of(&companies, in_vain, alone.zip(shared)),
+            attack: Verdict::of((&companies, colluding), in_vain, alone.zip(shared)),
             companies,
             upload: Upload::new(&entries, parameters)?,
             ledger: Ledger {

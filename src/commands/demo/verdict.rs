@@ -14,6 +14,8 @@ const HONEST_LEFT_OUT: f64 = 0.01;
 #[derive(Debug, Serialize)]
 pub(super) struct Verdict {
     kind: Attack,
+    /// Whether they also lie as raters.
+    colluding: bool,
     attackers: Vec<String>,
     /// Whether it got through.
     outcome: Outcome,
@@ -23,7 +25,7 @@ pub(super) struct Verdict {
     equal_share: f64,
     /// Their part of all that was paid for contributing, 0 to 1; null if nothing was.
     contributing_pay_share: Option<f64>,
-    /// Their part of all that was paid for rating, 0 to 1: they rate by rows held out, as agreed.
+    /// Their part of all that was paid for rating, 0 to 1: they rate by rows held out, as agreed, unless they collude.
     rating_pay_share: Option<f64>,
     /// Their part of all that was paid, 0 to 1.
     reward_share: Option<f64>,
@@ -37,7 +39,8 @@ pub(super) struct Verdict {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 enum Outcome {
-    /// It weighs next to nothing, and the honest companies weigh.
+    /// It weighs next to nothing (who only lies as a rater: no more than is due to its honest update), and the honest
+    /// companies weigh.
     HeldOff,
     /// It weighs more than that, or honest companies are left out with it.
     Partly,
@@ -50,7 +53,7 @@ impl Verdict {
     /// `None` if everybody is honest. `in_vain` rounds ended without a model; the best accuracy that a company has alone, and the
     /// shared model's, if any was published.
     pub(super) fn of(
-        companies: &[Company],
+        (companies, colluding): (&[Company], bool),
         in_vain: u64,
         accuracies: Option<(f64, f64)>,
     ) -> Option<Self> {
@@ -65,7 +68,7 @@ impl Verdict {
             let (theirs, all) = (sum(&attackers), sum(&attackers) + sum(&honest));
             (all > 0.0).then(|| theirs / all)
         };
-        let weight_share = attackers.iter().map(|one| one.standing.weight_share).sum();
+        let weight_share: f64 = attackers.iter().map(|one| one.standing.weight_share).sum();
         let equal_share = attackers.len() as f64 / companies.len() as f64;
         let rounds = |of: fn(&Company) -> u64| -> f64 {
             honest.iter().map(|company| of(company) as f64).sum()
@@ -73,15 +76,22 @@ impl Verdict {
         let honest_excluded =
             rounds(|one| one.standing.left_out) / rounds(|one| one.contributions).max(1.0);
         let is_worse = accuracies.is_none_or(|(alone, shared)| shared < alone);
-        let outcome = if in_vain > 0 || is_worse || weight_share >= equal_share / 2.0 {
+        // Whoever only lies as a rater sends honest updates, for which an equal part is due.
+        let due = match kind {
+            Attack::ColludingRaters => equal_share,
+            _ => 0.0,
+        };
+        let gained = weight_share - due;
+        let outcome = if in_vain > 0 || is_worse || gained >= equal_share / 2.0 {
             Outcome::Succeeds
-        } else if weight_share <= LITTLE && honest_excluded <= HONEST_LEFT_OUT {
+        } else if gained <= LITTLE && honest_excluded <= HONEST_LEFT_OUT {
             Outcome::HeldOff
         } else {
             Outcome::Partly
         };
         Some(Self {
             kind,
+            colluding,
             outcome,
             weight_share,
             equal_share,
@@ -102,10 +112,17 @@ impl Verdict {
             Outcome::Partly => "The attack gets through in part",
             Outcome::Succeeds => "The attack SUCCEEDS",
         };
+        let sends = match self.kind {
+            Attack::ColludingRaters => "honest updates".to_owned(),
+            kind => format!("{} instead of updates", in_words(kind)),
+        };
+        let rates = match self.colluding {
+            true => ", and says as a rater that nobody else's helps",
+            false => "",
+        };
         let mut text = format!(
-            "* sends {} instead of updates. {verdict}: {} of the model (an equal part would be {}), honest contributions left \
+            "* sends {sends}{rates}. {verdict}: {} of the model (an equal part would be {}), honest contributions left \
              out: {}",
-            in_words(self.kind),
             percent(self.weight_share),
             percent(self.equal_share),
             percent(self.honest_excluded),
@@ -118,11 +135,16 @@ impl Verdict {
         }
         text.push_str(".\n");
         match (self.contributing_pay_share, self.rating_pay_share) {
-            (None, None) => text
-                .push_str("  Nothing was paid: an epoch ends with the 20th published round.\n"),
+            (None, None) => {
+                text.push_str("  Nothing was paid: an epoch ends with the 20th published round.\n")
+            }
             (contributing, rating) => text.push_str(&format!(
-                "  Of the pay for contributing it got {}, of that for rating, which it does honestly, {}.\n",
+                "  Of the pay for contributing it got {}, of that for rating{}, {}.\n",
                 percent(contributing.unwrap_or_default()),
+                match self.colluding {
+                    true => "",
+                    false => ", which it does honestly",
+                },
                 percent(rating.unwrap_or_default()),
             )),
         }
@@ -155,7 +177,7 @@ mod tests {
 
     fn outcome(shares: [f64; 5], left_out: [u64; 5], in_vain: u64, shared: f64) -> Outcome {
         let companies = companies(shares, left_out);
-        let verdict = Verdict::of(&companies, in_vain, Some((0.7, shared)));
+        let verdict = Verdict::of((&companies, false), in_vain, Some((0.7, shared)));
         verdict.expect("an attack").outcome
     }
 
@@ -163,7 +185,7 @@ mod tests {
     fn an_attack_that_weighs_nothing_and_harms_nobody_is_held_off() {
         let fair = [0.25, 0.25, 0.25, 0.24, 0.01];
         assert_eq!(outcome(fair, [0, 0, 0, 0, 10], 0, 0.9), Outcome::HeldOff);
-        let verdict = Verdict::of(&companies(fair, [0; 5]), 0, Some((0.7, 0.9)));
+        let verdict = Verdict::of((&companies(fair, [0; 5]), false), 0, Some((0.7, 0.9)));
         let verdict = verdict.expect("an attack");
         assert_eq!(verdict.contributing_pay_share, Some(0.0));
         assert_eq!(verdict.rating_pay_share, Some(0.2));
@@ -177,7 +199,7 @@ mod tests {
         assert_eq!(outcome(equal, [0; 5], 0, 0.9), Outcome::Succeeds);
         assert_eq!(outcome(fair, [0; 5], 1, 0.9), Outcome::Succeeds);
         assert_eq!(outcome(fair, [0; 5], 0, 0.6), Outcome::Succeeds);
-        let none = Verdict::of(&companies(fair, [0; 5]), 0, None);
+        let none = Verdict::of((&companies(fair, [0; 5]), false), 0, None);
         assert_eq!(none.expect("an attack").outcome, Outcome::Succeeds);
     }
 
@@ -190,9 +212,29 @@ mod tests {
     }
 
     #[test]
+    fn who_only_lies_as_a_rater_may_weigh_what_is_due_to_its_honest_update_and_no_more() {
+        let outcome = |share: f64, left_out: [u64; 5]| {
+            let rest = (1.0 - share) / 4.0;
+            let mut companies = companies([rest, rest, rest, rest, share], left_out);
+            companies[4].attack = Some(Attack::ColludingRaters);
+            let verdict = Verdict::of((&companies, true), 0, Some((0.7, 0.9))).expect("an attack");
+            assert!(
+                verdict
+                    .to_text()
+                    .contains("* sends honest updates, and says as a rater")
+            );
+            verdict.outcome
+        };
+        assert_eq!(outcome(0.2, [0; 5]), Outcome::HeldOff);
+        assert_eq!(outcome(0.2, [3, 0, 0, 0, 0]), Outcome::Partly);
+        assert_eq!(outcome(0.25, [0; 5]), Outcome::Partly);
+        assert_eq!(outcome(0.3, [0; 5]), Outcome::Succeeds);
+    }
+
+    #[test]
     fn without_an_attack_there_is_no_verdict() {
         let mut honest = companies([0.2; 5], [0; 5]);
         honest.truncate(4);
-        assert!(Verdict::of(&honest, 0, Some((0.7, 0.9))).is_none());
+        assert!(Verdict::of((&honest, false), 0, Some((0.7, 0.9))).is_none());
     }
 }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use unsilo_participant::rating::SAMPLED_CHUNKS;
+
 use super::{super::Global, progress};
 use crate::{
     attack::Attack,
@@ -48,9 +50,17 @@ pub(crate) struct Arguments {
     /// What local training subtracts from the logits of classes with fewer than two own rows.
     #[arg(long, value_name = "X", default_value_t = 1.0)]
     rare_class_offset: f32,
-    /// Raters ask by all rows they have, and not by those kept back alone.
-    #[arg(long)]
-    rate_by_all_rows: bool,
+    /// Whether raters ask by all rows they have, and not by those kept back alone [default: where fewer than 30 are kept
+    /// back]
+    #[arg(long, value_name = "true|false", num_args = 0..=1, default_missing_value = "true")]
+    rate_by_all_rows: Option<bool>,
+    /// Rows that each participant keeps back from training to rate by [default: 15 %, but at least 50 if that is no more
+    /// than half]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    rows_kept_back: Option<u16>,
+    /// Chunks of 2048 parameters that each rater asks about in a round, of a model that has more [default: 32]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    sampled_chunks: Option<u16>,
     /// Leave out FedAvg, median, trimmed mean, multi-Krum and FLTrust.
     #[arg(long)]
     no_baselines: bool,
@@ -116,6 +126,10 @@ fn setting(arguments: &Arguments) -> Result<Setting, CommandError> {
         hidden: arguments.hidden.into(),
         rare_class_offset: arguments.rare_class_offset,
         all_rows_rate: arguments.rate_by_all_rows,
+        rows_kept_back: arguments
+            .rows_kept_back
+            .map_or(Setting::KEEP_DEFAULT, usize::from),
+        sampled_chunks: arguments.sampled_chunks.map_or(SAMPLED_CHUNKS, usize::from),
         ..Setting::new(participants, attackers, arguments.attack, arguments.split)
     })
 }

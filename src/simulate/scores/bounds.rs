@@ -249,7 +249,7 @@ fn name(setting: &Setting) -> String {
     if setting.rare_class_offset != 1.0 {
         name = format!("{name} offset {}", setting.rare_class_offset);
     }
-    if setting.all_rows_rate {
+    if setting.all_rows_rate == Some(true) {
         name.push_str(" all rows rate");
     }
     if setting.rows_kept_back != Setting::KEEP_DEFAULT {

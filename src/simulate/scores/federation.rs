@@ -5,7 +5,7 @@ use rand::{RngExt, SeedableRng, rngs::Xoshiro256PlusPlus};
 use unsilo_ledger::OwnerId;
 use unsilo_participant::{
     data::stratified_holdout,
-    rating::{DEFAULT_SHARE, held_out_fraction},
+    rating::{DEFAULT_SHARE, SAMPLED_CHUNKS, asks_by_all_rows, held_out_fraction},
 };
 use unsilo_train::{
     Activation, Dataset, Device, MlpConfig, TrainConfig, TrainError, Trainer, largest,
@@ -38,10 +38,12 @@ pub(crate) struct Setting {
     pub(crate) hidden: usize,
     /// What local training subtracts from the logits of classes with fewer than two own rows.
     pub(crate) rare_class_offset: f32,
-    /// Raters ask by all their rows, and not by those kept back.
-    pub(crate) all_rows_rate: bool,
+    /// Whether raters ask by all their rows, and not by those kept back; `None`: as production does, where those are few.
+    pub(crate) all_rows_rate: Option<bool>,
     /// Rows that each keeps back to rate by: [`Setting::KEEP_DEFAULT`], or about so many.
     pub(crate) rows_kept_back: usize,
+    /// Chunks of 2048 parameters that each rater samples in each round, of models that have more.
+    pub(crate) sampled_chunks: usize,
     /// Participant i of n has i/n of its labels replaced by random ones: nobody attacks, but some are worth more.
     pub(crate) graded_noise: bool,
 }
@@ -61,8 +63,9 @@ impl Setting {
             rounds: 40,
             hidden: 32,
             rare_class_offset: TrainConfig::default().rare_class_offset,
-            all_rows_rate: false,
+            all_rows_rate: None,
             rows_kept_back: Self::KEEP_DEFAULT,
+            sampled_chunks: SAMPLED_CHUNKS,
             graded_noise: false,
         }
     }
@@ -128,6 +131,7 @@ pub(super) enum Purpose {
     Directions,
     Draw,
     Seats,
+    Sample,
 }
 
 /// Random numbers for one purpose in one round.
@@ -207,7 +211,10 @@ impl<'a> Federation<'a> {
                     let part = participant as f64 / setting.participants as f64;
                     training = noisy(&training, part, &mut labels)?;
                 }
-                let rating = if setting.all_rows_rate {
+                let few = setting
+                    .all_rows_rate
+                    .unwrap_or_else(|| asks_by_all_rows(holdout.held_out.len()));
+                let rating = if few {
                     own
                 } else {
                     own.subset(&holdout.held_out)?

@@ -183,7 +183,7 @@ fn niche(rare_class_offset: f32) -> Vec<Setting> {
 fn tiny(all_rows_rate: bool) -> Vec<Setting> {
     let small = |setting| Setting {
         rows_kept_back: 10,
-        all_rows_rate,
+        all_rows_rate: Some(all_rows_rate),
         ..setting
     };
     let mut settings = ten(3, &[Attack::None, LabelFlip, SignFlip], SKEWED);

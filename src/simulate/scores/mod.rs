@@ -17,6 +17,8 @@ mod play;
 mod quantised;
 mod rater;
 mod report;
+#[cfg(test)]
+mod sampling;
 mod shapley;
 mod split;
 

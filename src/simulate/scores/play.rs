@@ -102,7 +102,7 @@ pub(super) fn play(
             round,
             weights: &model.weights,
             history: &model.history,
-            params: &quantiser.params,
+            quantiser: &quantiser,
             unit_log2,
         };
         let rows = raters.rows(federation, &moment, &accepted, observe);

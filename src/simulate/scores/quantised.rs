@@ -13,7 +13,7 @@ pub(super) const FEDERATION: [u8; 32] = [0; 32];
 /// The production quantiser of a model, with the way back to the model's order.
 pub(super) struct Quantiser {
     pub(super) params: Params,
-    permutation: Permutation,
+    pub(super) permutation: Permutation,
     /// Where each parameter stands in an encoded update.
     places: Vec<usize>,
 }

@@ -1,6 +1,7 @@
 //! What raters ask and say in a round, honest ones and liars.
 
 use rand::{RngExt, rngs::Xoshiro256PlusPlus};
+use unsilo_fhe::{ChunkSample, Entropy};
 use unsilo_ledger::{OwnerId, ParticipantId, raters};
 use unsilo_participant::{
     Opinion, Score,
@@ -10,8 +11,9 @@ use unsilo_train::TrainConfig;
 
 use super::{
     federation::{Federation, Purpose, random},
-    quantised,
+    quantised::{self, Quantiser},
 };
+use crate::attack;
 
 /// A round's accepted contributions.
 pub(super) struct Accepted<'a> {
@@ -57,7 +59,7 @@ pub(super) struct Moment<'a> {
     pub(super) round: usize,
     pub(super) weights: &'a [f32],
     pub(super) history: &'a [Vec<f32>],
-    pub(super) params: &'a unsilo_fhe::Params,
+    pub(super) quantiser: &'a Quantiser,
     pub(super) unit_log2: i8,
 }
 
@@ -79,6 +81,7 @@ impl Raters {
         let mut seeds = random(federation.seed, Purpose::Directions, moment.round);
         let mut errors = random(federation.seed, Purpose::Encryption, moment.round);
         let mut draw = random(federation.seed, Purpose::Draw, moment.round);
+        let mut samples = random(federation.seed, Purpose::Sample, moment.round);
         let owners: Vec<(OwnerId, u64)> = (0..setting.owners())
             .map(|owner| (OwnerId(owner as u32), 1 << 32))
             .collect();
@@ -88,7 +91,7 @@ impl Raters {
             .into_iter()
             .filter_map(|OwnerId(rater)| {
                 let rater = rater as usize;
-                let seed = seeds.random();
+                let (seed, sample) = (seeds.random(), samples.random());
                 let opinions = if setting.lies() && setting.is_attacker(rater) {
                     lie(federation, rater, &accepted.of)
                 } else {
@@ -97,7 +100,7 @@ impl Raters {
                         federation,
                         moment,
                         accepted,
-                        (rater, &training),
+                        (rater, &training, sample),
                         &mut errors,
                         observe,
                     )?
@@ -113,14 +116,14 @@ impl Raters {
         federation: &Federation<'_>,
         moment: &Moment<'_>,
         accepted: &Accepted<'_>,
-        (rater, training): (usize, &TrainConfig),
+        (rater, training, sample): (usize, &TrainConfig, [u8; 32]),
         errors: &mut Xoshiro256PlusPlus,
         observe: &mut dyn FnMut(&Rated<'_>),
     ) -> Option<Vec<Opinion>> {
         let setting = federation.setting;
-        let directions = rating::directions(
+        let mut directions = rating::directions(
             &federation.trainer,
-            moment.params,
+            &moment.quantiser.params,
             moment.weights,
             federation.rating_rows(rater),
             training,
@@ -128,6 +131,16 @@ impl Raters {
             &mut |_| {},
         )
         .ok()?;
+        let sample = ChunkSample::draw(
+            &moment.quantiser.params,
+            setting.sampled_chunks,
+            Entropy::from_bytes(sample),
+        );
+        if let Some(sample) = sample {
+            for values in &mut directions {
+                sample.restrict(&moment.quantiser.permutation, values);
+            }
+        }
         let others = |(_, (id, _)): &(usize, &(ParticipantId, u16))| {
             setting.owner(id.0 as usize) != setting.owner(rater)
         };
@@ -171,8 +184,7 @@ impl Raters {
     }
 }
 
-/// Attackers say that each other's contributions are all that helps and that the honest ones harm. One without others puts
-/// its whole row on the first participant: a row that names nobody would count as absent.
+/// An attacker's row: [`attack::lie`] about all but its own owner's contributions.
 fn lie(
     federation: &Federation<'_>,
     rater: usize,
@@ -180,25 +192,18 @@ fn lie(
 ) -> Vec<Opinion> {
     let setting = federation.setting;
     let owner = setting.owner(rater);
-    let is_fellow = |id: usize| setting.is_attacker(id) && setting.owner(id) != owner;
-    let alone = !accepted.iter().any(|(id, _)| is_fellow(id.0 as usize));
+    let is_own = |id: &ParticipantId| setting.owner(id.0 as usize) == owner;
+    let others: Vec<ParticipantId> = accepted
+        .iter()
+        .map(|(id, _)| *id)
+        .filter(|id| !is_own(id))
+        .collect();
+    let mut opinions = attack::lie(&others, |id| setting.is_attacker(id.0 as usize)).into_iter();
     accepted
         .iter()
-        .map(|(id, _)| {
-            let id = id.0 as usize;
-            if setting.owner(id) == owner {
-                Opinion::default()
-            } else if is_fellow(id) || (alone && id == 0) {
-                Opinion {
-                    score: i16::MAX,
-                    reward: u16::MAX,
-                }
-            } else {
-                Opinion {
-                    score: -i16::MAX,
-                    reward: 0,
-                }
-            }
+        .map(|(id, _)| match is_own(id) {
+            true => Opinion::default(),
+            false => opinions.next().unwrap_or_default(),
         })
         .collect()
 }

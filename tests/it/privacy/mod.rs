@@ -15,7 +15,10 @@ use unsilo_ledger::{
     Draft, Entry,
     store::{FILE_NAME, read},
 };
-use unsilo_participant::data::{LoadOptions, load_csv};
+use unsilo_participant::{
+    data::{LoadOptions, hold_out, load_csv},
+    rating::DEFAULT_SHARE,
+};
 use unsilo_proto::Invite;
 use unsilo_train::{
     Activation, Dataset, DeviceChoice, MlpConfig, TrainConfig, Trainer, select, weights,
@@ -27,7 +30,7 @@ use self::{
 };
 use crate::{
     companies::Companies,
-    proxy::{Proxy, bodies},
+    proxy::{Proxy, Stop, bodies},
     support::{Running, free_address, set, until},
 };
 
@@ -38,6 +41,7 @@ const SEED: u64 = 7;
 /// The federation of these tests, in the middle of round 2: everybody sits on the committee, and everybody's
 /// contribution but Dahlia's is on the ledger. What Aster sent is recorded.
 struct Frozen {
+    raters: Raters,
     fed: Companies,
     recorder: Proxy,
     coordinator: Running,
@@ -45,17 +49,31 @@ struct Frozen {
     identities: Vec<String>,
 }
 
-fn frozen() -> Frozen {
+/// Whether the companies rate each other.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Raters {
+    /// All do: they hold out rows, ask about directions and say rows.
+    On,
+    /// Nobody does.
+    Off,
+}
+
+fn frozen(raters: Raters) -> Frozen {
     let address = free_address();
     let mut fed = Companies::found_behind(&NAMES, 2, &address, &address);
     let coordinator = fed.serve();
     let recorder = Proxy::start(&fed.coordinator(), &address, fed.company("Aster"), None);
-    // Round 1 takes Dahlia some 110 kB, her next contribution 90 kB more: it is cut off in its middle.
+    // Round 1 takes Dahlia some 110 kB, her next contribution 90 kB more: it is cut off in its middle. Directions are 12 kB
+    // in the first round and twice that in the second.
+    let stop: Stop = match raters {
+        Raters::On => |sent| sent.len() > 190_000,
+        Raters::Off => |sent| sent.len() > 150_000,
+    };
     let staller = Proxy::start(
         &fed.coordinator(),
         &address,
         fed.company("Dahlia"),
-        Some(|sent| sent.len() > 150_000),
+        Some(stop),
     );
     for (name, proxy) in [("Aster", &recorder), ("Dahlia", &staller)] {
         let mut invite = Invite::from_text(&fed.invitations[name]).expect("an invitation");
@@ -68,8 +86,9 @@ fn frozen() -> Frozen {
         identities.push(joined["identity"].as_str().expect("hex").to_owned());
         let config = fed.company(name).join("participant.toml");
         set(&config, "seed", &SEED.to_string());
-        // They train on all rows, so that the test can train as they do.
-        fed.rates_nobody(name);
+        if raters == Raters::Off {
+            fed.rates_nobody(name);
+        }
     }
     let mut nodes: Vec<Running> = NAMES.iter().map(|name| fed.participate(name)).collect();
     let (dahlia, others) = nodes.split_last_mut().expect("four nodes");
@@ -88,6 +107,7 @@ fn frozen() -> Frozen {
         &format!("{address:?}"),
     );
     Frozen {
+        raters,
         fed,
         recorder,
         coordinator,
@@ -112,6 +132,18 @@ impl Frozen {
         )
         .expect("rows")
         .data
+    }
+
+    /// What a company trains on: whoever rates holds some rows out.
+    fn trained_on(&self, part: usize) -> Dataset {
+        let rows = self.rows(part);
+        match self.raters {
+            Raters::Off => rows,
+            Raters::On => {
+                let divided = hold_out(&rows, DEFAULT_SHARE, SEED).expect("rows");
+                divided.expect("enough rows").train
+            }
+        }
     }
 
     fn shape(&self) -> MlpConfig {
@@ -172,7 +204,7 @@ impl Frozen {
         let trainer = Trainer::new(self.shape(), device).expect("a trainer");
         let base = self.model(&self.bases()[round as usize - 1]);
         let weights = trainer
-            .train(&base, &self.rows(part), &config, &mut |_| {})
+            .train(&base, &self.trained_on(part), &config, &mut |_| {})
             .expect("trained");
         let update = weights
             .iter()
@@ -234,6 +266,29 @@ impl Frozen {
         traces
     }
 
+    /// Every byte that left Aster, as it was sent and joined to whole messages.
+    fn sent(&self) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
+        let sent = self.recorder.sent();
+        let messages = sent
+            .iter()
+            .flat_map(|connection| bodies(connection))
+            .collect();
+        (sent, messages)
+    }
+
+    /// None of it left Aster, and nobody else keeps it.
+    fn shows_nothing(&self, traces: &Traces) {
+        let (sent, messages) = self.sent();
+        for bytes in sent.iter().chain(&messages) {
+            assert_eq!(traces.found_in(bytes), [].into());
+        }
+        for directory in self.directories(&["Birch", "Cedar", "Dahlia"]) {
+            for (file, bytes) in files(&directory) {
+                assert_eq!(traces.found_in(&bytes), [].into(), "{file}");
+            }
+        }
+    }
+
     fn directories(&self, names: &[&str]) -> Vec<PathBuf> {
         std::iter::once(self.fed.coordinator())
             .chain(names.iter().map(|name| self.fed.company(name)))
@@ -293,7 +348,7 @@ fn the_scanner_works(traces: &Traces, frozen: &Frozen, trained: &Trained) {
 
 #[test]
 fn what_leaves_a_company_and_what_a_minority_holds_show_nothing() {
-    let frozen = frozen();
+    let frozen = frozen(Raters::Off);
     let target = Target::new(&frozen.fed.coordinator(), "Aster");
     assert_eq!(
         (
@@ -307,12 +362,7 @@ fn what_leaves_a_company_and_what_a_minority_holds_show_nothing() {
     let traces = frozen.traces(&target.params, &rounds);
     the_scanner_works(&traces, &frozen, &rounds[1]);
 
-    // Every byte that left Aster, as it was sent and joined to whole messages.
-    let sent = frozen.recorder.sent();
-    let messages: Vec<Vec<u8>> = sent
-        .iter()
-        .flat_map(|connection| bodies(connection))
-        .collect();
+    let (sent, messages) = frozen.sent();
     let all: usize = sent.iter().map(Vec::len).sum();
     let in_messages: usize = messages.iter().map(Vec::len).sum();
     assert!(
@@ -330,33 +380,8 @@ fn what_leaves_a_company_and_what_a_minority_holds_show_nothing() {
         in_messages > 2 * target.ciphertext().len(),
         "and that of round 1"
     );
-    for bytes in sent.iter().chain(&messages) {
-        assert_eq!(traces.found_in(bytes), [].into());
-    }
-    // Nor does anybody else keep it.
-    for directory in frozen.directories(&["Birch", "Cedar", "Dahlia"]) {
-        for (file, bytes) in files(&directory) {
-            assert_eq!(traces.found_in(&bytes), [].into(), "{file}");
-        }
-    }
-
-    // Everything the coordinator and two members of four have opens nothing; three members' open it.
-    for pair in [["Birch", "Cedar"], ["Birch", "Dahlia"], ["Cedar", "Dahlia"]] {
-        assert_eq!(target.attack(&frozen.directories(&pair)), None, "{pair:?}");
-    }
-    assert_eq!(target.attack(&frozen.directories(&[])), None);
-    let opened = target
-        .attack(&frozen.directories(&["Birch", "Cedar", "Dahlia"]))
-        .expect("three members of four open: the attack is a real one");
-    let unit = f64::from(target.unit_log2).exp2();
-    for (at, (step, update)) in opened.values.iter().zip(&rounds[1].update).enumerate() {
-        let away = (*step as f64 - f64::from(*update) / unit).abs();
-        assert!(away <= 10.1, "weight {at} is {away} steps away");
-    }
-    assert!(
-        opened.values.iter().any(|step| step.abs() > 100),
-        "an update worth hiding"
-    );
+    frozen.shows_nothing(&traces);
+    opens_for_three_members_and_no_fewer(&frozen, &target, &rounds[1].update);
 
     plaintext::is_refused(&frozen, &rounds[1].update);
     let root = frozen.fed.company("Aster");
@@ -377,6 +402,76 @@ fn what_leaves_a_company_and_what_a_minority_holds_show_nothing() {
         assert!(!dir.join("outbox/1-ciphertext.kept").exists());
     }
     drop(kept);
+}
+
+/// Everything the coordinator and two members of four have opens nothing; three members' open Aster's update of round 2.
+fn opens_for_three_members_and_no_fewer(frozen: &Frozen, target: &Target, update: &[f32]) {
+    for pair in [["Birch", "Cedar"], ["Birch", "Dahlia"], ["Cedar", "Dahlia"]] {
+        assert_eq!(target.attack(&frozen.directories(&pair)), None, "{pair:?}");
+    }
+    assert_eq!(target.attack(&frozen.directories(&[])), None);
+    let opened = target
+        .attack(&frozen.directories(&["Birch", "Cedar", "Dahlia"]))
+        .expect("three members of four open: the attack is a real one");
+    let unit = f64::from(target.unit_log2).exp2();
+    for (at, (step, update)) in opened.values.iter().zip(update).enumerate() {
+        let away = (*step as f64 - f64::from(*update) / unit).abs();
+        assert!(away <= 10.1, "weight {at} is {away} steps away");
+    }
+    assert!(
+        opened.values.iter().any(|step| step.abs() > 100),
+        "an update worth hiding"
+    );
+}
+
+#[test]
+fn with_raters_neither_rows_held_out_nor_updates_nor_what_is_asked_about_them_show() {
+    let mut frozen = frozen(Raters::On);
+    let target = Target::new(&frozen.fed.coordinator(), "Aster");
+    assert_eq!(target.context.round, 2);
+    let rounds = [frozen.train(0, 1), frozen.train(0, 2)];
+    let mut traces = frozen.traces(&target.params, &rounds);
+    the_scanner_works(&traces, &frozen, &rounds[1]);
+    // Its directions, the key for their answers and what they were blinded with are its own too.
+    let asked = fs::read(frozen.fed.company("Aster").join("outbox/2-directions.kept"));
+    let asked = asked.expect("it asked");
+    assert!(asked.len() > 2 * rounds[1].update.len(), "two directions");
+    traces.add_bytes("a direction", &asked);
+    assert!(
+        traces
+            .found_in(&asked[3_000..4_000])
+            .contains("a direction")
+    );
+    frozen.shows_nothing(&traces);
+    opens_for_three_members_and_no_fewer(&frozen, &target, &rounds[1].update);
+
+    // To the end: contributions are fetched by raters, answers sealed to them, rows said.
+    let before: usize = frozen.sent().1.iter().map(Vec::len).sum();
+    let mut nodes: Vec<Running> = NAMES
+        .iter()
+        .map(|name| frozen.fed.participate(name))
+        .collect();
+    for node in &mut nodes {
+        assert_eq!(node.wait().ok().json()["finished"], true);
+    }
+    let verified = frozen.fed.verify(&NAMES);
+    assert_eq!(
+        (&verified["published"], &verified["voided"]),
+        (&2.into(), &0.into())
+    );
+    let mut revealed = 0;
+    read(&frozen.fed.coordinator().join(FILE_NAME), |_, signed| {
+        if let Entry::RatingsRevealed { .. } = &signed.entry {
+            revealed += 1;
+        }
+    })
+    .expect("a ledger");
+    assert_eq!(revealed, 2 * NAMES.len(), "everybody rated in both rounds");
+    let after: usize = frozen.sent().1.iter().map(Vec::len).sum();
+    assert!(after > before, "what was sent since is looked at too");
+    frozen.shows_nothing(&traces);
+    frozen.coordinator.terminate();
+    frozen.coordinator.wait().ok();
 }
 
 /// Everybody comes back; the result is what plain averaging of the same updates gives.

@@ -138,6 +138,76 @@ fn a_row_that_comes_late_makes_another_end_which_is_signed_too() {
     assert_eq!(signed(&world.step(ending(&facts))), [step_end(false, 2)]);
 }
 
+/// As [`rating`], with four raters whose rows stand so.
+fn rating_of_four(world: &mut World, revealing: bool, rows: [RowState; 4]) -> Facts {
+    let mut facts = rating(world, revealing, [rows[0], rows[1]]);
+    let raters = (0..4).zip(rows).map(|(number, row)| RaterFacts {
+        row,
+        ..rater(number, &[[number as u8 + 1; 32]])
+    });
+    facts.round.as_mut().unwrap().directions = raters.collect();
+    on_log(&mut facts, revealing);
+    facts
+}
+
+#[test]
+fn few_missing_raters_are_waited_for_as_long_again_as_the_others_took_and_thirty_seconds_at_least()
+{
+    use RowState::{Committed, Missing, Revealed};
+    for (revealing, lacks, has) in [(false, Missing, Committed), (true, Committed, Revealed)] {
+        for (most_ms, over_ms) in [(4_000, 31_000), (26_000, 51_000)] {
+            let mut world = World::new();
+            world.now_ms = 1_000;
+            let half = rating_of_four(&mut world, revealing, [has, has, lacks, lacks]);
+            world.ledger(half.clone());
+            world.now_ms = most_ms;
+            // Half of the raters missing are not few, however long it takes.
+            assert_eq!(signed(&world.step(ending(&half))), []);
+            let most = rating_of_four(&mut World::new(), revealing, [has, has, has, lacks]);
+            world.ledger(grown(most.clone()));
+            for (now_ms, signs) in [(over_ms - 1, false), (over_ms, true)] {
+                world.now_ms = now_ms;
+                let done = world.step(ending(&most));
+                assert_eq!(signed(&done).len() == 1, signs, "{revealing} at {now_ms}");
+            }
+        }
+        // More of them are waited for until the deadline.
+        let mut world = World::new();
+        world.now_ms = 1_000;
+        let half = rating_of_four(&mut world, revealing, [has, has, lacks, lacks]);
+        world.ledger(half.clone());
+        world.now_ms = 100_000;
+        assert_eq!(signed(&world.step(ending(&half))), []);
+    }
+}
+
+#[test]
+fn a_wait_for_few_raters_begins_anew_with_each_half() {
+    use RowState::{Committed, Missing, Revealed};
+    let mut world = World::new();
+    world.now_ms = 1_000;
+    let commits = rating_of_four(
+        &mut world,
+        false,
+        [Committed, Committed, Committed, Missing],
+    );
+    world.ledger(commits.clone());
+    world.now_ms = 31_000;
+    assert_eq!(signed(&world.step(ending(&commits))).len(), 1);
+    world.feed(Event::Accepted(Task::SignRatingStep(1, false, [3; 32])));
+    let reveals = rating_of_four(
+        &mut World::new(),
+        true,
+        [Revealed, Revealed, Committed, Missing],
+    );
+    world.ledger(grown(reveals.clone()));
+    assert_eq!(signed(&world.step(ending(&reveals))), []);
+    world.now_ms = 60_999;
+    assert_eq!(signed(&world.step(ending(&reveals))), []);
+    world.now_ms = 61_000;
+    assert_eq!(signed(&world.step(ending(&reveals))).len(), 1);
+}
+
 /// As [`rating`], with this node a rater too, whose row stands like `mine`.
 fn rating_too(world: &mut World, revealing: bool, rows: [RowState; 2], mine: RowState) -> Facts {
     let mut facts = rating(world, revealing, rows);
