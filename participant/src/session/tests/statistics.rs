@@ -128,14 +128,14 @@ fn a_confirmed_claim_says_nothing_about_another_one() {
 
 #[test]
 fn a_round_of_training_publishes_no_statistics_and_the_statistics_round_no_model() {
-    let (mut world, mut facts) = summed();
+    let (mut world, _) = summed();
     let done = world.step(publishing(1, 1));
     assert!(matches!(
         alarms(&done)[..],
         [Alarm::ModelDiffers { round: 1, .. }]
     ));
     let mut world = World::new();
-    facts = Facts {
+    let facts = Facts {
         measuring: false,
         ..weighed(world.contributed(), [1; 4])
     };
