@@ -95,6 +95,7 @@ pub(crate) enum Denied {
     Revoked,
     /// More rows than are left today; of so many, so many are used.
     OverQuota {
+        asked: u32,
         used: u64,
         rows_per_day: u64,
     },
@@ -279,6 +280,7 @@ impl Tokens {
             && after > rows_per_day
         {
             return Err(Denied::OverQuota {
+                asked: rows,
                 used: *used,
                 rows_per_day,
             });
@@ -324,7 +326,7 @@ impl Tokens {
     }
 }
 
-/// Rows taken from a quota; given back when dropped, unless [kept](Charge::keep).
+/// Rows taken from a quota; given back when dropped, unless [kept](Charge::keep) or [spent](Charge::spend).
 pub(crate) struct Charge {
     tokens: Tokens,
     id: TokenId,
@@ -336,6 +338,16 @@ impl Charge {
     /// The rows were answered.
     pub(crate) fn keep(mut self) {
         self.kept = true;
+    }
+
+    /// Work is done for them from now on: they count also if their caller goes.
+    pub(crate) fn spend(&mut self) {
+        self.kept = true;
+    }
+
+    /// Nothing came of it, and not through their caller.
+    pub(crate) fn give_back(mut self) {
+        self.kept = false;
     }
 }
 
@@ -423,12 +435,18 @@ mod tests {
         tokens.charge(holder, 6, 0).expect("within").keep();
         let failed = tokens.charge(holder, 4, 0).expect("within");
         let over = Some(Denied::OverQuota {
+            asked: 1,
             used: 10,
             rows_per_day: 10,
         });
         assert_eq!(tokens.charge(holder, 1, 0).err(), over);
         drop(failed);
-        tokens.charge(holder, 4, 0).expect("given back").keep();
+        let mut failed = tokens.charge(holder, 4, 0).expect("given back");
+        failed.spend();
+        failed.give_back();
+        let mut left = tokens.charge(holder, 4, 0).expect("given back again");
+        left.spend();
+        drop(left);
         assert_eq!(tokens.charge(holder, 1, 0).err(), over);
         tokens.charge(holder, 10, DAY_MS).expect("a new day").keep();
         // After a restart what is on disk counts.

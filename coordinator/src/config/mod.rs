@@ -5,7 +5,9 @@ mod settings;
 mod terms;
 
 pub use model_file::ModelFile;
-pub use settings::{Access, EndpointSettings, MAX_ENCRYPTED_KEYS, Settings};
+pub use settings::{
+    Access, EndpointSettings, MAX_ENCRYPTED_KEYS, MAX_ROWS_PER_ENCRYPTED_QUERY, Settings,
+};
 pub use terms::Terms;
 
 use std::{fs, path::Path};

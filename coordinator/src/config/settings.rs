@@ -42,9 +42,13 @@ pub struct EndpointSettings {
     /// What the coordinator owes the federation for each row that it answers, in the federation's unit; a token may
     /// say otherwise. It is entered on the ledger and paid out with the rewards.
     pub fee_per_row: u64,
-    /// Evaluation keys of encrypted queries that are kept in memory, 120 MB each and 250 MB more for each of at most two that
-    /// arrive; 0 turns encrypted queries off, at most [`MAX_ENCRYPTED_KEYS`].
+    /// Evaluation keys of encrypted queries that are kept in memory, 120 MB each, 30 MB more for each of at most eight that
+    /// arrive and 250 MB for the one of them that is made ready; 0 turns encrypted queries off, at most
+    /// [`MAX_ENCRYPTED_KEYS`].
     pub encrypted_keys: u32,
+    /// Rows that one encrypted query counts as, of its token's quota and for its fee: 1 to
+    /// [`MAX_ROWS_PER_ENCRYPTED_QUERY`].
+    pub rows_per_encrypted_query: u32,
 }
 
 impl Default for EndpointSettings {
@@ -53,9 +57,13 @@ impl Default for EndpointSettings {
             access: Access::default(),
             fee_per_row: 0,
             encrypted_keys: 8,
+            rows_per_encrypted_query: 100,
         }
     }
 }
+
+/// The most rows that an encrypted query counts as.
+pub const MAX_ROWS_PER_ENCRYPTED_QUERY: u32 = 1_000_000;
 
 /// The most evaluation keys in memory: 31 GB.
 pub const MAX_ENCRYPTED_KEYS: u32 = 256;
@@ -149,6 +157,12 @@ impl Settings {
                 self.endpoint.encrypted_keys
             ));
         }
+        let rows = self.endpoint.rows_per_encrypted_query;
+        if !(1..=MAX_ROWS_PER_ENCRYPTED_QUERY).contains(&rows) {
+            return Err(format!(
+                "endpoint.rows_per_encrypted_query = {rows} is out of range: give 1 to {MAX_ROWS_PER_ENCRYPTED_QUERY}"
+            ));
+        }
         for (field, value) in [("listen", &self.listen), ("address", &self.address)] {
             let port = value
                 .rsplit_once(':')
@@ -183,7 +197,9 @@ impl Settings {
              # What this coordinator owes the federation for each row it answers; it goes to the rewards.\n\
              fee_per_row = {}\n\
              # Keys of encrypted queries kept in memory, 120 MB each; 0 turns encrypted queries off.\n\
-             encrypted_keys = {}\n",
+             encrypted_keys = {}\n\
+             # Rows that one encrypted query counts as, of a token's quota and for its fee: it is work for thousands.\n\
+             rows_per_encrypted_query = {}\n",
             self.version,
             self.listen,
             self.address,
@@ -197,6 +213,7 @@ impl Settings {
             },
             self.endpoint.fee_per_row,
             self.endpoint.encrypted_keys,
+            self.endpoint.rows_per_encrypted_query,
         )
     }
 }
@@ -251,6 +268,7 @@ mod tests {
                 access: Access::Token,
                 fee_per_row: MAX_FEE_PER_ROW + 1,
                 encrypted_keys: 0,
+                ..EndpointSettings::default()
             },
             ..settings
         };
@@ -271,5 +289,16 @@ mod tests {
                 .check()
                 .is_err_and(|error| error.contains("endpoint.encrypted_keys"))
         );
+        for rows in [0, MAX_ROWS_PER_ENCRYPTED_QUERY + 1] {
+            let mut free = crowded.clone();
+            free.endpoint = EndpointSettings {
+                rows_per_encrypted_query: rows,
+                ..EndpointSettings::default()
+            };
+            assert!(
+                free.check()
+                    .is_err_and(|error| error.contains("endpoint.rows_per_encrypted_query"))
+            );
+        }
     }
 }

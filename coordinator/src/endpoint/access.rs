@@ -103,11 +103,17 @@ fn refusal(denied: &Denied) -> Problem {
         ),
         Denied::Expired => unauthorised("The token has expired", "this token has expired"),
         Denied::Revoked => unauthorised("The token is revoked", "the admin has revoked this token"),
-        Denied::OverQuota { used, rows_per_day } => Problem::new(
+        Denied::OverQuota {
+            asked,
+            used,
+            rows_per_day,
+        } => Problem::new(
             StatusCode::TOO_MANY_REQUESTS,
             "Over quota",
             format!(
-                "the token allows {rows_per_day} rows a day, {used} were answered today: this request goes beyond"
+                "the token allows {rows_per_day} rows a day, {used} were answered today and {} remain: this request counts as \
+                 {asked}",
+                rows_per_day.saturating_sub(*used)
             ),
         )
         .at("rows")

@@ -1,7 +1,7 @@
 //! `POST /v1/predict/encrypted`: a row that the coordinator cannot read in, an answer that it cannot read out, and a
 //! receipt. docs/encrypted-queries.md has the formats.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use axum::{
     Json,
@@ -10,9 +10,8 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use data_encoding::{BASE64, HEXLOWER};
+use data_encoding::HEXLOWER;
 use serde::Serialize;
-use tokio::sync::oneshot;
 use unsilo_inference::{
     Circuit, EVALUATION_KEY_BYTES, EncryptedModel, EvaluationError, KeyHash, MAX_QUERY_BYTES,
     Query, VERSION, params::PARAMETER_SET,
@@ -20,14 +19,7 @@ use unsilo_inference::{
 use unsilo_ledger::{AnswerHasher, request_hash};
 use utoipa::ToSchema;
 
-use super::{
-    Endpoint, Served,
-    access::Caller,
-    keys,
-    predict::{not_noted, stamp},
-    problem::Problem,
-    rounds,
-};
+use super::{Endpoint, Served, access::Caller, keys, problem::Problem, rounds, stamp::Stamp};
 use crate::{
     encrypted::{Encrypted, Full, Replayed},
     queries::NewQuery,
@@ -50,6 +42,8 @@ pub(super) struct EncryptedShape {
     steps: usize,
     /// Bytes of an evaluation key.
     key_bytes: usize,
+    /// Rows that one query counts as, of the token's quota and for its fee.
+    rows: u32,
     /// log2 of a bound on the probability that an answer is wrong by more than its stated deviations explain.
     failure_exponent: f64,
     /// The round that published the model.
@@ -77,13 +71,17 @@ pub(super) struct EncryptedProgress {
     params(("round" = Option<u64>, Query, description = "As for /v1/predict.")),
     responses(
         (status = 200, body = EncryptedShape),
+        (status = 401, description = "A token is needed, or this one is unknown, expired or revoked.", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "That round published no model, or encrypted queries are turned off.", body = Problem, content_type = "application/problem+json"),
         (status = 501, description = "The model is beyond what encrypted queries take.", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "No model yet.", body = Problem, content_type = "application/problem+json"),
     ),
+    security((), ("token" = [])),
 )]
 pub(super) async fn shape(
     State(endpoint): State<Endpoint>,
+    // A model is read and rounded for this: not for strangers.
+    _caller: Caller,
     RawQuery(query): RawQuery,
 ) -> Result<Json<EncryptedShape>, Problem> {
     on(&endpoint)?;
@@ -100,6 +98,7 @@ pub(super) async fn shape(
         outputs: shape.outputs,
         steps: model.bootstraps(),
         key_bytes: EVALUATION_KEY_BYTES,
+        rows: endpoint.settings.rows_per_encrypted_query,
         failure_exponent: model.failure_exponent(),
         round: served.round.unwrap_or_default(),
         model: HEXLOWER.encode(&served.hash),
@@ -135,22 +134,20 @@ pub(super) async fn predict(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
     let encrypted = on(&endpoint)?;
+    // The route takes no more bytes than a query has.
     let body = body.map_err(|_| too_large())?;
-    if body.len() > MAX_QUERY_BYTES {
-        return Err(too_large());
-    }
     let asked = Query::from_bytes(&body).map_err(|error| malformed(&error))?;
     let (served, model) = model(&endpoint, query.as_deref()).await?;
     model.check(&asked).map_err(|error| unfit(&error))?;
     let token = caller.token();
-    let now = std::time::Instant::now();
-    let key = |hash: &KeyHash| encrypted.keys.get(token, hash, std::time::Instant::now());
+    let key = |hash: &KeyHash| encrypted.keys.get(token, hash, Instant::now());
     if asked.key().is_some_and(|hash| key(&hash).is_none()) {
         return Err(keys::unknown());
     }
     let request = encrypted.requests.begin(token, asked.id());
     let request = request.map_err(|Replayed| replayed())?;
-    let charge = caller.charge(&endpoint, 1)?;
+    let rows = endpoint.settings.rows_per_encrypted_query;
+    let mut charge = caller.charge(&endpoint, rows)?;
     let place = encrypted.queue.enter(token).map_err(full)?;
     request.waits_at(place.number());
     let turn = place.turn().await;
@@ -160,55 +157,43 @@ pub(super) async fn predict(
         None => None,
     };
     // From here on work is spent on it, whether the client stays or not.
-    charge.keep();
-    let (sender, answered) = oneshot::channel();
+    charge.spend();
     let under_way = request.under_way();
-    encrypted.pool.spawn(move || {
-        let answer = model.evaluate(&asked, key.as_deref(), &under_way.work);
-        drop(turn);
-        let _ = sender.send(answer);
-    });
-    let answer = answered.await.map_err(|_| Problem::failed())?;
-    let answer = answer.map_err(|error| unfit(&error))?;
-    let mut hasher = AnswerHasher::new(1);
-    hasher.bytes(&answer);
-    let snapshot = endpoint.owner.now();
-    let round = served.round.unwrap_or_default();
-    let noted = endpoint.queries.note(NewQuery {
-        round,
-        model: served.hash,
-        request: request_hash(&body),
-        answer: hasher.finish(),
-        rows: 1,
-        fee: caller.fee(&endpoint, 1),
-        token,
-    });
-    // Durable before visible, as for rows in the clear.
-    let receipt = noted.await.map_err(not_noted)?;
+    let answered = async {
+        let evaluating = encrypted.work(turn, move || {
+            model.evaluate(&asked, key.as_deref(), &under_way.work)
+        });
+        let answer = evaluating.await.ok_or_else(Problem::failed)?;
+        let answer = answer.map_err(|error| unfit(&error))?;
+        let mut hasher = AnswerHasher::new(1);
+        hasher.bytes(&answer);
+        let query = NewQuery {
+            round: served.round.unwrap_or_default(),
+            model: served.hash,
+            request: request_hash(&body),
+            answer: hasher.finish(),
+            rows,
+            fee: caller.fee(&endpoint, rows),
+            token,
+        };
+        Ok((Stamp::note(&endpoint, query).await?, answer))
+    };
+    let (stamp, answer) = match answered.await {
+        Ok(answered) => answered,
+        // It failed here, with the client still waiting.
+        Err(problem) => {
+            charge.give_back();
+            return Err(problem);
+        }
+    };
     request.answered();
     endpoint.metrics.answered_encrypted();
-    tracing::debug!(
-        seconds = now.elapsed().as_secs_f64(),
-        "answered an encrypted query"
-    );
     let mut response = answer.into_response();
     response.headers_mut().insert(
         header::CONTENT_TYPE,
         HeaderValue::from_static("application/octet-stream"),
     );
-    stamp(
-        &mut response,
-        [
-            ("unsilo-round", round.to_string()),
-            ("unsilo-model", HEXLOWER.encode(&served.hash)),
-            ("unsilo-ledger-entries", snapshot.entries.to_string()),
-            ("unsilo-receipt", receipt.to_text()),
-            (
-                "unsilo-checkpoint",
-                BASE64.encode(snapshot.checkpoint.as_bytes()),
-            ),
-        ],
-    );
+    stamp.put(&mut response);
     Ok(response)
 }
 
@@ -331,7 +316,7 @@ fn replayed() -> Problem {
     .next("encrypt the row again: every query has a name of its own")
 }
 
-fn full(reason: Full) -> Problem {
+pub(super) fn full(reason: Full) -> Problem {
     match reason {
         Full::Token => Problem::new(
             StatusCode::TOO_MANY_REQUESTS,

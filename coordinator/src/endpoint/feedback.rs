@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use unsilo_ledger::{AnswerHasher, FeedbackKind, feedback_hash};
 use utoipa::ToSchema;
 
-use super::{Endpoint, access::Caller, predict, problem::Problem};
+use super::{Endpoint, access::Caller, predict, problem::Problem, stamp::not_noted};
 use crate::{
     inbox::{self, By, NotFiled, Piece},
     owner::now_ms,
@@ -155,7 +155,7 @@ pub(super) async fn file(
         })),
         Err(reason) => {
             endpoint.inbox.discard(&piece);
-            Err(predict::not_noted(reason))
+            Err(not_noted(reason))
         }
     }
 }

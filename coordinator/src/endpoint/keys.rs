@@ -14,20 +14,22 @@ use axum::{
 use data_encoding::HEXLOWER;
 use futures_util::StreamExt;
 use serde::Serialize;
-use tokio::sync::oneshot;
 use unsilo_inference::{EVALUATION_KEY_BYTES, KeyHash, ServerKey, key_hash};
 use utoipa::ToSchema;
 
 use super::{
     Endpoint,
     access::Caller,
-    encrypted::{malformed, on},
+    encrypted::{full, malformed, on},
     problem::Problem,
 };
 use crate::encrypted::KEY_LIFE;
 
-/// Longest time for a key's bytes to arrive: 30 MB at 1 Mbit/s.
-const RECEIVE: Duration = Duration::from_secs(240);
+/// How fast a key's bytes have to arrive on average, from the first on: 1 Mbit/s, so a key within 250 s. Who is slower is cut
+/// off when it falls behind, and does not hold one of the places for as long as that.
+const BYTES_PER_SECOND: f64 = 125_000.0;
+/// How far behind that they may be.
+const GRACE: Duration = Duration::from_secs(10);
 /// Longest wait for one of the places to receive keys at.
 const PLACE: Duration = Duration::from_secs(20);
 
@@ -76,10 +78,11 @@ pub(super) async fn look(
         (status = 201, body = EvaluationKey),
         (status = 400, description = "Not an evaluation key of this version and these parameters.", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A token is needed, or this one is unknown, expired or revoked.", body = Problem, content_type = "application/problem+json"),
-        (status = 408, description = "It did not arrive in time.", body = Problem, content_type = "application/problem+json"),
+        (status = 408, description = "It arrived too slowly.", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "Longer than a key.", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The bytes have another hash.", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Other keys are arriving.", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "Too many queries of this caller wait.", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "Other keys are arriving, or the queue is full.", body = Problem, content_type = "application/problem+json"),
     ),
     security((), ("token" = [])),
 )]
@@ -97,37 +100,42 @@ pub(super) async fn keep(
     let Ok(Ok(place)) = place else {
         return Err(busy());
     };
-    let received = tokio::time::timeout(RECEIVE, receive(body)).await;
-    let bytes = received.map_err(|_| late())??;
-    let (sender, made) = oneshot::channel();
-    encrypted.pool.spawn(move || {
-        let made = match key_hash(&bytes) == hash {
+    let bytes = receive(body, GRACE).await?;
+    // Making it ready is work like a query's, and has its turn among them: so a token that sends keys without end holds up
+    // its own queries and no others.
+    let turn = encrypted.queue.enter(caller.token()).map_err(full)?;
+    let turn = turn.turn().await;
+    let made = encrypted.work(turn, move || {
+        let _place = place;
+        match key_hash(&bytes) == hash {
             true => ServerKey::from_bytes(&bytes).map_err(|error| malformed(&error)),
             false => Err(other_hash()),
-        };
-        drop(bytes);
-        drop(place);
-        let _ = sender.send(made);
+        }
     });
-    let key = made.await.map_err(|_| Problem::failed())??;
+    let key = made.await.ok_or_else(Problem::failed)??;
     encrypted
         .keys
         .keep(caller.token(), hash, Arc::new(key), Instant::now());
     Ok((StatusCode::CREATED, kept(text)))
 }
 
-/// A body no longer than a key.
-async fn receive(body: Body) -> Result<Vec<u8>, Problem> {
+/// A body no longer than a key, that is never further behind its pace than the grace.
+async fn receive(body: Body, grace: Duration) -> Result<Vec<u8>, Problem> {
+    let began = tokio::time::Instant::now();
     let mut bytes = Vec::with_capacity(EVALUATION_KEY_BYTES);
     let mut stream = body.into_data_stream();
-    while let Some(piece) = stream.next().await {
+    loop {
+        let behind = Duration::from_secs_f64(bytes.len() as f64 / BYTES_PER_SECOND) + grace;
+        let piece = tokio::time::timeout_at(began + behind, stream.next()).await;
+        let Some(piece) = piece.map_err(|_| late())? else {
+            return Ok(bytes);
+        };
         let piece = piece.map_err(|_| cut_off())?;
         if bytes.len() + piece.len() > EVALUATION_KEY_BYTES {
             return Err(too_large());
         }
         bytes.extend_from_slice(&piece);
     }
-    Ok(bytes)
 }
 
 /// Drops a key of this caller.
@@ -203,7 +211,10 @@ fn late() -> Problem {
     Problem::new(
         StatusCode::REQUEST_TIMEOUT,
         "Too slow",
-        format!("the key did not arrive within {} s", RECEIVE.as_secs()),
+        format!(
+            "the key arrived with less than {:.0} kilobytes a second",
+            BYTES_PER_SECOND / 1e3
+        ),
     )
     .at("body")
     .next("try again over a faster connection")
@@ -232,4 +243,49 @@ pub(super) fn too_large() -> Problem {
 fn other_hash() -> Problem {
     Problem::field("hash", "the bytes that came have another hash")
         .next("send the key again; its hash is the SHA-256 of all its bytes")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Pieces of a second's worth each, with a pause before each but the first; then nothing more, and no end.
+    fn dripping(pieces: usize, pause: Duration, ends: bool) -> Body {
+        let piece = vec![0u8; BYTES_PER_SECOND as usize];
+        let stream = futures_util::stream::unfold(0, move |sent| {
+            let piece = piece.clone();
+            async move {
+                if sent == pieces && !ends {
+                    std::future::pending::<()>().await;
+                }
+                if sent > 0 {
+                    tokio::time::sleep(pause).await;
+                }
+                (sent < pieces).then_some((Ok::<_, std::io::Error>(piece), sent + 1))
+            }
+        });
+        Body::from_stream(stream)
+    }
+
+    #[tokio::test]
+    async fn a_key_that_arrives_slower_than_its_pace_is_cut_off_and_no_other() {
+        let grace = Duration::from_millis(50);
+        let pause = Duration::from_millis(100);
+        let whole = receive(dripping(4, pause, true), grace).await;
+        assert_eq!(
+            whole.map(|bytes| bytes.len()).ok(),
+            Some(4 * BYTES_PER_SECOND as usize),
+            "longer than the grace, and never behind"
+        );
+        let began = Instant::now();
+        let stalled = receive(dripping(1, pause, false), grace).await;
+        assert!(stalled.is_err());
+        let took = began.elapsed();
+        assert!(
+            took >= Duration::from_secs(1),
+            "a second's worth had come: {took:?}"
+        );
+        let nothing = receive(dripping(0, pause, false), grace).await;
+        assert!(nothing.is_err());
+    }
 }

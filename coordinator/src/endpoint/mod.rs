@@ -24,6 +24,7 @@ mod receipts;
 mod rounds;
 mod rows;
 mod served;
+mod stamp;
 mod status;
 mod view;
 mod weights;
@@ -121,7 +122,9 @@ impl Endpoint {
             .route("/v1/feedback", post(feedback::file).get(feedback::mine))
             .route(
                 "/v1/predict/encrypted",
-                get(encrypted::shape).post(encrypted::predict),
+                get(encrypted::shape)
+                    .post(encrypted::predict)
+                    .layer(DefaultBodyLimit::max(unsilo_inference::MAX_QUERY_BYTES)),
             )
             .route("/v1/predict/encrypted/{id}", get(encrypted::progress))
             .route(

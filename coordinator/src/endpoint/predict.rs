@@ -6,10 +6,9 @@ use axum::{
     Json,
     body::Bytes,
     extract::{RawQuery, State, rejection::BytesRejection},
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use data_encoding::{BASE64, HEXLOWER};
 use serde::Serialize;
 use unsilo_ledger::{AnswerHasher, Draft, Hash, request_hash};
 use utoipa::ToSchema;
@@ -21,27 +20,17 @@ use super::{
     rounds,
     rows::{self, Rows},
     served::softmax,
+    stamp::Stamp,
 };
-use crate::{
-    queries::{NewQuery, NotNoted},
-    tokens::Charge,
-};
+use crate::{queries::NewQuery, tokens::Charge};
 
 /// Predictions of all rows, and what they can be held against.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Answer {
     /// One for each row, in order.
     predictions: Vec<Prediction>,
-    /// The round that published the model.
-    round: u64,
-    /// Hash of the model on the ledger, hex.
-    model: String,
-    /// Entries in the ledger when it was answered.
-    ledger_entries: u64,
-    /// The ledger's newest checkpoint then: a C2SP signed note.
-    checkpoint: String,
-    /// For `GET /v1/receipts/{id}`: the proof that this answer is on the ledger. A secret between caller and endpoint.
-    receipt: String,
+    #[serde(flatten)]
+    stamp: Stamp,
 }
 
 /// One row's.
@@ -102,21 +91,13 @@ pub(super) async fn predict(
         tracing::error!(%error, "a prediction failed");
         Problem::failed()
     })??;
-    let snapshot = endpoint.owner.now();
     let rows = computed.query.rows;
-    let (round, model) = (computed.query.round, computed.query.model);
-    // Durable before visible: whoever has this receipt finds it on the ledger later, also after a crash.
-    let receipt = endpoint.queries.note(computed.query).await;
-    let receipt = receipt.map_err(not_noted)?;
+    let stamp = Stamp::note(&endpoint, computed.query).await?;
     computed.charge.keep();
     timer.answered(rows);
     let answer = Answer {
         predictions: computed.predictions,
-        round,
-        model: HEXLOWER.encode(&model),
-        ledger_entries: snapshot.entries,
-        checkpoint: snapshot.checkpoint.as_ref().to_owned(),
-        receipt: receipt.to_text(),
+        stamp,
     };
     Ok(if wants_csv(&headers) {
         as_csv(&endpoint.draft, &answer)
@@ -216,18 +197,6 @@ pub(super) fn too_large() -> Problem {
     .next("send fewer rows at a time")
 }
 
-pub(super) fn not_noted(reason: NotNoted) -> Problem {
-    match reason {
-        NotNoted::Full => Problem::new(
-            StatusCode::INSUFFICIENT_STORAGE,
-            "The disk is full",
-            "the coordinator's disk has no room for a receipt, so nothing was answered and nothing counted",
-        )
-        .next("tell the coordinator's admin, and try again later"),
-        NotNoted::Failed => Problem::failed(),
-    }
-}
-
 fn wants_csv(headers: &HeaderMap) -> bool {
     let accepted = headers
         .get(header::ACCEPT)
@@ -253,30 +222,6 @@ fn as_csv(draft: &Draft, answer: &Answer) -> Response {
         header::CONTENT_TYPE,
         HeaderValue::from_static("text/csv; charset=utf-8"),
     );
-    stamp(
-        &mut response,
-        [
-            ("unsilo-round", answer.round.to_string()),
-            ("unsilo-model", answer.model.clone()),
-            ("unsilo-ledger-entries", answer.ledger_entries.to_string()),
-            ("unsilo-receipt", answer.receipt.clone()),
-            (
-                "unsilo-checkpoint",
-                BASE64.encode(answer.checkpoint.as_bytes()),
-            ),
-        ],
-    );
+    answer.stamp.put(&mut response);
     response
-}
-
-/// What an answer that is not JSON can be held against, in its headers.
-pub(super) fn stamp(response: &mut Response, values: [(&'static str, String); 5]) {
-    for (name, value) in values {
-        // Digits and letters only: every one is a header value.
-        if let Ok(value) = HeaderValue::from_str(&value) {
-            response
-                .headers_mut()
-                .insert(HeaderName::from_static(name), value);
-        }
-    }
 }

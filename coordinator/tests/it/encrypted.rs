@@ -109,12 +109,16 @@ fn set(home: &Home, from: &str, to: &str) {
 async fn an_encrypted_query_is_answered_as_the_plain_one_with_a_receipt_and_once() {
     let mut federation = Federation::open().await;
     federation.complete_round().await;
-    let client = Client::new(&token(&federation.home, "Clerk", 3));
+    let client = Client::new(&token(&federation.home, "Clerk", 201));
     let at = (&federation.home, &federation.server);
     let (home, server) = at;
-    let shape = request(home, server, "GET", "/v1/predict/encrypted", b"")
+    let strange = request(home, server, "GET", "/v1/predict/encrypted", b"").await;
+    strange.problem(401);
+    let shape = client
+        .ask(at, "GET /v1/predict/encrypted", b"")
         .await
         .json();
+    assert_eq!(shape["rows"], 100);
     assert_eq!(shape["circuit"], "hidden");
     assert_eq!(shape["features"], 32);
     assert_eq!(shape["outputs"], 2);
@@ -159,21 +163,42 @@ async fn an_encrypted_query_is_answered_as_the_plain_one_with_a_receipt_and_once
     assert_eq!(document["answer"], HEXLOWER.encode(&hasher.finish()));
     assert_eq!(
         (&document["rows"], &document["fee"]),
-        (&json!(1), &json!(7))
+        (&json!(100), &json!(700)),
+        "it counts as a hundred rows, of the quota and for the fee"
     );
 
     // The same bytes once more are no new question.
     assert!(client.refused(at, &query, 409).await.starts_with("id: "));
-    // One row was plain, one encrypted: the third is the last. What is refused costs nothing.
+    // One query was plain, one encrypted: the second of these is the last. What is refused costs nothing.
     let (query, _) = client.encrypt(SHAPE);
     assert_eq!(status(&client.query(at, &query).await.0), 200);
     let (query, _) = client.encrypt(SHAPE);
     let text = client.refused(at, &query, 429).await;
-    assert!(text.contains("3 rows a day, 3 were answered"), "{text}");
+    let over = "201 rows a day, 201 were answered today and 0 remain: this request counts as 100";
+    assert!(text.contains(over), "{text}");
     let figures = request(home, server, "GET", "/metrics", b"").await;
     for line in ["unsilo_encrypted_rows_total 2", "unsilo_evaluation_keys 1"] {
         assert!(figures.body.contains(line), "{line}: {}", figures.body);
     }
+    // What was used of the quota follows from the disk, and the admin sets what a query counts as.
+    let from = "rows_per_encrypted_query = 100";
+    set(&federation.home, from, "rows_per_encrypted_query = 5");
+    let federation = federation.restart().await;
+    let at = (&federation.home, &federation.server);
+    client.put_own(at).await;
+    let text = client.refused(at, &query, 429).await;
+    assert!(
+        text.contains("201 were answered today and 0 remain: this request counts as 5"),
+        "{text}"
+    );
+    let other = token(&federation.home, "Other", 4);
+    let other = Client {
+        token: other,
+        ..client
+    };
+    other.put_own(at).await;
+    let text = other.refused(at, &query, 429).await;
+    assert!(text.contains("4 rows a day, 0 were answered"), "{text}");
     federation.server.stop().await.expect("stops");
 }
 
@@ -199,6 +224,17 @@ async fn what_is_no_key_or_no_query_for_this_model_is_refused_with_its_field() {
         let text = client.refused(at, bytes, code).await;
         assert!(text.starts_with("body: ") && text.contains(what), "{text}");
     }
+    // One that says it has megabytes is not waited for.
+    let headers = format!(
+        "Authorization: Bearer {}\r\nContent-Length: 3000000\r\n",
+        client.token
+    );
+    let (home, server) = at;
+    let line = "POST /v1/predict/encrypted";
+    let waited = request_with(home, server, line, &headers, &[0; 20_000]);
+    let reply = tokio::time::timeout(PATIENCE, waited).await;
+    let text = reply.expect("an answer").problem(413);
+    assert!(text.starts_with("body: "), "{text}");
     let changed = |bytes: &[u8], place: usize, value: u8| {
         let mut bytes = bytes.to_vec();
         bytes[place] = value;
@@ -336,7 +372,9 @@ async fn a_key_that_made_room_is_asked_for_again_and_a_client_that_goes_holds_up
     set(&federation.home, "encrypted_keys = 1", "encrypted_keys = 0");
     let federation = federation.restart().await;
     let (home, server) = (&federation.home, &federation.server);
-    let off = request(home, server, "GET", "/v1/predict/encrypted", b"").await;
+    let off = first
+        .ask((home, server), "GET /v1/predict/encrypted", b"")
+        .await;
     assert!(off.problem(404).contains("no encrypted queries"));
     federation.server.stop().await.expect("stops");
 }

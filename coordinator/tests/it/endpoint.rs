@@ -337,7 +337,8 @@ async fn from_the_first_token_on_only_holders_ask_within_their_quota_until_it_en
         assert_eq!(ask(home, server, &token, &body).await.status, 200);
         let over = ask(home, server, &token, &body).await;
         assert!(
-            over.problem(429).contains("5 rows a day, 4 were answered"),
+            over.problem(429)
+                .contains("5 rows a day, 4 were answered today and 1 remain"),
             "{}",
             over.body
         );

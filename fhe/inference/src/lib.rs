@@ -17,6 +17,7 @@ pub mod params;
 pub mod query;
 mod switch;
 mod wire;
+pub mod yardstick;
 
 pub use evaluate::{EncryptedModel, EvaluationError, MAX_QUERY_BYTES, Query, Work};
 pub use key::{
