@@ -1,6 +1,9 @@
 //! `unsilo`: one binary for the company that takes part, the admin that coordinates, and whoever asks the
 //! shared model.
 
+// Both panic where nobody reads any more; `output` has what does not.
+#![deny(clippy::print_stderr, clippy::print_stdout)]
+
 mod attack;
 mod commands;
 mod consent;
