@@ -107,7 +107,7 @@ pub async fn examine(dir: &Path) -> Vec<Check> {
 }
 
 fn opened(dir: &Path, checks: &mut Vec<Check>) -> Option<(Directory, Config)> {
-    let opened = Directory::open(dir).and_then(|directory| {
+    let opened = Directory::of_participant(dir).and_then(|directory| {
         let config = Config::read(&directory.config())?;
         Ok((directory, config))
     });
@@ -121,6 +121,9 @@ fn opened(dir: &Path, checks: &mut Vec<Check>) -> Option<(Directory, Config)> {
             let fix = match &error {
                 NodeError::Permission { .. } => "run the command above",
                 NodeError::Config { .. } => "correct the file",
+                NodeError::Directory(_) => {
+                    "give a directory that `unsilo join` or `unsilo coordinator init` made"
+                }
                 _ => "give the directory that `unsilo join` made",
             };
             checks.push(Check::problem("directory", error.to_string(), fix));

@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     companies::{Companies, count},
     help::assert_documented,
-    support::{Ran, Running, edit, run, unsilo, until},
+    support::{Ran, Running, edit, repository, run, unsilo, until},
 };
 
 const NAMES: [&str; 3] = ["Aster Labs", "Birch Post", "Cedar Bank"];
@@ -242,6 +242,42 @@ fn feedback_reaches_the_admin_the_ledger_and_comes_back_answered() {
         .ok()
         .json();
     assert_eq!(other["feedback"].as_array().map(Vec::len), Some(0));
+}
+
+#[test]
+fn the_coordinator_listens_on_the_port_that_its_invitations_name() {
+    let home = tempfile::tempdir().expect("a directory");
+    let made = |dir: &str, more: &[&str]| {
+        let mut init = unsilo(["coordinator", "init", "--address", "elsewhere.example:8123"]);
+        init.arg("--model")
+            .arg(repository("data/digits.model.toml"));
+        init.args(NAMES.iter().flat_map(|name| ["--founder", name]))
+            .args(more);
+        run(init.arg(home.path().join(dir))).ok();
+        fs::read_to_string(home.path().join(dir).join("coordinator.toml")).expect("settings")
+    };
+    assert!(made("same", &[]).contains("listen = \"0.0.0.0:8123\""));
+    let other = made("other", &["--listen", "127.0.0.1:9000"]);
+    assert!(other.contains("listen = \"127.0.0.1:9000\""));
+}
+
+#[test]
+fn doctor_and_its_like_leave_other_directories_alone() {
+    let other = tempfile::tempdir().expect("a directory");
+    std::fs::set_permissions(other.path(), PermissionsExt::from_mode(0o755)).expect("open to all");
+    std::fs::write(other.path().join("private.txt"), "mine").expect("written");
+    for command in ["doctor", "renew", "report"] {
+        let ran = run(unsilo([command]).arg(other.path()));
+        assert_eq!(ran.status.code(), Some(3), "{command}: {ran:#?}");
+        let said = ran.stdout + &ran.stderr;
+        assert!(said.contains("unsilo join"), "{command}: {said}");
+        // Nobody follows such advice on a directory that is none of the federation's.
+        assert!(
+            !said.contains("chmod") && !said.contains("private.txt"),
+            "{command}: {said}"
+        );
+    }
+    assert!(!std::path::Path::new("unsilo-report.json").exists());
 }
 
 #[test]
