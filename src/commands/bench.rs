@@ -2,6 +2,7 @@
 
 mod encryption;
 mod endpoint;
+mod join;
 mod round;
 mod turns;
 
@@ -24,12 +25,15 @@ enum What {
     Round(round::Arguments),
     /// The endpoint: predictions a second in batches, and how long a single one takes.
     Endpoint(endpoint::Arguments),
+    /// Joining: how long it takes a newcomer from its invitation to its first contribution, and how many commands.
+    Join(join::Arguments),
 }
 
 pub(crate) fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<()> {
     match &arguments.what {
         Some(What::Round(arguments)) => super::asynchronous(round::run(global, arguments)),
         Some(What::Endpoint(arguments)) => super::asynchronous(endpoint::run(global, arguments)),
+        Some(What::Join(arguments)) => super::asynchronous(join::run(global, arguments)),
         None => encryption::run(global, &arguments.encryption),
     }
 }
