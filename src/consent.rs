@@ -2,14 +2,14 @@
 
 use std::io::{BufRead, IsTerminal, Write};
 
-use crate::exit::CommandError;
+use crate::{exit::CommandError, output};
 
 /// Shows what is about to be signed and asks for consent, unless `yes` gave it before.
 ///
 /// # Errors
 /// [`CommandError::Input`] if the person says no, or there is nobody to ask.
 pub(crate) fn ask(words: &str, yes: bool) -> Result<(), CommandError> {
-    eprintln!("{words}");
+    output::say(format_args!("{words}"));
     if yes {
         return Ok(());
     }

@@ -20,6 +20,8 @@ use unsilo_ledger::store::StoreError;
 use unsilo_participant::NodeError;
 use unsilo_proto::{InviteError, Rejected};
 
+use crate::output;
+
 const UNEXPECTED: u8 = 1;
 const CONFIG: u8 = 3;
 const UNREACHABLE: u8 = 4;
@@ -51,7 +53,7 @@ pub(crate) fn code(result: anyhow::Result<()>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {}", words(&error));
+            output::say(format_args!("error: {}", words(&error)));
             ExitCode::from(number(&error))
         }
     }

@@ -1,24 +1,37 @@
 //! What a command prints: text for people, or exactly one JSON document on standard output.
 
-use std::io::Write;
+use std::{
+    fmt::Arguments,
+    io::{self, ErrorKind, Write},
+};
 
 use serde::Serialize;
 
-/// Prints `document` as JSON if that was asked for, else the text.
+/// Prints `document` as JSON if that was asked for, else the text. Who closes the pipe has read enough: that is no error.
 pub(crate) fn print<T: Serialize>(
     json: bool,
     document: &T,
     text: impl FnOnce() -> String,
 ) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
-    if json {
-        serde_json::to_writer_pretty(&mut out, document)?;
-        writeln!(out)?;
+    let text = if json {
+        serde_json::to_string_pretty(document)? + "\n"
     } else {
-        write!(out, "{}", text())?;
-    }
-    out.flush()?;
+        text()
+    };
+    write(&mut io::stdout().lock(), &text)?;
     Ok(())
+}
+
+/// Writes a line on standard error. Nobody may be reading it: the work goes on.
+pub(crate) fn say(line: Arguments<'_>) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+fn write(out: &mut impl Write, text: &str) -> io::Result<()> {
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
 }
 
 /// Rows as a table: the first row is the head; columns are as wide as their longest cell. Columns named in
@@ -61,6 +74,25 @@ pub(crate) fn table(rows: &[Vec<String>], right: &[usize]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Fails as it is told to.
+    struct Fails(ErrorKind);
+
+    impl Write for Fails {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(self.0.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_closed_pipe_is_no_error_and_a_full_disk_is() {
+        assert!(write(&mut Fails(ErrorKind::BrokenPipe), "text").is_ok());
+        assert!(write(&mut Fails(ErrorKind::StorageFull), "text").is_err());
+    }
 
     #[test]
     fn a_table_is_aligned() {

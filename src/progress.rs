@@ -11,6 +11,8 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use unsilo_ledger::SnapshotTrust;
 use unsilo_participant::{NormalisedColumn, Progress, RoundWeight};
 
+use crate::output;
+
 /// All bars of the process, so that log lines and bars do not overwrite each other.
 fn bars() -> &'static MultiProgress {
     static BARS: OnceLock<MultiProgress> = OnceLock::new();
@@ -106,8 +108,7 @@ impl Display {
             Self::Silent => {}
             Self::Lines => {
                 if let Some(line) = line(progress) {
-                    // Nobody may be reading standard error; the work goes on.
-                    let _ = writeln!(io::stderr(), "{name}: {line}");
+                    output::say(format_args!("{name}: {line}"));
                 }
             }
             Self::Bars(state) => {
@@ -138,7 +139,7 @@ impl Display {
                     | Progress::Warning { .. }
                     | Progress::ContributionRefused { .. } => {
                         if let Some(line) = line(progress) {
-                            bars().suspend(|| eprintln!("{name}: {line}"));
+                            bars().suspend(|| output::say(format_args!("{name}: {line}")));
                         }
                     }
                     other => {

@@ -27,6 +27,19 @@ impl Exchange {
         }
     }
 
+    /// A piece of feedback: the hash of its text and salt, and the id that it was given. It is entered like a query of no
+    /// rows.
+    pub(crate) fn feedback(hash: Hash, id: &str) -> Self {
+        let mut hasher = AnswerHasher::new(0);
+        hasher.bytes(id.as_bytes());
+        Self {
+            request: hash,
+            answer: Some(hasher.finish()),
+            round: 0.into(),
+            model: HEXLOWER.encode(&[0; 32]).into(),
+        }
+    }
+
     /// An encrypted query, its encrypted answer, and the round and model (hex) that its headers name.
     pub(crate) fn encrypted(request: &[u8], answer: &[u8], round: u64, model: &str) -> Self {
         let mut hasher = AnswerHasher::new(1);

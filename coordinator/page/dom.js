@@ -61,7 +61,13 @@ export const percent = (share, digits = 1) => `${(100 * share).toFixed(digits)} 
 export const points = (share) => `${share >= 0 ? "+" : "−"}${Math.abs(100 * share).toFixed(1)}`;
 export const amount = (value) => Number(value).toLocaleString("en", { maximumFractionDigits: 0 });
 export const short = (hash) => (hash ? `${hash.slice(0, 12)}…` : "");
-export const clock = (ms) => new Date(ms).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+/** A time of day; with its date unless that is today's. */
+export function clock(ms, now = new Date()) {
+  const when = new Date(ms);
+  const time = { hour: "2-digit", minute: "2-digit", second: "2-digit" };
+  return when.toDateString() === now.toDateString() ? when.toLocaleTimeString([], time)
+    : when.toLocaleString([], { year: "numeric", month: "short", day: "numeric", ...time });
+}
 export const plural = (count, one, many = `${one}s`) => `${amount(count)} ${count === 1 ? one : many}`;
 
 /** Milliseconds as people say them. */

@@ -294,7 +294,7 @@ const rewards = {
       return { label: one.kind === "epoch" ? `epoch ${one.epoch}` : "fees", parts };
     });
     return [h("h1", {}, "Rewards"), lead, now,
-      card("Rewards over time", null, stacked(bars, `Payments of ${plural(list.length, "epoch")}`, amount), legend(names),
+      card("Rewards over time", null, stacked(bars, `${plural(bars.length, "payment")}${list.length > bars.length ? `, the newest of ${amount(list.length)}` : ""}`, amount), legend(names),
         asTable("Payments by epoch", [["Payment"], ["Paid", true], ["Withheld", true], ...names.map((one) => [one, true])],
           list.slice(-40).map((one, i) => [bars[i].label, amount(one.paid), amount(one.withheld), ...bars[i].parts.map((part) => amount(part.value))]))),
       card("Who earned what", null, table("Rewards by company, all epochs", [["Company"], ["Contributing", true], ["Rating", true], ["Niche", true], ["Fees later", true], ["Total", true]],

@@ -132,6 +132,13 @@ pub(crate) fn statistics_base(federation: &FederationId) -> Hash {
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    clippy::expect_used,
+    clippy::float_arithmetic,
+    reason = "the same in floating point, of a few small numbers"
+)]
 mod tests {
     use super::*;
     use proptest::prelude::*;

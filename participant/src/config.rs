@@ -295,7 +295,7 @@ authority = {authority}
 federation = {federation}
 
 [data]
-# CSV file with the rows to train on, or IDX file with images. It is read when the node starts and never leaves this machine.
+# CSV or Parquet file with the rows to train on, or IDX file with images. It is read when the node starts and never leaves this machine.
 file = {file}
 # IDX file with the labels of the images.
 {labels}

@@ -7,6 +7,9 @@ use std::{
 
 use crate::{error::NodeError, keystore};
 
+/// The configuration's name: what tells a participant's directory from others.
+const CONFIG: &str = "participant.toml";
+
 /// The paths of a node. Everything in it is private (0700).
 #[derive(Clone, Debug)]
 pub(crate) struct Directory(PathBuf);
@@ -29,6 +32,19 @@ impl Directory {
         let absolute = path.canonicalize().map_err(NodeError::io("read", path))?;
         keystore::private_directory(&absolute)?;
         Ok(Self(absolute))
+    }
+
+    /// The same, if `unsilo join` made it: looked at before its permissions, so that nobody is told to change those of
+    /// another directory.
+    pub(crate) fn of_participant(path: &Path) -> Result<Self, NodeError> {
+        if !path.join(CONFIG).is_file() {
+            return Err(NodeError::Directory(format!(
+                "{} is not a participant's directory: give the one that `unsilo join` made, or run that with your \
+                 invitation first",
+                path.display()
+            )));
+        }
+        Self::open(path)
     }
 
     /// Keeps every other node out until the guard is dropped (or the process ends, however it ends).
@@ -55,7 +71,7 @@ impl Directory {
 
     /// The configuration, for people to edit.
     pub(crate) fn config(&self) -> PathBuf {
-        self.0.join("participant.toml")
+        self.0.join(CONFIG)
     }
 
     /// Ledger identity: the 32-byte Ed25519 seed in hexadecimal (secret).

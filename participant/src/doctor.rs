@@ -3,7 +3,7 @@
 use std::{
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime},
 };
 
 use unsilo_proto::{
@@ -19,7 +19,9 @@ use crate::{
 /// The least free space that is no problem: a model of 10 M parameters as ciphertext, weights and copies takes less.
 const ROOM_BYTES: u64 = 1 << 30;
 /// How far the clocks of node and coordinator may be apart: members judge deadlines by their own.
-const SKEW_MS: u64 = 5_000;
+const SKEW: Duration = Duration::from_secs(5);
+/// An answer's date is cut to whole seconds, and may be the one of a second before.
+const DATE_STEP: Duration = Duration::from_secs(2);
 /// Longest wait for the coordinator.
 const WAIT: Duration = Duration::from_secs(10);
 /// Seconds of a day.
@@ -105,7 +107,7 @@ pub async fn examine(dir: &Path) -> Vec<Check> {
 }
 
 fn opened(dir: &Path, checks: &mut Vec<Check>) -> Option<(Directory, Config)> {
-    let opened = Directory::open(dir).and_then(|directory| {
+    let opened = Directory::of_participant(dir).and_then(|directory| {
         let config = Config::read(&directory.config())?;
         Ok((directory, config))
     });
@@ -119,6 +121,9 @@ fn opened(dir: &Path, checks: &mut Vec<Check>) -> Option<(Directory, Config)> {
             let fix = match &error {
                 NodeError::Permission { .. } => "run the command above",
                 NodeError::Config { .. } => "correct the file",
+                NodeError::Directory(_) => {
+                    "give a directory that `unsilo join` or `unsilo coordinator init` made"
+                }
                 _ => "give the directory that `unsilo join` made",
             };
             checks.push(Check::problem("directory", error.to_string(), fix));
@@ -297,11 +302,16 @@ async fn connection(directory: &Directory, config: &Config, checks: &mut Vec<Che
             Some(rejected) => NodeError::from(rejected),
             None => tls::classify(address, &status),
         };
-        let mut steps = rounds.steps(request).await.map_err(failed)?.into_inner();
-        steps.message().await.map_err(failed)
+        let asked = SystemTime::now();
+        let steps = rounds.steps(request).await.map_err(failed)?;
+        let answered = SystemTime::now();
+        let date = steps.metadata().get("date");
+        let date = date.and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
+        steps.into_inner().message().await.map_err(failed)?;
+        Ok::<_, NodeError>(clock(date, asked, answered))
     };
-    let step = match tokio::time::timeout(WAIT, asked).await {
-        Ok(Ok(step)) => step,
+    let clock = match tokio::time::timeout(WAIT, asked).await {
+        Ok(Ok(clock)) => clock,
         Ok(Err(error)) => {
             let pinned = !matches!(
                 error,
@@ -345,27 +355,59 @@ async fn connection(directory: &Directory, config: &Config, checks: &mut Vec<Che
         "membership",
         "the coordinator takes this node's certificate",
     ));
-    checks.push(clock(step.map_or(0, |step| step.now_ms)));
+    checks.push(clock);
 }
 
-fn clock(theirs_ms: u64) -> Check {
-    let elapsed = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    let ours_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
-    // A step is announced once and may be old: then its time is behind, never ahead.
-    if theirs_ms == 0 {
-        return Check::skipped("clock", "no step was announced yet");
-    }
-    if theirs_ms > ours_ms.saturating_add(SKEW_MS) {
-        return Check::problem(
+/// Compares the clocks: the coordinator's `Date`, of whole seconds, was written between `asked` and `answered` of ours.
+fn clock(theirs: Option<SystemTime>, asked: SystemTime, answered: SystemTime) -> Check {
+    let Some(theirs) = theirs else {
+        return Check::skipped("clock", "the coordinator's answer has no date");
+    };
+    // What the time under way, or the fraction of a second that a date leaves out, may explain is no difference.
+    let behind = theirs.duration_since(answered).unwrap_or_default();
+    let ahead = asked.duration_since(theirs + DATE_STEP).unwrap_or_default();
+    let problem = |by: Duration, which: &str| {
+        Check::problem(
             "clock",
-            format!(
-                "{} s behind the coordinator's",
-                (theirs_ms - ours_ms) / 1000
-            ),
-            "set this machine's clock (NTP): members judge deadlines by their own",
-        );
+            format!("{} s {which} the coordinator's", by.as_secs()),
+            "set the clock of the machine that is wrong (NTP): members judge deadlines by their own",
+        )
+    };
+    if behind > SKEW {
+        problem(behind, "behind")
+    } else if ahead > SKEW {
+        problem(ahead, "ahead of")
+    } else {
+        Check::ok(
+            "clock",
+            format!("within {} s of the coordinator's", SKEW.as_secs()),
+        )
     }
-    Check::ok("clock", "not behind the coordinator's")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_wrong_is_noticed_whichever_way() {
+        let theirs = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
+        let at = |ms: i64| {
+            let far = Duration::from_millis(ms.unsigned_abs());
+            if ms < 0 { theirs - far } else { theirs + far }
+        };
+        let state = |asked, answered| clock(Some(theirs), at(asked), at(answered)).ok;
+        // A date is a whole second, and the one in use may be a second old.
+        for (asked, answered) in [(0, 0), (1_900, 1_950), (-4_000, -3_000), (6_500, 6_600)] {
+            assert_eq!(state(asked, answered), Some(true), "{asked} {answered}");
+        }
+        let behind = clock(Some(theirs), at(-61_000), at(-60_000));
+        assert_eq!(behind.found, "60 s behind the coordinator's");
+        let ahead = clock(Some(theirs), at(62_000), at(63_000));
+        assert_eq!(ahead.found, "60 s ahead of the coordinator's");
+        assert!([behind, ahead].iter().all(|check| check.ok == Some(false)));
+        // An answer that took long says little.
+        assert_eq!(state(-20_000, 20_000), Some(true));
+        assert_eq!(clock(None, theirs, theirs).ok, None);
+    }
 }

@@ -14,7 +14,7 @@ use crate::{
     config::Config,
     data::{
         DataError, DataReport, Divided, IdxError, LoadOptions, LoadedData, MissingCells, hold_out,
-        is_idx, load_csv, load_idx,
+        is_idx, is_parquet, load_csv, load_idx, load_parquet,
     },
     error::NodeError,
     models::ModelStore,
@@ -304,6 +304,7 @@ fn load(
             file: file.to_owned(),
             problem: IdxError::NoLabels,
         }),
+        None if is_parquet(file.as_ref()) => load_parquet(file.as_ref(), &schema, &options),
         None => load_csv(file.as_ref(), &schema, &options),
     };
     loaded.map_err(|error| NodeError::Data {

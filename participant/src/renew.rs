@@ -107,7 +107,7 @@ pub(crate) async fn if_due(
 /// # Errors
 /// [`NodeError`] for the directory and the coordinator; nothing has changed then, or the same command goes on.
 pub async fn renew(dir: &Path, new_key: bool) -> Result<Validity, NodeError> {
-    let directory = Directory::open(dir)?;
+    let directory = Directory::of_participant(dir)?;
     let config = Config::read(&directory.config())?;
     let key = if new_key {
         Some(KeyPair::generate().map_err(failed)?)

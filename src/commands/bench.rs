@@ -2,6 +2,7 @@
 
 mod encryption;
 mod endpoint;
+mod join;
 mod queries;
 mod round;
 mod turns;
@@ -27,6 +28,8 @@ enum What {
     Endpoint(endpoint::Arguments),
     /// Encrypted queries of three models, beside the bare bootstraps that each of them needs.
     Queries(queries::Arguments),
+    /// Joining: how long it takes a newcomer from its invitation to its first contribution, and how many commands.
+    Join(join::Arguments),
 }
 
 pub(crate) fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<()> {
@@ -34,6 +37,7 @@ pub(crate) fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<()> 
         Some(What::Round(arguments)) => super::asynchronous(round::run(global, arguments)),
         Some(What::Endpoint(arguments)) => super::asynchronous(endpoint::run(global, arguments)),
         Some(What::Queries(arguments)) => queries::run(global, arguments),
+        Some(What::Join(arguments)) => super::asynchronous(join::run(global, arguments)),
         None => encryption::run(global, &arguments.encryption),
     }
 }

@@ -1,6 +1,6 @@
 //! `unsilo completions SHELL` and `unsilo man --out DIR`.
 
-use std::{fs, io::Write, path::PathBuf};
+use std::{fs, path::PathBuf};
 
 use anyhow::Context;
 use clap::{Args, CommandFactory};
@@ -27,15 +27,9 @@ pub(crate) struct Man {
 pub(crate) fn completions(global: &Global, arguments: &Completions) -> anyhow::Result<()> {
     let mut script = Vec::new();
     clap_complete::generate(arguments.shell, &mut Cli::command(), "unsilo", &mut script);
-    if global.json {
-        let script = String::from_utf8_lossy(&script);
-        let document = json!({"shell": arguments.shell.to_string(), "script": script});
-        return output::print(true, &document, String::new);
-    }
-    let mut out = std::io::stdout().lock();
-    out.write_all(&script)?;
-    out.flush()?;
-    Ok(())
+    let script = String::from_utf8_lossy(&script).into_owned();
+    let document = json!({"shell": arguments.shell.to_string(), "script": &script});
+    output::print(global.json, &document, || script)
 }
 
 /// A page for every command.

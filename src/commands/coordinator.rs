@@ -45,9 +45,9 @@ pub(crate) struct Init {
     /// Name of the federation.
     #[arg(long, default_value = "federation")]
     name: String,
-    /// Where to listen.
-    #[arg(long, default_value = "0.0.0.0:7443", value_name = "HOST:PORT")]
-    listen: String,
+    /// Where to listen; by default the port of --address on every network of this machine.
+    #[arg(long, value_name = "HOST:PORT")]
+    listen: Option<String>,
     /// How participants reach this machine; goes into the invitations.
     #[arg(long, value_name = "HOST:PORT")]
     address: String,
@@ -147,13 +147,21 @@ pub(crate) async fn run(global: &Global, command: Command) -> anyhow::Result<()>
 
 fn initialise(global: &Global, arguments: Init) -> anyhow::Result<()> {
     let dir = arguments.dir;
+    // An address without a port is refused with its own words.
+    let port = arguments
+        .address
+        .rsplit_once(':')
+        .map_or("7443", |(_, port)| port);
+    let listen = arguments
+        .listen
+        .unwrap_or_else(|| format!("0.0.0.0:{port}"));
     let created = init(
         &dir,
         &InitOptions {
             name: arguments.name,
             model: arguments.model,
             founders: arguments.founders,
-            listen: arguments.listen,
+            listen,
             address: arguments.address,
             rounds: arguments.rounds,
             terms: arguments.terms,
@@ -185,8 +193,7 @@ fn initialise(global: &Global, arguments: Init) -> anyhow::Result<()> {
     output::print(global.json, &document, || {
         let mut text = format!(
             "Federation {} with a model of {} parameters, in {}.\n\
-             Terms: {} a round, paid every {} rounds; a grant of {} for each company; a violation costs {} millionths of a \
-             stake.\n\
+             Terms: {} a round, paid every {} rounds; a grant of {} for each company; a violation costs {} % of a stake.\n\
              Send each founder its invitation (a secret: one use, two weeks) by a channel you trust:\n",
             created.federation,
             created.parameters,
@@ -194,7 +201,7 @@ fn initialise(global: &Global, arguments: Init) -> anyhow::Result<()> {
             incentive.emission,
             incentive.epoch_rounds,
             created.terms.grant,
-            incentive.slash_ppm,
+            f64::from(incentive.slash_ppm) / 1e4,
         );
         for (name, invitation) in &created.invitations {
             text.push_str(&format!("\n{name}\n{invitation}\n"));

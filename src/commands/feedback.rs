@@ -1,26 +1,39 @@
-//! `unsilo feedback DIR "…"`, and `unsilo coordinator feedback list|answer`.
+//! `unsilo feedback URL|DIR "…"`, and `unsilo coordinator feedback list|answer`.
 
-use std::path::PathBuf;
+mod holder;
+
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
 use data_encoding::HEXLOWER;
 use serde_json::{Value, json};
-use unsilo_coordinator::{answer_feedback, feedback};
+use unsilo_coordinator::{By, answer_feedback, feedback};
 use unsilo_ledger::FeedbackKind;
 use unsilo_participant::signing::Signing;
 
 use super::Global;
-use crate::output;
+use crate::{exit::CommandError, output};
 
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// The participant's directory.
-    dir: PathBuf,
+    /// The participant's directory; or, with a token for the shared model, the coordinator's address (https://host:port).
+    #[arg(value_name = "URL|DIR")]
+    place: String,
     /// What you have to say, at most 4,096 bytes. Without it, what was said before is listed, with the answers.
     text: Option<String>,
     /// What it is.
     #[arg(long, value_enum, default_value_t = Kind::Problem)]
     kind: Kind,
+    /// The federation's authority, for an address: authority.der of the coordinator's directory or authority.pem of a
+    /// participant's.
+    #[arg(long, value_name = "FILE", env = "UNSILO_AUTHORITY")]
+    authority: Option<PathBuf>,
+    /// The token that the coordinator's admin gave you, for an address.
+    #[arg(long, env = "UNSILO_TOKEN", hide_env_values = true)]
+    token: Option<String>,
+    /// At an address: wait until its hash is on the ledger, and check the proof.
+    #[arg(long, requires = "text")]
+    verify: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -61,9 +74,31 @@ pub(crate) struct Answer {
     text: String,
 }
 
+impl Kind {
+    /// As the ledger calls it.
+    fn of_ledger(self) -> FeedbackKind {
+        match self {
+            Self::Problem => FeedbackKind::Problem,
+            Self::Idea => FeedbackKind::Idea,
+            Self::Praise => FeedbackKind::Praise,
+        }
+    }
+}
+
 /// `unsilo feedback`.
 pub(crate) async fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<()> {
-    let mut signing = Signing::open(&arguments.dir).await?;
+    if arguments.place.starts_with("https://") {
+        return holder::run(global, arguments).await;
+    }
+    if arguments.verify {
+        return Err(CommandError::Input(
+            "--verify is for an address: with a participant's directory, `unsilo feedback DIR` lists what is on the ledger"
+                .to_owned(),
+        )
+        .into());
+    }
+    let dir = Path::new(&arguments.place);
+    let mut signing = Signing::open(dir).await?;
     let Some(text) = &arguments.text else {
         let pieces = signing.feedback().await?;
         let document: Vec<Value> = pieces
@@ -95,11 +130,7 @@ pub(crate) async fn run(global: &Global, arguments: &Arguments) -> anyhow::Resul
             }
         });
     };
-    let kind = match arguments.kind {
-        Kind::Problem => FeedbackKind::Problem,
-        Kind::Idea => FeedbackKind::Idea,
-        Kind::Praise => FeedbackKind::Praise,
-    };
+    let kind = arguments.kind.of_ledger();
     let (number, hash) = signing.file_feedback(kind, text).await?;
     let hash = HEXLOWER.encode(&hash);
     let document = json!({"number": number, "kind": kind.to_string(), "hash": hash});
@@ -107,7 +138,7 @@ pub(crate) async fn run(global: &Global, arguments: &Arguments) -> anyhow::Resul
         format!(
             "Filed as number {number}. Its hash {hash} goes on the ledger, its text to the coordinator's admin; `unsilo \
              feedback {}` shows the answer once there is one.\n",
-            arguments.dir.display()
+            dir.display()
         )
     })
 }
@@ -155,8 +186,12 @@ pub(crate) fn admin(global: &Global, command: &Command) -> anyhow::Result<()> {
             let piece = answer_feedback(dir, id, text)?;
             let document = json!({"id": id, "author": piece.author});
             output::print(global.json, &document, || {
+                let place = match piece.by {
+                    By::Token(_) => "URL",
+                    _ => "DIR",
+                };
                 format!(
-                    "{} sees the answer with `unsilo feedback DIR`.\n",
+                    "{} sees the answer with `unsilo feedback {place}`.\n",
                     piece.author
                 )
             })

@@ -14,7 +14,7 @@ use crate::output;
 pub(crate) struct Arguments {
     /// The invitation that the coordinator's admin sent.
     invite: String,
-    /// CSV file with the rows to train on, or IDX file with images; it never leaves this machine.
+    /// CSV or Parquet file with the rows to train on, or IDX file with images; it never leaves this machine.
     #[arg(long, value_name = "FILE")]
     data: PathBuf,
     /// IDX file with the labels of the images.

@@ -54,7 +54,7 @@ pub(crate) async fn run(global: &Global, arguments: Arguments) -> anyhow::Result
     let device = node.device().to_owned();
     let rounds = node.draft().training.rounds;
     if !global.quiet {
-        eprintln!("{name}: training on {device}");
+        output::say(format_args!("{name}: training on {device}"));
     }
     let display = Display::new(global.quiet, rounds, std::slice::from_ref(&name));
     let (sender, mut progress) = unbounded_channel();

@@ -187,7 +187,7 @@ fn at_round(path: &str, arguments: &Arguments) -> String {
 }
 
 /// Whose ledger the coordinator keeps, by its own word over the connection that the authority vouches for.
-async fn ledger_of(endpoint: &Endpoint) -> anyhow::Result<(FederationId, PublicKey)> {
+pub(super) async fn ledger_of(endpoint: &Endpoint) -> anyhow::Result<(FederationId, PublicKey)> {
     let models = endpoint.get("/v1/models").await?;
     let text = |key: &str| models[key].as_str().unwrap_or_default();
     let federation = HEXLOWER.decode(text("federation").as_bytes()).ok();
@@ -204,7 +204,7 @@ async fn ledger_of(endpoint: &Endpoint) -> anyhow::Result<(FederationId, PublicK
 
 /// Waits until the exchange is on the ledger, and checks that it is this one. A coordinator that is away for a while
 /// is waited for.
-async fn verify(
+pub(super) async fn verify(
     global: &Global,
     endpoint: &Endpoint,
     (federation, coordinator): &(FederationId, PublicKey),
@@ -243,7 +243,7 @@ async fn verify(
         }
         if !told {
             told = true;
-            eprintln!("waiting until the answer is on the ledger …");
+            output::say(format_args!("waiting until the answer is on the ledger …"));
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
     }

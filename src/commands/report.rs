@@ -32,8 +32,15 @@ pub(crate) struct Arguments {
 
 pub(crate) async fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<()> {
     let dir = &arguments.dir;
-    if !dir.is_dir() {
-        return Err(CommandError::Input(format!("{} is not a directory", dir.display())).into());
+    // Of any other directory, names of files are nobody's business.
+    let known = ["participant.toml", "coordinator.toml"];
+    if !known.iter().any(|name| dir.join(name).is_file()) {
+        return Err(CommandError::Input(format!(
+            "{} is neither a participant's nor a coordinator's directory: give the one that `unsilo join` or `unsilo \
+             coordinator init` made",
+            dir.display()
+        ))
+        .into());
     }
     let mut checks = doctor::document(&doctor::checks(dir).await);
     for check in checks["checks"].as_array_mut().into_iter().flatten() {

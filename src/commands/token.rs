@@ -97,7 +97,7 @@ fn create(global: &Global, arguments: Create) -> anyhow::Result<()> {
     let mut document = view(&token);
     document["token"] = text.as_str().into();
     output::print(global.json, &document, || {
-        eprintln!(
+        output::say(format_args!(
             "For {}, {} days, {} rows a day. It is shown only now. Unless coordinator.toml says access = \"open\", the endpoint \
              from now on asks everybody for a token. Revoke it with: unsilo coordinator token revoke {} {}",
             token.name,
@@ -105,7 +105,7 @@ fn create(global: &Global, arguments: Create) -> anyhow::Result<()> {
             token.rows_per_day,
             arguments.dir.display(),
             token.id
-        );
+        ));
         format!("{}\n", *text)
     })
 }

@@ -63,7 +63,7 @@ pub(crate) async fn run(global: &Global, arguments: &Arguments) -> anyhow::Resul
         if live {
             bar.set_message(format!("{}{note}", screen(view, own)));
         } else if !global.quiet {
-            eprintln!("{}{note}", line(view));
+            output::say(format_args!("{}{note}", line(view)));
         }
     };
     show(&view, "");

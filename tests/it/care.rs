@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     companies::{Companies, count},
     help::assert_documented,
-    support::{Ran, Running, edit, run, unsilo, until},
+    support::{Ran, Running, edit, repository, run, unsilo, until},
 };
 
 const NAMES: [&str; 3] = ["Aster Labs", "Birch Post", "Cedar Bank"];
@@ -242,6 +242,104 @@ fn feedback_reaches_the_admin_the_ledger_and_comes_back_answered() {
         .ok()
         .json();
     assert_eq!(other["feedback"].as_array().map(Vec::len), Some(0));
+}
+
+#[test]
+fn the_holder_of_a_token_says_something_without_a_directory_and_reads_the_answer() {
+    let (fed, _coordinator) = joined(1);
+    finish(&fed);
+    let made = run(unsilo(["coordinator", "token", "create", "--json"])
+        .arg(fed.coordinator())
+        .arg("Clerk"));
+    let token = made.ok().json()["token"]
+        .as_str()
+        .expect("shown once")
+        .to_owned();
+    let url = format!("https://{}", fed.address);
+    let say = |arguments: &[&str]| {
+        let mut command = unsilo(["feedback", "--json", &url, "--authority"]);
+        command.arg(fed.coordinator().join("authority.der"));
+        // Not on the command line, where other users of the machine would read it.
+        run(command.args(arguments).env("UNSILO_TOKEN", &token))
+    };
+    let own = |said: &Ran| said.json()["feedback"].as_array().map(Vec::len);
+    assert_eq!(own(&say(&[]).ok()), Some(0));
+    let filed = say(&["Class \"7\" is\noften wrong", "--kind", "idea", "--verify"])
+        .ok()
+        .json();
+    assert_documented("feedback URL TEXT", &filed);
+    assert_eq!(filed["verified"], true, "{filed}");
+    assert_eq!(filed["kind"], "idea");
+    say(&[""]).fails(5, &["text", "422"]);
+    say(&["--verify"]).fails(2, &["TEXT"]);
+    let admin = |arguments: &[&str]| {
+        let mut command = unsilo(["coordinator", "feedback", arguments[0]]);
+        run(command.arg(fed.coordinator()).args(&arguments[1..]))
+    };
+    let id = filed["id"].as_str().expect("an id");
+    let listed = admin(&["list", "--json"]).ok().json();
+    assert_eq!(listed["feedback"][0]["author"], "Clerk", "{listed}");
+    assert_eq!(listed["feedback"][0]["hash"], filed["hash"]);
+    let answered = admin(&["answer", id, "Mended."]).ok();
+    assert!(
+        answered.stdout.contains("unsilo feedback URL"),
+        "{}",
+        answered.stdout
+    );
+    let listed = say(&[]).ok();
+    assert_eq!(own(&listed), Some(1));
+    let listed = listed.json();
+    assert_documented("feedback URL", &listed);
+    let piece = &listed["feedback"][0];
+    assert!(
+        piece["answer"] == "Mended." && piece["intact"] == true,
+        "{listed}"
+    );
+    // Only over the authority's own connection, and with a token that is one.
+    run(&mut unsilo(["feedback", &url, "hi"])).fails(3, &["--authority"]);
+    let stranger = |token: &str| {
+        let mut command = unsilo(["feedback", &url, "hi", "--token", token, "--authority"]);
+        run(command.arg(fed.coordinator().join("authority.der")))
+    };
+    stranger("unsilo_0_0").fails(5, &["Authorization", "401"]);
+    let dir = fed.company("Birch Post");
+    run(unsilo(["feedback"]).arg(dir).args(["hi", "--verify"])).fails(3, &["for an address"]);
+}
+
+#[test]
+fn the_coordinator_listens_on_the_port_that_its_invitations_name() {
+    let home = tempfile::tempdir().expect("a directory");
+    let made = |dir: &str, more: &[&str]| {
+        let mut init = unsilo(["coordinator", "init", "--address", "elsewhere.example:8123"]);
+        init.arg("--model")
+            .arg(repository("data/digits.model.toml"));
+        init.args(NAMES.iter().flat_map(|name| ["--founder", name]))
+            .args(more);
+        run(init.arg(home.path().join(dir))).ok();
+        fs::read_to_string(home.path().join(dir).join("coordinator.toml")).expect("settings")
+    };
+    assert!(made("same", &[]).contains("listen = \"0.0.0.0:8123\""));
+    let other = made("other", &["--listen", "127.0.0.1:9000"]);
+    assert!(other.contains("listen = \"127.0.0.1:9000\""));
+}
+
+#[test]
+fn doctor_and_its_like_leave_other_directories_alone() {
+    let other = tempfile::tempdir().expect("a directory");
+    std::fs::set_permissions(other.path(), PermissionsExt::from_mode(0o755)).expect("open to all");
+    std::fs::write(other.path().join("private.txt"), "mine").expect("written");
+    for command in ["doctor", "renew", "report"] {
+        let ran = run(unsilo([command]).arg(other.path()));
+        assert_eq!(ran.status.code(), Some(3), "{command}: {ran:#?}");
+        let said = ran.stdout + &ran.stderr;
+        assert!(said.contains("unsilo join"), "{command}: {said}");
+        // Nobody follows such advice on a directory that is none of the federation's.
+        assert!(
+            !said.contains("chmod") && !said.contains("private.txt"),
+            "{command}: {said}"
+        );
+    }
+    assert!(!std::path::Path::new("unsilo-report.json").exists());
 }
 
 #[test]

@@ -36,8 +36,18 @@ class Running {
 /** A demo of so many rounds; it goes on serving afterwards. */
 export async function demo(rounds) {
   const port = await freePort();
-  const running = new Running(["demo", "--rounds", String(rounds), "--port", String(port), "--quiet", "--device", "cpu"]);
-  return { url: `https://127.0.0.1:${port}`, running, stop: () => running.stop("SIGINT") };
+  const dir = mkdtempSync(join(tmpdir(), "unsilo-page-"));
+  const running = new Running(["demo", "--rounds", String(rounds), "--port", String(port), "--quiet", "--device", "cpu", "--dir", join(dir, "demo")]);
+  return {
+    url: `https://127.0.0.1:${port}`, running,
+    /** A company's own copy of the ledger, replayed and verified by the program. */
+    ledger() {
+      const ran = spawnSync(PROGRAM, ["ledger", "show", join(dir, "demo", "company-1"), "--json"], { encoding: "utf8", maxBuffer: 1 << 26 });
+      if (ran.status !== 0) throw new Error(ran.stderr);
+      return JSON.parse(ran.stdout).entries;
+    },
+    async stop() { await running.stop("SIGINT"); rmSync(dir, { recursive: true, force: true }); },
+  };
 }
 
 /** A federation whose founders have not joined; it can be stopped and started. */

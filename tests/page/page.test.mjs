@@ -184,6 +184,72 @@ describe("a demo that runs", () => {
     });
   }
 
+  test("weights, pay and entries on the page are those of a company's own copy of the ledger", async () => {
+    const { page, go, close } = await open(running.url);
+    const entries = running.ledger();
+    const rows = (selector) => page.$$eval(`${selector} tr`, (all) => all.map((row) => [...row.children].map((cell) => cell.innerText.trim())));
+    const whole = (text) => Number(text.replaceAll(",", ""));
+
+    // "round 3 weighed: Aster Labs 256, Birch Post 0, …": the share of each in the sum.
+    const weighed = new Map();
+    for (const words of entries.flatMap((entry) => entry.follows)) {
+      const [, round, list] = /^round (\d+) weighed: (.*)$/.exec(words) ?? [];
+      if (round) weighed.set(round, new Map(list.split(", ").map((one) => { const [, name, weight] = /^(.*) (\d+)$/.exec(one); return [name, Number(weight)]; })));
+    }
+    assert.equal(weighed.size, ROUNDS);
+    await go("weights");
+    await page.waitForSelector("table.heat");
+    const [[, ...rounds]] = await rows("table.heat >> nth=0 >> thead");
+    const shares = await rows("table.heat >> nth=0 >> tbody");
+    assert.equal(shares.length, 5);
+    assert.deepEqual(rounds, [...weighed.keys()].slice(-rounds.length));
+    for (const [company, ...cells] of shares) {
+      cells.forEach((cell, i) => {
+        const of = weighed.get(rounds[i]);
+        const total = [...of.values()].reduce((sum, weight) => sum + weight, 0);
+        assert.equal(cell, `${(100 * of.get(company) / total).toFixed(0)} %`, `${company}, round ${rounds[i]}`);
+      });
+    }
+
+    // "epoch 1 settled: 9 of 10 paid: Aster Labs 4, Birch Post 5": the bars, their numbers, and who earned what.
+    const paid = [];
+    for (const words of entries.flatMap((entry) => entry.follows)) {
+      const [, epoch, sum, list] = /^epoch (\d+) settled: (\d+) of \d+ paid: ([^;]*)/.exec(words) ?? [];
+      if (epoch) paid.push({ epoch, sum: Number(sum), to: new Map(list === "nobody" ? [] : list.split(", ").map((one) => { const [, name, value] = /^(.*) (\d+)$/.exec(one); return [name, Number(value)]; })) });
+    }
+    const earned = new Map();
+    for (const { to } of paid) for (const [company, value] of to) earned.set(company, (earned.get(company) ?? 0) + value);
+    assert.ok(earned.size > 0, "the demo's raters pay somebody");
+    await go("rewards");
+    await page.waitForSelector("svg.chart rect");
+    await page.click("details[id^=numbers] summary");
+    const [[, , , ...names]] = await rows("details[id^=numbers] thead");
+    const epochs = (await rows("details[id^=numbers] tbody")).filter(([label]) => label.startsWith("epoch"));
+    assert.equal(epochs.length, paid.length);
+    epochs.forEach(([label, sum, , ...values], i) => {
+      assert.equal(label, `epoch ${paid[i].epoch}`);
+      assert.equal(whole(sum), paid[i].sum);
+      names.forEach((company, j) => assert.equal(whole(values[j]), paid[i].to.get(company) ?? 0, `${label}, ${company}`));
+    });
+    const drawn = await page.$$eval("svg.chart rect title", (all) => all.map((title) => title.textContent));
+    const expected = paid.flatMap(({ epoch, to }) => [...to].map(([company, value]) => `epoch ${epoch}, ${company}: ${value.toLocaleString("en")}`));
+    assert.deepEqual(drawn.filter((title) => title.startsWith("epoch")).sort(), expected.sort());
+    const heights = await page.$$eval("svg.chart rect", (all) => all.map((rect) => [Number(rect.querySelector("title")?.textContent.split(": ").at(-1).replaceAll(",", "")), Number(rect.getAttribute("height"))]).filter(([value]) => value));
+    const scale = heights[0][1] / heights[0][0];
+    for (const [value, height] of heights) assert.ok(Math.abs(height - scale * value) < 0.01, "as high as it is worth");
+    const totals = (await rows("section.card:last-of-type table tbody")).map(([company, ...cells]) => [company, whole(cells.at(-1))]);
+    assert.deepEqual(new Map(totals), earned);
+
+    // The explorer: every entry of its newest page, word for word.
+    await go("ledger");
+    await page.waitForSelector("tbody tr");
+    for (const [index, says] of await rows("tbody")) {
+      const own = entries[Number(index)];
+      assert.ok(own.description.startsWith(says), `entry ${index}: ${says} / ${own.description}`);
+    }
+    await close();
+  });
+
   test("the browser proves an entry by itself, and refuses each part that was altered", async () => {
     const { page, go, seen, close } = await open(running.url);
     const { ledger_entries: entries } = await get(page, "/v1/progress", running.url);

@@ -26,6 +26,7 @@ mod rows;
 mod served;
 mod stamp;
 mod status;
+mod unread;
 mod view;
 mod weights;
 
@@ -157,10 +158,10 @@ async fn refuse_large(request: Request, next: Next) -> Response {
     if request.uri().path().starts_with("/v1/keys/") {
         // The handler reads these, to the end that a key has.
         if is_longer(unsilo_inference::EVALUATION_KEY_BYTES) {
-            return keys::too_large().into_response();
+            return unread::answer(keys::too_large(), request);
         }
     } else if is_longer(BODY_BYTES) {
-        return predict::too_large().into_response();
+        return unread::answer(predict::too_large(), request);
     }
     next.run(request).await
 }

@@ -47,17 +47,28 @@ pub(super) fn number(text: &str, what: &'static str) -> Result<u64, Problem> {
         Problem::new(
             StatusCode::BAD_REQUEST,
             "Not a number",
-            format!("the {what} in the path is {text:?}: a whole number from 0 is expected"),
+            format!(
+                "the {what} in the path is {:?}: a whole number from 0 is expected",
+                text.chars().take(64).collect::<String>()
+            ),
         )
+        .at(what)
+        .next("give a whole number from 0")
     })
 }
 
-fn page_of<T>(all: &[Arc<T>], page: u64) -> Vec<Shared<T>> {
+/// The page of `all` that the path names.
+fn page_of<T>(all: &[Arc<T>], page: &str) -> Result<Json<Page<Shared<T>>>, Problem> {
+    let page = number(page, "page")?;
     let from = usize::try_from(page)
         .unwrap_or(usize::MAX)
         .saturating_mul(PAGE);
     let items = all.iter().skip(from).take(PAGE);
-    items.map(|item| Shared(item.clone())).collect()
+    Ok(Json(Page {
+        page,
+        size: PAGE,
+        items: items.map(|item| Shared(item.clone())).collect(),
+    }))
 }
 
 /// Rounds that are over, in order.
@@ -75,13 +86,7 @@ pub(super) async fn rounds(
     State(endpoint): State<Endpoint>,
     Path(page): Path<String>,
 ) -> Result<Json<Page<Shared<Round>>>, Problem> {
-    let page = number(&page, "page")?;
-    let items = page_of(&endpoint.view.chronicle.borrow().rounds, page);
-    Ok(Json(Page {
-        page,
-        size: PAGE,
-        items,
-    }))
+    page_of(&endpoint.view.chronicle.borrow().rounds, &page)
 }
 
 /// What was paid, in order.
@@ -99,13 +104,7 @@ pub(super) async fn rewards(
     State(endpoint): State<Endpoint>,
     Path(page): Path<String>,
 ) -> Result<Json<Page<Shared<Payment>>>, Problem> {
-    let page = number(&page, "page")?;
-    let items = page_of(&endpoint.view.chronicle.borrow().payments, page);
-    Ok(Json(Page {
-        page,
-        size: PAGE,
-        items,
-    }))
+    page_of(&endpoint.view.chronicle.borrow().payments, &page)
 }
 
 /// What participants published of one round's model. Each measured on its own rows; nobody can check it.

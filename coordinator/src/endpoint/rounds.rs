@@ -116,7 +116,8 @@ fn asked_round(query: Option<&str>) -> Result<Option<u64>, Problem> {
             return Err(Problem::field(
                 name.chars().take(64).collect::<String>(),
                 "the address takes ?round=N, once, and nothing else",
-            ));
+            )
+            .next("leave it out"));
         }
         let number = value.parse().map_err(|_| {
             Problem::field("round", "this is not the number of a round")

@@ -19,7 +19,7 @@ const SHOWN: usize = 64;
 pub(super) struct Rows(pub(super) Vec<Vec<f32>>);
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with rows or row")]
 struct Request {
     rows: Option<Vec<Value>>,
     row: Option<Value>,
@@ -30,10 +30,18 @@ struct Request {
 pub(super) fn from_json(schema: &Schema, body: &[u8]) -> Result<Rows, Problem> {
     let malformed = |detail: String| {
         Problem::new(StatusCode::BAD_REQUEST, "Not the expected JSON", detail)
+            .at("body")
             .next("send {\"rows\": [{\"column\": 1.5, …}, …]} or {\"row\": …}, or CSV as Content-Type: text/csv")
     };
-    let request: Request =
-        serde_json::from_slice(body).map_err(|error| malformed(error.to_string()))?;
+    let request: Request = serde_json::from_slice(body).map_err(|error| {
+        let problem = malformed(error.to_string());
+        match is_no_number(body, &error) {
+            true => problem.next(
+                "JSON has no NaN and no Infinity: send a number, or null where GET /v1/models says that a value may be missing",
+            ),
+            false => problem,
+        }
+    })?;
     match request {
         Request {
             row: Some(row),
@@ -54,6 +62,19 @@ pub(super) fn from_json(schema: &Schema, body: &[u8]) -> Result<Rows, Problem> {
     }
 }
 
+/// Whether the reader stopped at one of the words that programs write for what is no number: NaN, Infinity, -Infinity.
+fn is_no_number(body: &[u8], error: &serde_json::Error) -> bool {
+    let line = body
+        .split(|byte| *byte == b'\n')
+        .nth(error.line().saturating_sub(1));
+    // The column is that of the byte that was not expected, from 1: the word's first, or its second after a sign.
+    let at = error.column().saturating_sub(1);
+    let rest = line.and_then(|line| line.get(at..)).unwrap_or_default();
+    ["NaN", "nan", "Infinity", "inf"]
+        .iter()
+        .any(|word| rest.starts_with(word.as_bytes()))
+}
+
 /// Rows of a CSV body: a header with every feature, in any order; the label's column is passed over.
 pub(super) fn from_csv(schema: &Schema, body: &[u8]) -> Result<Rows, Problem> {
     let malformed = |error: csv::Error| {
@@ -62,6 +83,7 @@ pub(super) fn from_csv(schema: &Schema, body: &[u8]) -> Result<Rows, Problem> {
             "Not the expected CSV",
             error.to_string(),
         )
+        .at("body")
         .next("send a header with the model's columns, then a line for each row, in UTF-8")
     };
     let mut reader = csv::ReaderBuilder::new()
@@ -78,7 +100,8 @@ pub(super) fn from_csv(schema: &Schema, body: &[u8]) -> Result<Rows, Problem> {
     for (column, name) in header.iter().enumerate() {
         match features.get(name) {
             Some(feature) if places[*feature].is_some() => {
-                return Err(Problem::field(shown(name), "this column is there twice"));
+                return Err(Problem::field(shown(name), "this column is there twice")
+                    .next("send each column once"));
             }
             Some(feature) => places[*feature] = Some(column),
             None if name == schema.label => {}
@@ -87,7 +110,10 @@ pub(super) fn from_csv(schema: &Schema, body: &[u8]) -> Result<Rows, Problem> {
     }
     let mut columns = Vec::with_capacity(places.len());
     for (place, feature) in places.iter().zip(&schema.features) {
-        columns.push(place.ok_or_else(|| Problem::field(&feature.name, "this column is missing"))?);
+        columns.push(place.ok_or_else(|| {
+            Problem::field(&feature.name, "this column is missing")
+                .next("the first line names the columns: all that GET /v1/models lists")
+        })?);
     }
     let mut rows = Vec::new();
     for (index, record) in reader.records().enumerate() {
@@ -130,7 +156,8 @@ fn scaled(schema: &Schema, row_name: &str, row: &Value) -> Result<Vec<f32>, Prob
         _ => Err(Problem::field(
             row_name,
             "a row is an object of columns or an array of values",
-        )),
+        )
+        .next("send {\"column\": 1.5, …}, or [1.5, …] in the order of GET /v1/models")),
     }
 }
 
@@ -270,6 +297,66 @@ mod tests {
             panic!("refused");
         };
         assert_eq!(csv, expected);
+    }
+
+    #[test]
+    fn every_refusal_names_a_field_and_the_next_step() {
+        for body in [
+            "",
+            "null",
+            "hello",
+            "[]",
+            "{\"rows\": 5}",
+            "{\"row\": \"a\"}",
+            "{}",
+            "{\"rows\": []}",
+            "{\"row\": [1]}",
+            "{\"row\": [1, \"b\"], \"rows\": []}",
+            "{\"row\": {\"age\": 1}}",
+            "{\"row\": {\"age\": 1, \"x\": 2}}",
+            "{\"rows\": [[[]]]}",
+        ] {
+            let said = problem(from_json(&schema(), body.as_bytes()));
+            assert!(
+                said.contains("\"field\":") && said.contains("\"next\":"),
+                "{body}: {said}"
+            );
+            assert!(!said.contains("struct"), "{body}: {said}");
+        }
+        for body in [
+            "",
+            "age\n1\n",
+            "age,art,age\n",
+            "age,art,x\n",
+            "age,art\n",
+            "age,art\n1\n",
+            "age,art\n1,c\n",
+            "\u{0}",
+        ] {
+            let said = problem(from_csv(&schema(), body.as_bytes()));
+            assert!(
+                said.contains("\"field\":") && said.contains("\"next\":"),
+                "{body}: {said}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_json_has_no_word_for_is_explained() {
+        for (body, explained) in [
+            ("{\"row\": [NaN, \"b\"]}", true),
+            ("{\"row\":\n [1, Infinity]}", true),
+            ("{\"row\": [-Infinity, 1]}", true),
+            ("{\"row\": [nil, 1]}", false),
+            ("{\"row\": [1,, 1]}", false),
+        ] {
+            let said = problem(from_json(&schema(), body.as_bytes()));
+            assert_eq!(
+                said.contains("JSON has no NaN"),
+                explained,
+                "{body}: {said}"
+            );
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 use unsilo_coordinator::{Server, TokenOptions, create_token, revoke_tokens, rollback};
 use unsilo_ledger::{Query, SignedEntry, request_hash, verify_inclusion, verify_query};
 
-use crate::federation::{Federation, Home, PATIENCE};
+use crate::federation::{Federation, Home, PATIENCE, channel};
 
 pub(crate) struct Reply {
     pub(crate) status: u16,
@@ -134,6 +134,39 @@ pub(crate) async fn send(
     stream
 }
 
+/// A gigabyte to `/v1/predict` over HTTP/2, as curl sends it.
+async fn over_http2(home: &Home, server: &Server) -> Reply {
+    use tonic::codegen::{Body as _, Service as _, http};
+    let mut channel = channel(server, &home.authority_pem(), None)
+        .await
+        .expect("connects");
+    let megabyte = tonic::codegen::Bytes::from(vec![b' '; 1 << 20]);
+    let chunks =
+        tokio_stream::iter((0..1024).map(move |_| Ok::<_, std::io::Error>(megabyte.clone())));
+    let request = http::Request::post("/v1/predict")
+        .header("content-length", 1_u64 << 30)
+        .header("content-type", "application/json")
+        .body(tonic::body::Body::new(axum::body::Body::from_stream(
+            chunks,
+        )))
+        .expect("a request");
+    std::future::poll_fn(|context| channel.poll_ready(context))
+        .await
+        .expect("ready");
+    let (head, mut body) = channel.call(request).await.expect("an answer").into_parts();
+    let mut bytes = Vec::new();
+    while let Some(frame) =
+        std::future::poll_fn(|context| std::pin::Pin::new(&mut body).poll_frame(context)).await
+    {
+        bytes.extend(frame.expect("whole").into_data().unwrap_or_default());
+    }
+    Reply {
+        status: head.status.as_u16(),
+        head: format!("{:?}", head.headers),
+        body: String::from_utf8(bytes).expect("text"),
+    }
+}
+
 pub(crate) fn row() -> Vec<f64> {
     (0..32).map(f64::from).collect()
 }
@@ -187,6 +220,12 @@ async fn before_the_first_model_the_endpoint_says_so_and_every_mistake_is_a_docu
             gigabyte.body
         );
     }
+    assert!(
+        over_http2(&home, &server)
+            .await
+            .problem(413)
+            .starts_with("body")
+    );
     let mut endless = b"500000\r\n".to_vec();
     endless.resize(endless.len() + 0x50_0000, b' ');
     let chunked = "Transfer-Encoding: chunked\r\n";

@@ -8,10 +8,11 @@ use csv::{ErrorKind, Position, Reader, ReaderBuilder, StringRecord};
 use unsilo_ledger::Schema;
 use unsilo_train::Dataset;
 
-use super::error::DataError;
+use super::error::{DataError, Place};
 use super::line::line_at;
-use super::report::{DataReport, Tally};
-use super::row::{Row, RowReader, quoted};
+use super::report::DataReport;
+use super::row::quoted;
+use super::table::Table;
 
 /// Largest file accepted by default: 4 GiB.
 pub const MAX_BYTES: u64 = 4 << 30;
@@ -138,12 +139,7 @@ fn read_rows<R: Read + Seek>(
             file: name.to_owned(),
         });
     }
-    let rows = RowReader::new(name, schema, &header)?;
-
-    let mut inputs = Vec::new();
-    let mut labels = Vec::new();
-    let mut tally = Tally::new(schema);
-    let mut cells = Vec::with_capacity(schema.features.len());
+    let mut table = Table::new(name, schema, options, Place::Line(1), &header)?;
     let mut record = StringRecord::new();
     loop {
         match csv.read_record(&mut record) {
@@ -151,31 +147,10 @@ fn read_rows<R: Read + Seek>(
             Ok(false) => break,
             Err(error) => return Err(broken(name, Some(&header), csv, error)),
         }
-        if tally.seen() >= options.max_rows {
-            let (file, limit) = (name.to_owned(), options.max_rows);
-            return Err(DataError::TooManyRows { file, limit });
-        }
-        let mut line = || line_of(csv, record.position());
-        match rows.read(&record, &mut line, &mut cells)? {
-            Row::Complete(label) => {
-                for (index, (&cell, feature)) in cells.iter().zip(&schema.features).enumerate() {
-                    let clipped = cell.append(feature, &mut inputs);
-                    tally.cell(index, cell, clipped);
-                }
-                labels.push(label);
-                tally.row(label);
-            }
-            Row::Missing(missing) if options.missing == MissingCells::Refuse => {
-                return Err(rows.missing_cell(&record, line(), &missing));
-            }
-            Row::Missing(missing) => tally.dropped(&missing),
-        }
+        let mut place = || Place::Line(line_of(csv, record.position()));
+        table.put(&record, &mut place)?;
     }
-
-    let report = tally.finish(name, schema, &header)?;
-    let data = Dataset::new(inputs, labels, schema.inputs(), schema.classes.len())
-        .expect("every input is within 0..=1, every label was found in the schema");
-    Ok(LoadedData { data, report })
+    table.finish(&header)
 }
 
 /// An error of the CSV reader, in our words. `header` is absent while it is itself being read.

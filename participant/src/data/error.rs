@@ -1,10 +1,34 @@
 //! What can be wrong with a file of rows.
 
+use std::fmt;
+
 use thiserror::Error;
 
 use unsilo_ledger::schema::SchemaError;
 
 use super::idx_file::IdxError;
+use super::parquet_file::ParquetProblem;
+
+/// Where in a file something is, both counted from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Line of a text file; the header is line 1.
+    Line(u64),
+    /// Row of a file that has no lines.
+    Row(u64),
+    /// The names of its columns, in such a file.
+    Columns,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Line(line) => write!(f, "line {line}"),
+            Self::Row(row) => write!(f, "row {row} (the first is 1)"),
+            Self::Columns => f.write_str("names of the columns"),
+        }
+    }
+}
 
 /// Why a file gives no dataset. Nothing of it is kept.
 ///
@@ -31,6 +55,14 @@ pub enum DataError {
         file: String,
         /// What is wrong.
         problem: IdxError,
+    },
+    /// A Parquet file that cannot be used.
+    #[error("{file}: {problem}")]
+    Parquet {
+        /// The path.
+        file: String,
+        /// What is wrong.
+        problem: ParquetProblem,
     },
     /// More bytes than allowed.
     #[error("{file}: larger than {limit} bytes. Split the file, or give fewer columns")]
@@ -72,13 +104,15 @@ pub enum DataError {
     },
     /// Columns of the schema that the file lacks.
     #[error(
-        "{file}, line 1: missing columns {}; the file has {}. {advice}",
+        "{file}, {place}: missing columns {}; the file has {}. {advice}",
         names(missing),
         names(found)
     )]
     MissingColumns {
         /// The path.
         file: String,
+        /// Where the columns are named.
+        place: Place,
         /// All that are missing.
         missing: Vec<String>,
         /// All that the file has.
@@ -88,12 +122,14 @@ pub enum DataError {
     },
     /// A column of the schema that the file has more than once.
     #[error(
-        "{file}, line 1: columns {} occur more than once. Remove or rename all but one",
+        "{file}, {place}: columns {} occur more than once. Remove or rename all but one",
         names(duplicates)
     )]
     DuplicateColumns {
         /// The path.
         file: String,
+        /// Where the columns are named.
+        place: Place,
         /// The columns.
         duplicates: Vec<String>,
     },
@@ -113,13 +149,13 @@ pub enum DataError {
     },
     /// A cell that is not a number.
     #[error(
-        "{file}, line {line}, column {column}: found {found:?}, expected a number such as {example} (with a decimal point). Correct the cell or remove the row"
+        "{file}, {place}, column {column}: found {found:?}, expected a number such as {example} (with a decimal point). Correct the cell or remove the row"
     )]
     NotANumber {
         /// The path.
         file: String,
-        /// Line of the row.
-        line: u64,
+        /// Which row.
+        place: Place,
         /// Name of the column.
         column: String,
         /// The cell.
@@ -129,13 +165,13 @@ pub enum DataError {
     },
     /// A cell that is NaN, infinite, or too large for a number.
     #[error(
-        "{file}, line {line}, column {column}: found {found:?}, expected a finite number. Correct the cell or remove the row"
+        "{file}, {place}, column {column}: found {found:?}, expected a finite number. Correct the cell or remove the row"
     )]
     NotFinite {
         /// The path.
         file: String,
-        /// Line of the row.
-        line: u64,
+        /// Which row.
+        place: Place,
         /// Name of the column.
         column: String,
         /// The cell.
@@ -143,14 +179,14 @@ pub enum DataError {
     },
     /// A cell with another word than the column's categories.
     #[error(
-        "{file}, line {line}, column {column}: found {found:?}, expected one of the federation's categories {}. Correct the cell or remove the row",
+        "{file}, {place}, column {column}: found {found:?}, expected one of the federation's categories {}. Correct the cell or remove the row",
         names(categories)
     )]
     UnknownCategory {
         /// The path.
         file: String,
-        /// Line of the row.
-        line: u64,
+        /// Which row.
+        place: Place,
         /// Name of the column.
         column: String,
         /// The cell.
@@ -160,13 +196,13 @@ pub enum DataError {
     },
     /// A cell without a value.
     #[error(
-        "{file}, line {line}, column {column}: found {found:?}, which stands for a missing value, expected {expected}. Fill it in, remove the row, or have rows with missing values left out"
+        "{file}, {place}, column {column}: found {found:?}, which stands for a missing value, expected {expected}. Fill it in, remove the row, or have rows with missing values left out"
     )]
     MissingCell {
         /// The path.
         file: String,
-        /// Line of the row.
-        line: u64,
+        /// Which row.
+        place: Place,
         /// Name of the column.
         column: String,
         /// The cell: empty or a mark such as `NA`.
@@ -176,14 +212,14 @@ pub enum DataError {
     },
     /// A label that the schema does not have.
     #[error(
-        "{file}, line {line}, column {column}: found {found:?}, expected one of the federation's classes {}. Correct the cell or remove the row",
+        "{file}, {place}, column {column}: found {found:?}, expected one of the federation's classes {}. Correct the cell or remove the row",
         names(classes)
     )]
     UnknownLabel {
         /// The path.
         file: String,
-        /// Line of the row.
-        line: u64,
+        /// Which row.
+        place: Place,
         /// Name of the label column.
         column: String,
         /// The cell.

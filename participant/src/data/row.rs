@@ -7,7 +7,7 @@ use csv::StringRecord;
 use unsilo_ledger::{Feature, Schema, Values};
 use unsilo_proto::{Cell, CellError, is_missing, range};
 
-use super::error::DataError;
+use super::error::{DataError, Place};
 
 /// Characters of a cell that an error quotes.
 const QUOTED: usize = 40;
@@ -32,10 +32,11 @@ pub(super) enum Row {
 }
 
 impl<'a> RowReader<'a> {
-    /// Finds the schema's columns in the header. Their order is free.
+    /// Finds the schema's columns in the header, which stands at `place`. Their order is free.
     pub(super) fn new(
         file: &'a str,
         schema: &'a Schema,
+        place: Place,
         header: &StringRecord,
     ) -> Result<Self, DataError> {
         let mut found: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
@@ -54,6 +55,7 @@ impl<'a> RowReader<'a> {
             let file = file.to_owned();
             return Err(DataError::MissingColumns {
                 file,
+                place,
                 missing,
                 found,
                 advice: advice(header),
@@ -63,6 +65,7 @@ impl<'a> RowReader<'a> {
         if !duplicates.is_empty() {
             return Err(DataError::DuplicateColumns {
                 file: file.to_owned(),
+                place,
                 duplicates,
             });
         }
@@ -78,12 +81,12 @@ impl<'a> RowReader<'a> {
         })
     }
 
-    /// Reads one row; `cells` receives those of the features, in the schema's order. `line` is
+    /// Reads one row; `cells` receives those of the features, in the schema's order. `place` is
     /// asked for an error only.
     pub(super) fn read(
         &self,
         record: &StringRecord,
-        line: &mut dyn FnMut() -> u64,
+        place: &mut dyn FnMut() -> Place,
         cells: &mut Vec<Cell>,
     ) -> Result<Row, DataError> {
         cells.clear();
@@ -94,7 +97,7 @@ impl<'a> RowReader<'a> {
             match Cell::read(feature, text) {
                 Ok(cell) => cells.push(cell),
                 Err(CellError::Missing) => missing.push(index),
-                Err(error) => return Err(self.wrong_cell(error, text, line(), feature)),
+                Err(error) => return Err(self.wrong_cell(error, text, place(), feature)),
             }
         }
         let text = record.get(self.label).unwrap_or_default().trim();
@@ -105,7 +108,7 @@ impl<'a> RowReader<'a> {
             None if is_missing(text) => Ok(Row::Missing(missing)),
             None => Err(DataError::UnknownLabel {
                 file: self.file.to_owned(),
-                line: line(),
+                place: place(),
                 column: self.schema.label.clone(),
                 found: quoted(text),
                 classes: self.schema.classes.clone(),
@@ -117,7 +120,7 @@ impl<'a> RowReader<'a> {
     pub(super) fn missing_cell(
         &self,
         record: &StringRecord,
-        line: u64,
+        place: Place,
         missing: &[usize],
     ) -> DataError {
         let first = missing.first();
@@ -134,33 +137,39 @@ impl<'a> RowReader<'a> {
         };
         DataError::MissingCell {
             file: self.file.to_owned(),
-            line,
+            place,
             column: column.clone(),
             found: quoted(record.get(cell).unwrap_or_default().trim()),
             expected,
         }
     }
 
-    fn wrong_cell(&self, error: CellError, text: &str, line: u64, feature: &Feature) -> DataError {
+    fn wrong_cell(
+        &self,
+        error: CellError,
+        text: &str,
+        place: Place,
+        feature: &Feature,
+    ) -> DataError {
         let (file, column, found) = (self.file.to_owned(), feature.name.clone(), quoted(text));
         match (error, &feature.values, range(feature)) {
             (CellError::NotANumber, _, Some((min, max))) => DataError::NotANumber {
                 file,
-                line,
+                place,
                 column,
                 found,
                 example: min + (max - min) / 2.0,
             },
             (_, Values::Category(words), _) => DataError::UnknownCategory {
                 file,
-                line,
+                place,
                 column,
                 found,
                 categories: words.clone(),
             },
             _ => DataError::NotFinite {
                 file,
-                line,
+                place,
                 column,
                 found,
             },

@@ -136,13 +136,7 @@ impl Node {
     /// that others can read, [`NodeError::Locked`] if a node runs on it already, [`NodeError::Alarm`] if a fork of the
     /// ledger was seen on it, [`NodeError::Store`] if its records are damaged.
     pub fn open(dir: &Path, options: NodeOptions) -> Result<Self, NodeError> {
-        if !dir.join("participant.toml").exists() {
-            return Err(NodeError::Directory(format!(
-                "{} is not a participant's directory: run `unsilo join` with your invitation first",
-                dir.display()
-            )));
-        }
-        let directory = Directory::open(dir)?;
+        let directory = Directory::of_participant(dir)?;
         let lock = directory.lock()?;
         refuse_kept_fork(&directory)?;
         let config = Config::read(&directory.config())?;

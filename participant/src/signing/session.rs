@@ -52,13 +52,7 @@ impl Signing {
     /// ledger is damaged or does not continue the other; [`NodeError::Unreachable`], [`NodeError::Certificate`] and
     /// [`NodeError::Rejected`] for the coordinator.
     pub async fn open(dir: &Path) -> Result<Self, NodeError> {
-        if !dir.join("participant.toml").exists() {
-            return Err(NodeError::Directory(format!(
-                "{} is not a participant's directory: give the one that `unsilo join` made",
-                dir.display()
-            )));
-        }
-        let directory = Directory::open(dir)?;
+        let directory = Directory::of_participant(dir)?;
         let config = Config::read(&directory.config())?;
         let wrong = |message| NodeError::config(directory.config(), message);
         let authority = config.authority().map_err(wrong)?;

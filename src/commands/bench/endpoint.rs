@@ -28,8 +28,8 @@ use crate::{
 };
 
 /// The demo's data and model.
-const DIGITS: &str = include_str!("../../../data/digits.csv");
-const MODEL: &str = include_str!("../../../data/digits.model.toml");
+pub(super) const DIGITS: &str = include_str!("../../../data/digits.csv");
+pub(super) const MODEL: &str = include_str!("../../../data/digits.model.toml");
 /// The fewest companies that found a federation.
 const COMPANIES: usize = 3;
 
@@ -55,9 +55,12 @@ struct Report {
     predictions_per_second: f64,
     batch_p50_ms: f64,
     batch_p99_ms: f64,
+    /// Processor time of both sides, TLS included: what other load on the machine does not change much.
+    batch_processor_us_per_prediction: f64,
     /// One caller, one row at a time.
     single_p50_ms: f64,
     single_p99_ms: f64,
+    single_processor_us: f64,
     /// A write of 4 KiB and its sync, on the same disk: the least that an answer with a receipt takes.
     disk_sync_p50_ms: f64,
     disk_sync_p99_ms: f64,
@@ -71,8 +74,8 @@ pub(super) async fn run(global: &Global, arguments: &Arguments) -> anyhow::Resul
     output::print(global.json, &report, || {
         format!(
             "{} processors, client and server on them\n\
-             batches of {}, {} callers   {:.0} predictions/s   p50 {:.2} ms   p99 {:.2} ms\n\
-             single rows, one caller     p50 {:.2} ms   p99 {:.2} ms\n\
+             batches of {}, {} callers   {:.0} predictions/s   p50 {:.2} ms   p99 {:.2} ms   {:.1} µs of processor time each\n\
+             single rows, one caller     p50 {:.2} ms   p99 {:.2} ms   {:.0} µs of processor time each\n\
              a sync of this disk         p50 {:.2} ms   p99 {:.2} ms\n",
             report.processors,
             report.batch,
@@ -80,8 +83,10 @@ pub(super) async fn run(global: &Global, arguments: &Arguments) -> anyhow::Resul
             report.predictions_per_second,
             report.batch_p50_ms,
             report.batch_p99_ms,
+            report.batch_processor_us_per_prediction,
             report.single_p50_ms,
             report.single_p99_ms,
+            report.single_processor_us,
             report.disk_sync_p50_ms,
             report.disk_sync_p99_ms,
         )
@@ -95,17 +100,19 @@ async fn measure(global: &Global, arguments: &Arguments) -> anyhow::Result<Repor
         .context("cannot create a temporary directory")?;
     let dir = temporary.path();
     if !global.quiet {
-        eprintln!(
+        output::say(format_args!(
             "training a model for one round, then two measurements of {} s",
             arguments.seconds
-        );
+        ));
     }
     let server = trained(dir).await?;
     let authority = dir.join("coordinator/authority.der");
     let endpoint = Endpoint::new(&format!("https://{}", server.address()), &authority)?;
     let seconds = Duration::from_secs(arguments.seconds);
     let syncs = sorted(disk_syncs(dir, seconds / 4)?);
+    let idle = processor_time();
     let singles = sorted(load(&endpoint, &body(1), 1, seconds).await?);
+    let single = processor_time();
     let began = Instant::now();
     let batches = load(
         &endpoint,
@@ -115,10 +122,14 @@ async fn measure(global: &Global, arguments: &Arguments) -> anyhow::Result<Repor
     )
     .await?;
     let took = began.elapsed().as_secs_f64();
+    let batch = processor_time();
     server.stop().await?;
     #[expect(clippy::cast_precision_loss, reason = "counts far below 2^53")]
     let predictions = (batches.len() * usize::from(arguments.batch)) as f64;
     let batches = sorted(batches);
+    #[expect(clippy::cast_precision_loss, reason = "counts far below 2^53")]
+    let asked = singles.len() as f64;
+    let each = |time: Duration, count: f64| time.as_secs_f64() * 1e6 / count.max(1.0);
     Ok(Report {
         processors: std::thread::available_parallelism().map_or(1, usize::from),
         batch: arguments.batch,
@@ -126,8 +137,10 @@ async fn measure(global: &Global, arguments: &Arguments) -> anyhow::Result<Repor
         predictions_per_second: predictions / took,
         batch_p50_ms: quantile(&batches, 50),
         batch_p99_ms: quantile(&batches, 99),
+        batch_processor_us_per_prediction: each(batch.saturating_sub(single), predictions),
         single_p50_ms: quantile(&singles, 50),
         single_p99_ms: quantile(&singles, 99),
+        single_processor_us: each(single.saturating_sub(idle), asked),
         disk_sync_p50_ms: quantile(&syncs, 50),
         disk_sync_p99_ms: quantile(&syncs, 99),
     })
@@ -257,6 +270,18 @@ fn disk_syncs(dir: &Path, seconds: Duration) -> anyhow::Result<Vec<f64>> {
     Ok(times)
 }
 
+/// Processor time of this process, in the system's steps of 10 ms; 0 where the system does not say.
+fn processor_time() -> Duration {
+    // Fields 14 and 15 of proc_pid_stat(5), user and system, counted behind the name in parentheses.
+    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields = stat
+        .rsplit_once(')')
+        .map(|(_, rest)| rest.split_whitespace());
+    let ticks = fields.into_iter().flatten().skip(11).take(2);
+    let ticks: u64 = ticks.filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
+    Duration::from_millis(10 * ticks)
+}
+
 fn sorted(mut times: Vec<f64>) -> Vec<f64> {
     times.sort_by(f64::total_cmp);
     times
@@ -271,6 +296,15 @@ fn quantile(sorted: &[f64], percent: usize) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn processor_time_grows_with_work() {
+        let before = processor_time();
+        let began = Instant::now();
+        while processor_time() < before + Duration::from_millis(20) {
+            assert!(began.elapsed() < Duration::from_secs(60), "{before:?}");
+        }
+    }
 
     #[test]
     fn quantiles_are_of_the_sorted_times() {

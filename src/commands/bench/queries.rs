@@ -129,10 +129,10 @@ struct Keys {
 
 fn measure(global: &Global, arguments: &Arguments) -> anyhow::Result<Report> {
     if !global.quiet {
-        eprintln!(
+        crate::output::say(format_args!(
             "training three models, then {} rows of each",
             arguments.rows
-        );
+        ));
     }
     let models = trained()?;
     let pools = Pools::new()?;

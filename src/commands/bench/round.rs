@@ -156,11 +156,11 @@ async fn measure(global: &Global, arguments: &Arguments) -> anyhow::Result<Repor
             for at in 0..kinds.len() {
                 let sent = kinds[if forwards { at } else { kinds.len() - 1 - at }];
                 if !global.quiet {
-                    eprintln!(
+                    output::say(format_args!(
                         "{} participants, {parameters} parameters, {steps} steps, {}: {rounds} rounds after the first",
                         arguments.participants,
                         sent.in_words(),
-                    );
+                    ));
                 }
                 let plan = Plan {
                     sent,

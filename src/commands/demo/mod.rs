@@ -128,7 +128,9 @@ pub(crate) async fn run(global: &Global, arguments: &Arguments) -> anyhow::Resul
     let (server, coordinator_dir, invitations) = start_coordinator(dir, arguments).await?;
     let url = format!("https://{}", server.address());
     if !global.quiet {
-        eprintln!("Five companies, one coordinator at {url}/ (watch it there while it runs)");
+        output::say(format_args!(
+            "Five companies, one coordinator at {url}/ (watch it there while it runs)"
+        ));
     }
 
     let finished = tokio::select! {

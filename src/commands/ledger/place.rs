@@ -93,13 +93,13 @@ pub(super) fn participant(state: &State, name: &str) -> Result<ParticipantId, Co
         .filter(|(likeness, _)| *likeness >= ALIKE)
         .max_by(|(a, _), (b, _)| a.total_cmp(b));
     let guess = best.map_or_else(String::new, |(_, other)| {
-        format!("did you mean {other:?}? ")
+        format!("; did you mean {other:?}?")
     });
     let mut listed = names[..names.len().min(NAMES_SHOWN)].join(", ");
     if names.len() > NAMES_SHOWN {
         listed.push_str(&format!(" and {} more", names.len() - NAMES_SHOWN));
     }
     Err(CommandError::Input(format!(
-        "there is no participant {name:?} on this ledger: {guess}It has {listed}"
+        "there is no participant {name:?} on this ledger, which has {listed}{guess}"
     )))
 }

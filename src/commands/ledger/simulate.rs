@@ -49,11 +49,11 @@ enum Rule {
 pub(super) fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<()> {
     let (case, ignored) = case::read(&arguments.case)?;
     if !ignored.is_empty() && !global.quiet {
-        eprintln!(
+        output::say(format_args!(
             "ignored in {}: {}",
             arguments.case.display(),
             ignored.join(", ")
-        );
+        ));
     }
     let epochs = case
         .settled_by(arguments.mechanism)

@@ -7,6 +7,7 @@ mod scores;
 use clap::{Args, Subcommand};
 
 use super::Global;
+use crate::output;
 
 #[derive(Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -47,7 +48,7 @@ fn progress(global: &Global, what: &'static str) -> impl Fn(f64) + Sync {
     move |part: f64| {
         let twentieth = (part * 20.0) as usize;
         if !quiet && told.fetch_max(twentieth, std::sync::atomic::Ordering::Relaxed) < twentieth {
-            eprintln!("{what}: {} %", 5 * twentieth);
+            output::say(format_args!("{what}: {} %", 5 * twentieth));
         }
     }
 }

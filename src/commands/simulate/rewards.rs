@@ -42,7 +42,7 @@ pub(super) fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<()> 
     }
     let measured = Table::measure(setting, |line| {
         if !global.quiet {
-            eprintln!("measuring {line}");
+            output::say(format_args!("measuring {line}"));
         }
     })?;
     output::print(global.json, &measured, || text(&measured))?;

@@ -171,6 +171,7 @@ fn measure(setting: &Setting, data: &unsilo_train::Dataset) -> String {
 
 #[test]
 #[ignore = "a measurement of many minutes that needs a file of rows"]
+#[expect(clippy::print_stdout, reason = "the figures are what it is for")]
 fn sampled_scores_are_near_those_of_the_whole_update() {
     let path = std::env::var("UNSILO_ROWS").expect("UNSILO_ROWS names a file of rows");
     let data = read(path.as_ref()).expect("rows");

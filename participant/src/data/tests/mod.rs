@@ -2,6 +2,7 @@
 
 mod images;
 mod loading;
+mod parquet;
 mod sharing;
 
 use unsilo_ledger::{Feature, Schema};
