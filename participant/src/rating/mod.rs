@@ -13,5 +13,5 @@ mod held_out;
 mod residual;
 
 pub use averages::{Averages, AveragesError, MAX_CONTRIBUTORS};
-pub use directions::{DIRECTION_STEPS, DirectionsError, HISTORY, directions};
+pub use directions::{DIRECTION_STEPS, DirectionsError, HISTORY, chance_product, directions};
 pub use held_out::{DEFAULT_SHARE, ENOUGH_ROWS, held_out_fraction};

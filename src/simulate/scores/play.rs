@@ -144,11 +144,13 @@ fn accept<'a>(
         .iter()
         .map(|update| quantiser.steps(unit_log2, update, &mut rounding))
         .collect::<anyhow::Result<Vec<_>>>()?;
+    let (steps, bounded): (Vec<_>, Vec<_>) = steps.into_iter().unzip();
     let sketches = quantiser.sketches(&steps, &mut challenge);
     let mut originals: Vec<usize> = Vec::new();
     let mut accepted = Accepted {
         of: Vec::new(),
         steps: Vec::new(),
+        bounded: Vec::new(),
         updates: Vec::new(),
     };
     for (participant, steps) in steps.into_iter().enumerate() {
@@ -162,6 +164,7 @@ fn accept<'a>(
             .of
             .push((ParticipantId(participant as u32), sketch.norm_exponent()));
         accepted.steps.push(steps);
+        accepted.bounded.push(bounded[participant]);
         accepted.updates.push(&updates[participant]);
     }
     Ok(accepted)

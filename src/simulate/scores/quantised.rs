@@ -57,16 +57,18 @@ impl Quantiser {
         })
     }
 
-    /// The clipped update in whole steps of 2^`unit_log2`, in the model's order.
+    /// The update in whole steps of 2^`unit_log2`, in the model's order, and what it was multiplied by to stay within the norm
+    /// bound.
     pub(super) fn steps(
         &self,
         unit_log2: i8,
         update: &[f32],
         random: &mut Xoshiro256PlusPlus,
-    ) -> anyhow::Result<Vec<i16>> {
+    ) -> anyhow::Result<(Vec<i16>, f64)> {
         let encoded = encode_permuted(&self.permutation, unit_log2, update, random.random())?;
         let steps = encoded.steps();
-        Ok(self.places.iter().map(|place| steps[*place]).collect())
+        let in_order = self.places.iter().map(|place| steps[*place]).collect();
+        Ok((in_order, encoded.clip()))
     }
 
     /// What the committee learns of these updates: 48 products of each with vectors of -1, 0, 0 and 1, times 1024, with
@@ -174,7 +176,8 @@ mod tests {
         let quantiser = Quantiser::new(4_810).expect("parameters");
         let mut random = Xoshiro256PlusPlus::seed_from_u64(1);
         let update: Vec<f32> = (0..4_810).map(|at| (at % 97) as f32 - 40.0).collect();
-        let steps = quantiser.steps(0, &update, &mut random).expect("quantised");
+        let (steps, bounded) = quantiser.steps(0, &update, &mut random).expect("quantised");
+        assert_eq!(bounded, 1.0);
         assert!(
             steps
                 .iter()

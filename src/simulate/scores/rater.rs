@@ -19,6 +19,8 @@ pub(super) struct Accepted<'a> {
     pub(super) of: Vec<(ParticipantId, u16)>,
     /// In steps, in the same order.
     pub(super) steps: Vec<Vec<i16>>,
+    /// What each was multiplied by to stay within the norm bound, in the same order.
+    pub(super) bounded: Vec<f64>,
     /// What was to be encrypted, in the same order.
     pub(super) updates: Vec<&'a [f32]>,
 }
@@ -149,7 +151,10 @@ impl Raters {
             }
         }
         let averages = &mut self.averages[rater];
-        averages.observe(moment.round as u64, &accepted.of, &scores);
+        let chance = directions
+            .first()
+            .map_or(0.0, |direction| rating::chance_product(direction));
+        averages.observe(moment.round as u64, &accepted.of, chance, &scores);
         let contributors: Vec<ParticipantId> = rates.iter().map(|at| accepted.of[*at].0).collect();
         let opinions = averages.opinions(&contributors);
         observe(&Rated {
@@ -171,8 +176,8 @@ impl Raters {
     }
 }
 
-/// Attackers say that each other's contributions are all that helps and that the honest ones harm. One without others puts
-/// its whole row on the first participant: a row that names nobody would count as absent.
+/// Attackers say that each other's contributions are all that helps and that the honest ones harm. One without others may put
+/// its whole row on the first participant: a row that names nobody counts as absent.
 fn lie(
     federation: &Federation<'_>,
     rater: usize,
@@ -188,7 +193,7 @@ fn lie(
             let id = id.0 as usize;
             if setting.owner(id) == owner {
                 Opinion::default()
-            } else if is_fellow(id) || (alone && id == 0) {
+            } else if is_fellow(id) || (alone && setting.alone_praises_one && id == 0) {
                 Opinion {
                     score: i16::MAX,
                     reward: u16::MAX,
