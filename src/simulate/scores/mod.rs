@@ -17,6 +17,7 @@ mod quantised;
 mod rater;
 mod report;
 mod shapley;
+mod source;
 mod split;
 
 pub(crate) use baselines::Baseline;
