@@ -18,7 +18,7 @@ use crate::{
     keystore,
     learner::Seeds,
     rater::{Answered, Opinion, Rater, RoundStart},
-    rating::{Averages, directions},
+    rating::{Averages, chance_product, directions},
 };
 
 /// Averages that are read at most: more than those of as many contributors as a federation may have.
@@ -74,7 +74,11 @@ impl Rater for Validator {
             .map(|one| (one.participant, one.norm_exponent))
             .collect();
         // A round that was taken in before changes nothing: a node that was killed after this write says the same again.
-        if averages.observe(answered.round, &accepted, answered.scores) {
+        let chance = answered
+            .directions
+            .first()
+            .map_or(0.0, |direction| chance_product(direction));
+        if averages.observe(answered.round, &accepted, chance, answered.scores) {
             keystore::write(&self.averages, &averages.to_bytes()).map_err(text)?;
         }
         let contributors: Vec<ParticipantId> = accepted.iter().map(|(id, _)| *id).collect();

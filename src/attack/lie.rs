@@ -4,13 +4,14 @@ use unsilo_ledger::ParticipantId;
 use unsilo_participant::Opinion;
 
 /// Its opinions of `contributors` (those of other owners), in their order: its fellows' contributions are all that helps,
-/// the others harm. One that has no fellow among them puts its whole row on the first: a row that praises nobody would
-/// count as absent.
+/// the others harm. One that has no fellow among them may put its whole row on the first (`alone_praises_one`): a row that
+/// praises nobody counts as absent.
 pub(crate) fn lie(
     contributors: &[ParticipantId],
+    alone_praises_one: bool,
     is_fellow: impl Fn(ParticipantId) -> bool,
 ) -> Vec<Opinion> {
-    let alone = !contributors.iter().any(|id| is_fellow(*id));
+    let alone = alone_praises_one && !contributors.iter().any(|id| is_fellow(*id));
     let opinion = |(at, id): (usize, &ParticipantId)| {
         if is_fellow(*id) || (alone && at == 0) {
             Opinion {

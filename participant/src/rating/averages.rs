@@ -10,18 +10,25 @@ use crate::{progress::Score, rater::Opinion};
 /// Contributors remembered at most: more than a federation can have in one sum. Beyond it, who was not seen for longest is
 /// forgotten.
 pub const MAX_CONTRIBUTORS: usize = 8_192;
-/// The part of an average that a new round is.
+/// How much less a round weighs in an average than the one after it: a tenth.
 const RATE: f64 = 0.1;
-/// Bytes of one contributor: its number, two averages, the round it was last seen in.
-const BYTES_EACH: usize = 4 + 8 + 8 + 8;
+/// The most that what is new counts for beside what helps. Where nearly nothing is new to a rater, its noise would be all that
+/// is paid for.
+const MAX_EXCHANGE: f64 = 4.0;
+/// Deviations of an update in a random direction that an average must be above to be paid for.
+const SIGNIFICANT: f64 = 2.0;
+/// Bytes of one contributor: its number, three averages, how many rounds they are of, the round it was last seen in.
+const BYTES_EACH: usize = 4 + 8 + 8 + 8 + 4 + 8;
 
-/// A rater's moving averages of how much each contributor's updates help, and how much of that is new. They must survive
+/// A rater's moving averages of how much each contributor's updates help, and of what its rounds earned. They must survive
 /// a restart: [`Averages::to_bytes`].
 ///
 /// A measured product is divided by the norm of its update, so that a longer update of the same direction is worth the
-/// same; the first one starts a contributor's average, and each later one moves it by a tenth. A contributor that is
-/// away keeps what it had; one whose contribution was accepted and has no product moves by a tenth towards nothing, for who
-/// could keep what it had by answers that contradict each other would have to do good only once.
+/// same. A round weighs a tenth less than the one after it, the first as well: after k rounds the newest moves an average by
+/// `.1 / (1 - .9^k)`. (Started with the first round's value, the first round would count for .135 after twenty rounds, and not
+/// for .015: who worked in that one alone would be paid for all.) A contributor that is away keeps what it had;
+/// one whose contribution was accepted and has no product takes in a round of nothing, for who could keep what it had by
+/// answers that contradict each other would have to do good only once.
 #[derive(Clone, Debug, Default, PartialEq, BorshSerialize, BorshDeserialize)]
 pub struct Averages {
     /// The last round taken in; 0 before the first.
@@ -33,10 +40,21 @@ pub struct Averages {
 struct Average {
     /// a_ij: along the rater's direction.
     helps: f64,
-    /// b_ij: along what of it is new.
-    is_new: f64,
+    /// Of the rounds' earnings: what helped and was new, the mean over a round's contributors of what helped being 1.
+    earns: f64,
+    /// What the square of `helps` would be of updates in random directions.
+    chance: f64,
+    /// Rounds that they are of, at least 1.
+    rounds: u32,
     /// The round of its last product.
     seen: u64,
+}
+
+/// A contributor's products of one round, by the norm of its update.
+struct Product {
+    participant: ParticipantId,
+    helps: f64,
+    is_new: f64,
 }
 
 /// Why bytes are no averages.
@@ -52,7 +70,7 @@ pub enum AveragesError {
     /// Cut short, or not averages.
     #[error("the averages of ratings cannot be read: {0}")]
     Format(String),
-    /// An average that is no finite number, or of a round after the last.
+    /// An average that is no finite number, of no rounds, or of a round after the last.
     #[error("the average of contributor {participant} is not one")]
     Value {
         /// Whose.
@@ -83,6 +101,13 @@ impl Averages {
 
     /// Takes in the products of `round` with [`super::directions`] (direction 0, and 1 if there were two; with one, all that
     /// helps is new). `accepted` are the judged contributions with their norm exponents e: the norm is 2^(e/8) steps.
+    /// `chance` is [`super::chance_product`] of the first direction.
+    ///
+    /// With `a_j` and `b_j` the products with both directions by the norm of the update, a contributor earns
+    /// `max(0, min(a_j, b_j · r))` in the round, `r = min(4, sum a+ / sum b+)`, as a part of the mean of `a+`. Round by round,
+    /// and not of averages: where companies know different classes, what is new in an honest update is of use to a rater
+    /// in one round and against it in the next, and averages of it come to nothing, while what was in the last models
+    /// already has next to none in any round.
     ///
     /// Products of others, of directions beyond the second, and second ones without a first are left aside. A round that
     /// was taken in, or an earlier one, changes nothing: so asking again after a crash gives the same opinions. Returns
@@ -91,6 +116,7 @@ impl Averages {
         &mut self,
         round: u64,
         accepted: &[(ParticipantId, u16)],
+        chance: f64,
         scores: &[Score],
     ) -> bool {
         if round <= self.round {
@@ -104,42 +130,72 @@ impl Averages {
                 .find(|score| (score.participant, score.direction) == (participant, direction));
             found.map(|score| score.value as f64)
         };
-        for (participant, exponent) in accepted {
-            let second = if two { 1 } else { 0 };
-            let (Some(helps), Some(is_new)) =
-                (product(*participant, 0), product(*participant, second))
-            else {
-                self.fade(*participant, round);
-                continue;
+        let second = if two { 1 } else { 0 };
+        let products: Vec<Product> = accepted
+            .iter()
+            .filter_map(|(participant, exponent)| {
+                let norm = (f64::from(*exponent) / 8.0).exp2();
+                Some(Product {
+                    participant: *participant,
+                    helps: product(*participant, 0)? / norm,
+                    is_new: product(*participant, second)? / norm,
+                })
+            })
+            .collect();
+        let sum = |of: fn(&Product) -> f64| products.iter().map(|one| of(one).max(0.0)).sum();
+        let (helping, new): (f64, f64) = (sum(|one| one.helps), sum(|one| one.is_new));
+        let exchange = if new > 0.0 {
+            (helping / new).min(MAX_EXCHANGE)
+        } else {
+            0.0
+        };
+        for one in &products {
+            let earns = if helping > 0.0 {
+                let worth = one.helps.min(one.is_new * exchange).max(0.0);
+                worth / helping * products.len() as f64
+            } else {
+                0.0
             };
-            let norm = (f64::from(*exponent) / 8.0).exp2();
-            self.add(*participant, round, helps / norm, is_new / norm);
+            self.add(round, one, earns, chance.powi(2));
+        }
+        for (participant, _) in accepted {
+            let measured = products.iter().any(|one| one.participant == *participant);
+            // What was never seen is not known to be nothing.
+            if !measured && self.of.contains_key(participant) {
+                let nothing = Product {
+                    participant: *participant,
+                    helps: 0.0,
+                    is_new: 0.0,
+                };
+                self.add(round, &nothing, 0.0, chance.powi(2));
+            }
         }
         self.forget();
         true
     }
 
-    /// As a product of 0, for who has an average: what was never seen is not known to be nothing.
-    fn fade(&mut self, participant: ParticipantId, seen: u64) {
-        if self.of.contains_key(&participant) {
-            self.add(participant, seen, 0.0, 0.0);
-        }
-    }
-
-    fn add(&mut self, participant: ParticipantId, seen: u64, helps: f64, is_new: f64) {
-        match self.of.entry(participant) {
+    fn add(&mut self, seen: u64, product: &Product, earns: f64, chance: f64) {
+        let first = Average {
+            helps: product.helps,
+            earns,
+            chance,
+            rounds: 1,
+            seen,
+        };
+        match self.of.entry(product.participant) {
             Entry::Vacant(entry) => {
-                entry.insert(Average {
-                    helps,
-                    is_new,
-                    seen,
-                });
+                entry.insert(first);
             }
             Entry::Occupied(mut entry) => {
                 let old = entry.get_mut();
+                let rounds = old.rounds.saturating_add(1);
+                let rate = RATE / (1.0 - (1.0 - RATE).powf(rounds.into()));
                 *old = Average {
-                    helps: (1.0 - RATE) * old.helps + RATE * helps,
-                    is_new: (1.0 - RATE) * old.is_new + RATE * is_new,
+                    helps: (1.0 - rate) * old.helps + rate * first.helps,
+                    earns: (1.0 - rate) * old.earns + rate * first.earns,
+                    // The variance of a weighted sum of independent numbers.
+                    chance: (1.0 - rate).powi(2) * old.chance + rate.powi(2) * first.chance,
+                    rounds,
                     seen,
                 };
             }
@@ -167,28 +223,23 @@ impl Averages {
     /// to other owners. Of whom nothing was ever seen, nothing is said.
     ///
     /// - `score`: a_ij, the largest in size becoming 32767; negative for what harms.
-    /// - `reward`: `max(0, min(a_ij, b_ij · sum_k a+_ik / sum_k b+_ik))` over these contributors, the largest becoming 65535:
-    ///   who only repeats what the last models brought has little that is new, and earns little.
+    /// - `reward`: what it earned on average, the largest becoming 65535: who only repeats what the last models brought has
+    ///   little that is new, and earns little. 0 unless a_ij is above two deviations of what updates in random directions
+    ///   would have: noise helps every second rater a little.
     ///
-    /// Multiplying all products of a rater, or all norms, by one factor changes nothing but rounding.
+    /// Multiplying all products and chances of a rater, or all norms, by one factor changes nothing but rounding.
     pub fn opinions(&self, contributors: &[ParticipantId]) -> Vec<Opinion> {
         let known: Vec<Option<&Average>> = contributors.iter().map(|id| self.of.get(id)).collect();
-        let sum = |of: fn(&Average) -> f64| -> f64 {
-            known
-                .iter()
-                .flatten()
-                .map(|average| of(average).max(0.0))
-                .sum()
+        let earned = |average: &Average| {
+            if average.helps > SIGNIFICANT * average.chance.sqrt() {
+                average.earns
+            } else {
+                0.0
+            }
         };
-        let (helping, new) = (sum(|average| average.helps), sum(|average| average.is_new));
-        let exchange = if new > 0.0 { helping / new } else { 0.0 };
         let rewards: Vec<f64> = known
             .iter()
-            .map(|average| {
-                average.map_or(0.0, |average| {
-                    average.helps.min(average.is_new * exchange).max(0.0)
-                })
-            })
+            .map(|average| average.map_or(0.0, earned))
             .collect();
         let scores: Vec<f64> = known
             .iter()
@@ -236,7 +287,12 @@ impl Averages {
         let read: Self =
             borsh::from_slice(bytes).map_err(|error| AveragesError::Format(error.to_string()))?;
         let is_sound = |average: &Average| {
-            average.helps.is_finite() && average.is_new.is_finite() && average.seen <= read.round
+            let numbers = [average.helps, average.earns, average.chance];
+            numbers.iter().all(|number| number.is_finite())
+                && average.earns >= 0.0
+                && average.chance >= 0.0
+                && average.rounds >= 1
+                && average.seen <= read.round
         };
         match read.of.iter().find(|(_, average)| !is_sound(average)) {
             Some((id, _)) => Err(AveragesError::Value { participant: id.0 }),
@@ -279,7 +335,7 @@ mod tests {
     fn after(rounds: &[Observed<'_>]) -> Averages {
         let mut averages = Averages::new();
         for (round, (exponents, values)) in (1..).zip(rounds) {
-            assert!(averages.observe(round, &accepted(exponents), &scores(values)));
+            assert!(averages.observe(round, &accepted(exponents), 0.0, &scores(values)));
         }
         averages
     }
@@ -293,13 +349,71 @@ mod tests {
     }
 
     #[test]
-    fn the_first_value_starts_an_average_and_each_later_one_moves_it_by_a_tenth() {
+    fn a_round_weighs_a_tenth_less_than_the_one_after_it() {
         let averages = after(&[
             (&[0, 0], &[(1000, 1000), (1000, 1000)]),
             (&[0, 0], &[(0, 0), (1000, 1000)]),
         ]);
-        // 900 to 1000; all that helps is new.
-        assert_eq!(row(&averages, 2), [(29_490, 58_982), (32_767, 65_535)]);
+        // 9 of 19 parts; of what is earned, 9 of 19 beside 9 and twice 10 (all of the second round).
+        assert_eq!(row(&averages, 2), [(15_521, 20_338), (32_767, 65_535)]);
+    }
+
+    #[test]
+    fn who_works_in_the_first_round_alone_is_paid_next_to_nothing_after_twenty() {
+        let mut rounds: Vec<Observed<'_>> = vec![(&[0, 0], &[(1000, 1000), (1000, 1000)])];
+        // From then on it repeats what the last models brought: more of help than honest work, and nothing new.
+        rounds.extend([(&[0, 0][..], &[(2000, 0), (1000, 500)][..]); 19]);
+        let [(_, repeats), (_, works)] = row(&after(&rounds), 2)[..] else {
+            panic!("two")
+        };
+        assert_eq!(works, 65_535);
+        assert!((400..2_000).contains(&repeats), "{repeats}");
+    }
+
+    #[test]
+    fn what_is_new_and_of_use_every_other_round_is_paid_and_what_is_never_is_not() {
+        let odd = [(1000, 900), (1000, -900), (1000, 1), (1000, 300)];
+        let even = [(1000, -900), (1000, 900), (1000, -1), (1000, 300)];
+        let rounds: Vec<Observed<'_>> = [&odd, &even]
+            .repeat(10)
+            .iter()
+            .map(|one| (&[0; 4][..], &one[..]))
+            .collect();
+        let paid: Vec<u16> = row(&after(&rounds), 4).iter().map(|one| one.1).collect();
+        assert!(
+            paid[0] > 20_000 && paid[1] > 20_000 && paid[3] > 20_000,
+            "{paid:?}"
+        );
+        assert!(paid[2] < 200, "{paid:?}");
+    }
+
+    #[test]
+    fn what_noise_would_have_is_not_paid_for() {
+        let mut averages = Averages::new();
+        for round in 1..=20 {
+            averages.observe(
+                round,
+                &accepted(&[0; 3]),
+                1000.0,
+                &scores(&[(400, 400), (600, 600), (900, 900)]),
+            );
+        }
+        // Over twenty rounds a random direction has a deviation of 1000 · .256: two are 513.
+        let rewards: Vec<u16> = row(&averages, 3).iter().map(|one| one.1).collect();
+        assert_eq!(rewards, [0, 43_690, 65_535]);
+    }
+
+    #[test]
+    fn where_next_to_nothing_is_new_its_noise_is_not_all_that_is_paid_for() {
+        // In the first round both bring something; in the second only one, and a thousandth.
+        let averages = after(&[
+            (&[0, 0], &[(1000, 500), (1000, 500)]),
+            (&[0, 0], &[(1000, 1), (1000, -1)]),
+        ]);
+        let [(_, first), (_, second)] = row(&averages, 2)[..] else {
+            panic!("two")
+        };
+        assert!(first == 65_535 && second > 64_000, "{second}");
     }
 
     #[test]
@@ -361,7 +475,7 @@ mod tests {
         let first = scores(&[(1000, 1), (500, 2)])
             .into_iter()
             .filter(|one| one.direction == 0);
-        assert!(averages.observe(1, &accepted(&[0, 0]), &first.collect::<Vec<_>>()));
+        assert!(averages.observe(1, &accepted(&[0, 0]), 0.0, &first.collect::<Vec<_>>()));
         assert_eq!(row(&averages, 2), [(32_767, 65_535), (16_384, 32_768)]);
     }
 
@@ -370,36 +484,33 @@ mod tests {
         let mut averages = after(&[(&[0, 0], &[(1000, 1000), (1000, 1000)])]);
         // Participant 0 is not accepted; participant 2 is new.
         let away = scores(&[(9, 9), (1000, 1000), (500, 500)]);
-        assert!(averages.observe(2, &accepted(&[0, 0, 0])[1..], &away));
-        assert!(averages.observe(3, &accepted(&[0, 0, 0])[1..], &away[2..]));
+        assert!(averages.observe(2, &accepted(&[0, 0, 0])[1..], 0.0, &away));
+        assert!(averages.observe(3, &accepted(&[0, 0, 0])[1..], 0.0, &away[2..]));
         assert_eq!(
             row(&averages, 3),
-            [(32_767, 65_535), (32_767, 65_535), (16_384, 32_768)]
+            [(32_767, 53_121), (32_767, 65_535), (16_384, 35_414)]
         );
         // Back with the opposite.
-        assert!(averages.observe(4, &accepted(&[0]), &scores(&[(-9000, -9000)])));
+        assert!(averages.observe(4, &accepted(&[0]), 0.0, &scores(&[(-900, -900)])));
         assert_eq!(row(&averages, 3)[0], (0, 0));
     }
 
     #[test]
-    fn who_is_accepted_without_a_product_fades_by_a_tenth_a_round_and_is_back_with_the_next() {
+    fn who_is_accepted_without_a_product_fades_and_is_back_with_the_next() {
         let mut averages = after(&[(&[0, 0], &[(1000, 1000), (1000, 1000)])]);
         // Ten rounds in which the answers on participant 0, and on a new one, contradict each other.
         let others = &scores(&[(0, 0), (1000, 1000)])[2..];
         for round in 2..12 {
-            assert!(averages.observe(round, &accepted(&[0, 0, 0]), others));
+            assert!(averages.observe(round, &accepted(&[0, 0, 0]), 0.0, others));
         }
-        // .9 to the tenth of 32767 and 65535. Nothing was ever seen of participant 2.
-        assert_eq!(
-            row(&averages, 3),
-            [(11_425, 22_851), (32_767, 65_535), (0, 0)]
-        );
+        // .9^10 of the sum of .9^0 to .9^10. Nothing was ever seen of participant 2.
+        assert_eq!(row(&averages, 3), [(1665, 3330), (32_767, 65_535), (0, 0)]);
         let both = scores(&[(1000, 1000), (1000, 1000), (1000, 1000)]);
-        assert!(averages.observe(12, &accepted(&[0, 0, 0]), &both));
-        // .1 more; and participant 2 starts with its first value.
+        assert!(averages.observe(12, &accepted(&[0, 0, 0]), 0.0, &both));
+        // One round more; and participant 2 starts with its first value.
         assert_eq!(
             row(&averages, 3),
-            [(13_559, 27_119), (32_767, 65_535), (32_767, 65_535)]
+            [(5999, 11999), (32_767, 65_535), (32_767, 65_535)]
         );
     }
 
@@ -408,7 +519,7 @@ mod tests {
         let mut averages = after(&[(&[0], &[(1000, 1000)]), (&[0], &[(2000, 2000)])]);
         let before = averages.clone();
         for round in [0, 1, 2] {
-            assert!(!averages.observe(round, &accepted(&[0]), &scores(&[(-5, -5)])));
+            assert!(!averages.observe(round, &accepted(&[0]), 0.0, &scores(&[(-5, -5)])));
         }
         assert_eq!(averages, before);
     }
@@ -427,7 +538,7 @@ mod tests {
             )
         };
         let (accepted, scores) = one(7_000_000);
-        averages.observe(1, &accepted, &scores);
+        averages.observe(1, &accepted, 0.0, &scores);
         let many: Vec<(ParticipantId, u16)> = (0..MAX_CONTRIBUTORS as u32)
             .map(|id| (ParticipantId(id), 0))
             .collect();
@@ -439,7 +550,7 @@ mod tests {
                 value: 5,
             })
             .collect();
-        averages.observe(2, &many, &products);
+        averages.observe(2, &many, 0.0, &products);
         assert_eq!(averages.len(), MAX_CONTRIBUTORS);
         assert_eq!(
             averages.opinions(&[ParticipantId(7_000_000)]),
@@ -500,14 +611,14 @@ mod tests {
         }
 
         #[test]
-        fn a_reward_needs_both_to_help_and_to_be_new_and_is_saved_and_read_alike(
+        fn a_reward_needs_to_help_and_to_have_been_new_and_is_saved_and_read_alike(
             rounds in prop::collection::vec(prop::collection::vec((any::<i64>(), any::<i64>()), 6), 1..5),
             exponents in prop::collection::vec(0_u16..192, 6),
         ) {
             let rounds: Vec<Observed<'_>> = rounds.iter().map(|values| (&exponents[..], &values[..])).collect();
             let averages = after(&rounds);
             for (opinion, average) in averages.opinions(&ids(6)).iter().zip(averages.of.values()) {
-                prop_assert!(opinion.reward == 0 || average.helps > 0.0 && average.is_new > 0.0);
+                prop_assert!(opinion.reward == 0 || average.helps > 0.0 && average.earns > 0.0);
                 prop_assert!(opinion.score == 0 || (opinion.score > 0) == (average.helps > 0.0));
             }
             prop_assert_eq!(Averages::from_bytes(&averages.to_bytes()), Ok(averages));

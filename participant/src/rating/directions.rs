@@ -1,6 +1,6 @@
 //! The vectors whose products with the updates a rater asks for.
 
-use unsilo_fhe::{Direction, Params, direction::DirectionError};
+use unsilo_fhe::{DELTA, Direction, Params, direction::DirectionError};
 use unsilo_train::{Dataset, StepReport, TrainConfig, TrainError, Trainer};
 
 use super::residual::residual;
@@ -91,6 +91,14 @@ pub fn directions(
         found.push(Direction::quantise(params, &new)?);
     }
     Ok(found)
+}
+
+/// The deviation of an update's product with `direction` divided by its norm, as [`super::Averages::observe`] divides it, where
+/// the update points in a random direction: the scale of the encryption times the direction's length by the root of the
+/// parameters.
+pub fn chance_product(direction: &[i8]) -> f64 {
+    let squares: f64 = direction.iter().map(|v| f64::from(*v).powi(2)).sum();
+    DELTA as f64 * (squares / direction.len().max(1) as f64).sqrt()
 }
 
 #[cfg(test)]
@@ -252,6 +260,25 @@ mod tests {
                 .len(),
             1
         );
+    }
+
+    #[test]
+    fn products_of_updates_in_random_directions_are_as_large_as_is_said() {
+        let direction: Vec<i8> = (0..2_000).map(|at| (at % 21) as i8 - 10).collect();
+        let mut random = SeededRandom::new(2);
+        let squares = (0..500).map(|_| {
+            let update: Vec<f64> = direction
+                .iter()
+                .map(|_| random.below(2_001) as f64 - 1_000.0)
+                .collect();
+            let norm = update.iter().map(|u| u * u).sum::<f64>().sqrt();
+            let pairs = update.iter().zip(&direction);
+            let product: f64 = pairs.map(|(u, v)| u * f64::from(*v)).sum();
+            (DELTA as f64 * product / norm).powi(2)
+        });
+        let deviation = (squares.sum::<f64>() / 500.0).sqrt();
+        assert!((deviation / chance_product(&direction) - 1.0).abs() < 0.1);
+        assert_eq!(chance_product(&[]), 0.0);
     }
 
     #[test]

@@ -14,6 +14,6 @@ mod residual;
 mod sample;
 
 pub use averages::{Averages, AveragesError, MAX_CONTRIBUTORS};
-pub use directions::{DIRECTION_STEPS, DirectionsError, HISTORY, directions};
+pub use directions::{DIRECTION_STEPS, DirectionsError, HISTORY, chance_product, directions};
 pub use held_out::{DEFAULT_SHARE, ENOUGH_ROWS, FEW_ROWS, asks_by_all_rows, held_out_fraction};
 pub use sample::SAMPLED_CHUNKS;

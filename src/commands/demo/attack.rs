@@ -121,7 +121,7 @@ impl Rater for Liar {
             .iter()
             .map(|one| one.participant)
             .collect();
-        Ok(lie(&contributors, |id| self.fellows.contains(&id)))
+        Ok(lie(&contributors, true, |id| self.fellows.contains(&id)))
     }
 }
 

@@ -1,5 +1,7 @@
 //! `unsilo simulate bounds`.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
 use super::{super::Global, progress};
@@ -7,7 +9,7 @@ use crate::{
     output::{self, table},
     simulate::{
         rewards::printed,
-        scores::{Baseline, Bounds, Effort, Measured, digits},
+        scores::{Baseline, Bounds, Effort, Measured},
     },
 };
 
@@ -19,6 +21,13 @@ pub(crate) struct Arguments {
     /// How often each federation is played with other random numbers.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=100))]
     seeds: u16,
+    /// A directory with the data of lines B12 and B13, which are skipped without it: mnist10k/t10k-images-idx3-ubyte and
+    /// mnist10k/t10k-labels-idx1-ubyte, unpacked, and heart/processed.*.data of the four hospitals.
+    #[arg(long, value_name = "DIRECTORY")]
+    data: Option<PathBuf>,
+    /// Only this line, as B14; may be given several times.
+    #[arg(long, value_name = "ID")]
+    line: Vec<String>,
     /// One seed and one round: to see that it runs. Next to nothing is learnt in one round, so bounds are not judged.
     #[arg(long, conflicts_with = "seeds")]
     quick: bool,
@@ -29,14 +38,18 @@ pub(super) fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<()> 
         Effort {
             seeds: 1,
             rounds: Some(QUICK_ROUNDS),
+            data: arguments.data.clone(),
+            only: arguments.line.clone(),
         }
     } else {
         Effort {
             seeds: arguments.seeds.into(),
             rounds: None,
+            data: arguments.data.clone(),
+            only: arguments.line.clone(),
         }
     };
-    let bounds = Bounds::measure(&digits()?, effort, progress(global, "playing"))?;
+    let bounds = Bounds::measure(&effort, progress(global, "playing"))?;
     output::print(global.json, &bounds, || text(&bounds))?;
     let missed = bounds.missed();
     if !missed.is_empty() && !arguments.quick {
@@ -65,6 +78,9 @@ fn text(bounds: &Bounds) -> String {
     );
     for line in &bounds.lines {
         text.push_str(&format!("{:<4} {}\n", line.id, line.scenario));
+        if let Some(why) = &line.skipped {
+            text.push_str(&format!("     skipped: {why}\n"));
+        }
         for value in &line.values {
             text.push_str(&format!(
                 "     {}: {}\n",
@@ -77,6 +93,10 @@ fn text(bounds: &Bounds) -> String {
 }
 
 fn of(line: &Measured) -> Vec<Vec<String>> {
+    if line.skipped.is_some() {
+        let row = [line.id, "skipped: no data"].map(str::to_owned);
+        return vec![row.to_vec()];
+    }
     line.values
         .iter()
         .enumerate()

@@ -1,6 +1,6 @@
 //! The design's bounds, measured: every line of its table on the built-in digits, with the other rules beside it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use rayon::prelude::*;
 use serde::Serialize;
@@ -13,14 +13,20 @@ use super::{
     federation::Federation,
     lines::{LINES, Line, Measure, Quantity},
     play_all, shapley,
+    source::{Found, Source},
 };
+use crate::exit::CommandError;
 
 /// How much is played.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Effort {
     pub(crate) seeds: usize,
     /// Instead of the rounds of each line.
     pub(crate) rounds: Option<usize>,
+    /// Where the data is that the program does not bring.
+    pub(crate) data: Option<PathBuf>,
+    /// Only the lines with these ids; all if there are none.
+    pub(crate) only: Vec<String>,
 }
 
 /// All lines, measured.
@@ -37,6 +43,8 @@ pub(crate) struct Bounds {
 pub(crate) struct Measured {
     pub(crate) id: &'static str,
     pub(crate) scenario: &'static str,
+    /// Why it was not played; null where it was.
+    pub(crate) skipped: Option<String>,
     pub(crate) values: Vec<Value>,
     /// The least accuracy over the line's cases of each other rule. Empty where none is compared.
     pub(crate) baselines: BTreeMap<Baseline, f64>,
@@ -76,28 +84,45 @@ pub(crate) struct Case {
 }
 
 impl Bounds {
-    /// Plays everything. `done` is told the part that is done.
-    pub(crate) fn measure(
-        data: &Dataset,
-        effort: Effort,
-        done: impl Fn(f64) + Sync,
-    ) -> anyhow::Result<Self> {
-        // A setting of several lines is played once.
-        let mut settings: Vec<Setting> = Vec::new();
-        for setting in LINES.iter().flat_map(|line| line.settings(effort.rounds)) {
-            if !settings.contains(&setting) {
-                settings.push(setting);
+    /// Plays everything whose data is there. `done` is told the part of it that is done.
+    ///
+    /// # Errors
+    /// An id that no line has; files that are there, but are not what they should be.
+    pub(crate) fn measure(effort: &Effort, done: impl Fn(f64) + Sync) -> anyhow::Result<Self> {
+        let is_id = |id: &&String| LINES.iter().any(|line| line.id == id.as_str());
+        if let Some(id) = effort.only.iter().find(|id| !is_id(id)) {
+            let ids: Vec<&str> = LINES.iter().map(|line| line.id).collect();
+            return Err(CommandError::Input(format!(
+                "--line {id}: there is no such line; give one of {}",
+                ids.join(", ")
+            ))
+            .into());
+        }
+        let is_wanted =
+            |line: &Line| effort.only.is_empty() || effort.only.iter().any(|id| id == line.id);
+        let mut measured = BTreeMap::new();
+        for (at, source) in Source::ALL.into_iter().enumerate() {
+            let part = |part: f64| done((at as f64 + part) / Source::ALL.len() as f64);
+            let lines: Vec<(usize, &Line)> = LINES
+                .iter()
+                .enumerate()
+                .filter(|(_, line)| line.source == source && is_wanted(line))
+                .collect();
+            if lines.is_empty() {
+                continue;
+            }
+            match source.rows(effort.data.as_deref())? {
+                Found::Missing(file) => {
+                    let skipped = |(place, line)| (place, Measured::skipped(line, &file));
+                    measured.extend(lines.into_iter().map(skipped));
+                }
+                Found::Rows(data) => measured.extend(of_source(lines, &data, effort, part)?),
             }
         }
-        let reports = play_all(&settings, data, effort.seeds, true, done)?;
-        let lines = LINES
-            .iter()
-            .map(|line| Measured::new(line, &settings, &reports, data, effort))
-            .collect::<anyhow::Result<Vec<_>>>()?;
         Ok(Self {
             seeds: effort.seeds,
             rounds: effort.rounds,
-            lines,
+            lines: measured.into_values().collect(),
         })
     }
 
@@ -112,13 +137,51 @@ impl Bounds {
     }
 }
 
+/// The lines that are played on `data`, each with its place in the table.
+fn of_source(
+    lines: Vec<(usize, &Line)>,
+    data: &Dataset,
+    effort: &Effort,
+    done: impl Fn(f64) + Sync,
+) -> anyhow::Result<Vec<(usize, Measured)>> {
+    // A setting of several lines is played once.
+    let mut settings: Vec<Setting> = Vec::new();
+    for setting in lines
+        .iter()
+        .flat_map(|(_, line)| line.settings(effort.rounds))
+    {
+        if !settings.contains(&setting) {
+            settings.push(setting);
+        }
+    }
+    let reports = play_all(&settings, data, effort.seeds, true, done)?;
+    lines
+        .into_iter()
+        .map(|(place, line)| {
+            let measured = Measured::new(line, &settings, &reports, data, effort)?;
+            Ok((place, measured))
+        })
+        .collect()
+}
+
 impl Measured {
+    fn skipped(line: &Line, file: &str) -> Self {
+        Self {
+            id: line.id,
+            scenario: line.scenario,
+            skipped: Some(format!("no data: {file}")),
+            values: Vec::new(),
+            baselines: BTreeMap::new(),
+            cases: Vec::new(),
+        }
+    }
+
     fn new(
         line: &Line,
         settings: &[Setting],
         reports: &[Report],
         data: &Dataset,
-        effort: Effort,
+        effort: &Effort,
     ) -> anyhow::Result<Self> {
         let played: Vec<(Setting, &Report)> = line
             .settings(effort.rounds)
@@ -171,6 +234,7 @@ impl Measured {
         Ok(Self {
             id: line.id,
             scenario: line.scenario,
+            skipped: None,
             values,
             baselines,
             cases: played
@@ -243,6 +307,16 @@ fn name(setting: &Setting) -> String {
     if setting.colluding {
         name.push_str(" +c");
     }
+    if setting.lies() && setting.attackers == 1 {
+        name.push_str(if setting.alone_praises_one {
+            " praising one"
+        } else {
+            " praising nobody"
+        });
+    }
+    if setting.honest_rounds > 0 {
+        name = format!("{name} after {} honest", setting.honest_rounds);
+    }
     if setting.graded_noise {
         name.push_str(" graded label noise");
     }
@@ -261,18 +335,27 @@ fn name(setting: &Setting) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::simulate::scores::{Split, digits};
+    use crate::simulate::scores::Split;
 
     #[test]
     fn every_line_is_measured_and_a_setting_of_two_lines_once() {
-        let data = digits().expect("digits");
         let effort = Effort {
             seeds: 1,
             rounds: Some(1),
+            data: None,
+            only: Vec::new(),
         };
-        let bounds = Bounds::measure(&data, effort, |_| ()).expect("measured");
+        let bounds = Bounds::measure(&effort, |_| ()).expect("measured");
         assert_eq!(bounds.lines.len(), LINES.len());
         for (line, measured) in LINES.iter().zip(&bounds.lines) {
+            assert_eq!(line.id, measured.id);
+            if line.source != Source::Digits {
+                let words = measured.skipped.as_deref().unwrap_or_default();
+                assert!(words.starts_with("no data: "), "{}: {words}", line.id);
+                assert!(measured.values.is_empty());
+                continue;
+            }
+            assert_eq!(measured.skipped, None);
             assert_eq!(line.bounds.len(), measured.values.len(), "{}", line.id);
             assert_eq!(
                 line.settings(Some(1)).len(),

@@ -44,6 +44,10 @@ pub(crate) struct Setting {
     pub(crate) rows_kept_back: usize,
     /// Chunks of 2048 parameters that each rater samples in each round, of models that have more.
     pub(crate) sampled_chunks: usize,
+    /// A liar that has no fellows puts its whole row on the first participant; otherwise it praises nobody, and its row is absent.
+    pub(crate) alone_praises_one: bool,
+    /// In so many rounds at the beginning attackers send what they trained.
+    pub(crate) honest_rounds: usize,
     /// Participant i of n has i/n of its labels replaced by random ones: nobody attacks, but some are worth more.
     pub(crate) graded_noise: bool,
 }
@@ -66,6 +70,8 @@ impl Setting {
             all_rows_rate: None,
             rows_kept_back: Self::KEEP_DEFAULT,
             sampled_chunks: SAMPLED_CHUNKS,
+            alone_praises_one: true,
+            honest_rounds: 0,
             graded_noise: false,
         }
     }
@@ -254,6 +260,9 @@ impl<'a> Federation<'a> {
             .iter()
             .map(|rows| self.update(&rows.training, weights, seeds.random()))
             .collect::<anyhow::Result<Vec<_>>>()?;
+        if round <= setting.honest_rounds {
+            return Ok(updates);
+        }
         let (honest, own) = updates.split_at_mut(setting.participants - setting.attackers);
         let mut random = random(self.seed, Purpose::Attack, round);
         for own in own {

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Report, Setting, Split};
+use super::{Report, Setting, Split, source::Source};
 use crate::attack::Attack::{
     self, Alie, Backdoor, Boost, ColludingRaters, Copycat, Inflate, LabelFlip, MinMax, MinSum,
     Noise, Replay, ReplayMix, ReplaySign, SignFlip, Stealth, Sybils, Zero,
@@ -25,6 +25,10 @@ pub(crate) enum Quantity {
     ContributorShare,
     /// What the first participant earns, as a part of an equal share.
     FirstRelativeReward,
+    /// What the one that earns least earns, as a part of an equal share.
+    LeastRelativeReward,
+    /// What was paid of what could have been.
+    PaidShare,
     ShapleyCorrelation,
     ScoreCorrelation,
     RewardDistance,
@@ -62,6 +66,8 @@ impl Quantity {
                 let first = report.reward_shares.first().copied().unwrap_or(0.0);
                 first * report.reward_shares.len() as f64
             },
+            Self::LeastRelativeReward => |report| report.least_relative_reward,
+            Self::PaidShare => |report| report.paid_share,
             Self::ShapleyCorrelation | Self::ScoreCorrelation | Self::RewardDistance => {
                 return Measure::Apart;
             }
@@ -81,6 +87,8 @@ impl Quantity {
             Self::RewardShare => "attackers' pay",
             Self::ContributorShare => "attackers' contributor pay",
             Self::FirstRelativeReward => "first one's pay / equal",
+            Self::LeastRelativeReward => "least one's pay / equal",
+            Self::PaidShare => "paid of what could be",
             Self::ShapleyCorrelation => "Spearman with Shapley",
             Self::ScoreCorrelation => "score correlation",
             Self::RewardDistance => "pay, total variation",
@@ -125,6 +133,7 @@ const fn seen(quantity: Quantity, at_least: bool) -> Bound {
 pub(super) struct Line {
     pub(super) id: &'static str,
     pub(super) scenario: &'static str,
+    pub(super) source: Source,
     cases: fn() -> Vec<Setting>,
     pub(super) bounds: &'static [Bound],
 }
@@ -191,6 +200,30 @@ fn tiny(all_rows_rate: bool) -> Vec<Setting> {
     settings.into_iter().map(small).collect()
 }
 
+/// One attacker among the demo's five companies.
+fn one_of_five(attacks: &[Attack]) -> Vec<Setting> {
+    let setting = |attack: &Attack| Setting::new(5, 1, *attack, Split::Thin10);
+    attacks.iter().map(setting).collect()
+}
+
+/// A setting with 128 hidden units, as the design's lines on other data have.
+fn wide(setting: Setting) -> Setting {
+    Setting {
+        hidden: 128,
+        ..setting
+    }
+}
+
+/// Free riders that work in the first round, and so begin with a good name.
+fn after_one_honest_round(split: Split) -> Vec<Setting> {
+    let settings = ten(3, &[Replay, ReplayMix, ReplaySign, Noise, Zero], split);
+    let worked = settings.into_iter().map(|setting| Setting {
+        honest_rounds: 1,
+        ..setting
+    });
+    worked.collect()
+}
+
 use Quantity::*;
 
 /// Ids `B` are the design's bounds, `N` other sizes, `O` open problems without a bound.
@@ -198,6 +231,7 @@ pub(super) const LINES: &[Line] = &[
     Line {
         id: "B1",
         scenario: "IID, 30 %: none, label flip, sign flip, boost, noise; the four also as lying raters",
+        source: Source::Digits,
         cases: || {
             let mut cases = ten(3, &[Attack::None], Split::Iid);
             cases.extend(ten(3, &FOUR, Split::Iid));
@@ -213,18 +247,21 @@ pub(super) const LINES: &[Line] = &[
     Line {
         id: "B2",
         scenario: "IID, 40 % stealth",
+        source: Source::Digits,
         cases: || ten(4, &[Stealth], Split::Iid),
         bounds: &[least(Accuracy, 0.92), most(WeightShare, 0.03)],
     },
     Line {
         id: "B3",
         scenario: "Dirichlet(.3), no attack",
+        source: Source::Digits,
         cases: || ten(0, &[Attack::None], SKEWED),
         bounds: &[least(AccuracyAboveFedAvg, -0.015), most(Excluded, 0.03)],
     },
     Line {
         id: "B4",
         scenario: "Dirichlet(.3), 30 %: the four, min-max",
+        source: Source::Digits,
         cases: || {
             let mut cases = ten(3, &FOUR, SKEWED);
             cases.extend(ten(3, &[MinMax], SKEWED));
@@ -239,6 +276,7 @@ pub(super) const LINES: &[Line] = &[
     Line {
         id: "B5",
         scenario: "Dirichlet(.3), 30 % that also lie as raters: noise, label flip, sign flip",
+        source: Source::Digits,
         cases: || colluding(ten(3, &[Noise, LabelFlip, SignFlip], SKEWED)),
         bounds: &[
             least(Accuracy, 0.84),
@@ -249,17 +287,22 @@ pub(super) const LINES: &[Line] = &[
     Line {
         id: "B6",
         scenario: "Dirichlet(.3), 30 % stealth that also lie as raters",
+        source: Source::Digits,
         cases: || colluding(ten(3, &[Stealth], SKEWED)),
         bounds: &[least(Accuracy, 0.80), most(WeightShare, 0.12)],
     },
     Line {
         id: "B7",
-        scenario: "the demo's split, one attacker of 5: label flip, boost, noise, colluding",
+        scenario: "the demo's split, one attacker of 5: label flip, boost, noise; the three also as a lying rater that praises nobody",
+        source: Source::Digits,
         cases: || {
-            let attacks = [LabelFlip, Boost, Noise, ColludingRaters];
-            attacks
-                .map(|attack| Setting::new(5, 1, attack, Split::Thin10))
-                .to_vec()
+            let mut cases = one_of_five(&[LabelFlip, Boost, Noise]);
+            let liars = colluding(cases.clone()).into_iter().map(|setting| Setting {
+                alone_praises_one: false,
+                ..setting
+            });
+            cases.extend(liars);
+            cases
         },
         bounds: &[
             least(LeastAccuracy, 0.91),
@@ -270,18 +313,21 @@ pub(super) const LINES: &[Line] = &[
     Line {
         id: "B8",
         scenario: "IID, 30 % free riders: replay, replay-mix, replay-sign, noise, zero",
+        source: Source::Digits,
         cases: || ten(3, &[Replay, ReplayMix, ReplaySign, Noise, Zero], Split::Iid),
         bounds: &[most(ContributorShare, 0.03)],
     },
     Line {
         id: "B8s",
         scenario: "Dirichlet(.3), the same free riders",
+        source: Source::Digits,
         cases: || ten(3, &[Replay, ReplayMix, ReplaySign, Noise, Zero], SKEWED),
         bounds: &[most(ContributorShare, 0.06)],
     },
     Line {
         id: "B9",
         scenario: "IID, 30 or 40 % that send noise and rate each other",
+        source: Source::Digits,
         cases: || {
             let mut cases = ten(3, &[Noise], Split::Iid);
             cases.extend(ten(4, &[Noise], Split::Iid));
@@ -292,6 +338,7 @@ pub(super) const LINES: &[Line] = &[
     Line {
         id: "B10",
         scenario: "IID, 8 participants with more and more labels wrong: pay and exact Shapley values",
+        source: Source::Digits,
         cases: || {
             let clean = Setting::new(8, 0, Attack::None, Split::Iid);
             vec![Setting {
@@ -304,6 +351,7 @@ pub(super) const LINES: &[Line] = &[
     Line {
         id: "B11",
         scenario: "one holds 95 % of a class, offset 2",
+        source: Source::Digits,
         cases: || niche(2.0),
         bounds: &[
             least(Accuracy, 0.90),
@@ -312,8 +360,40 @@ pub(super) const LINES: &[Line] = &[
         ],
     },
     Line {
+        id: "B12",
+        scenario: "MNIST, 101,770 parameters, IID, no attack",
+        source: Source::Mnist,
+        cases: || vec![wide(Setting::new(10, 0, Attack::None, Split::Iid))],
+        bounds: &[least(Accuracy, 0.885)],
+    },
+    Line {
+        id: "B12s",
+        scenario: "the same, Dirichlet(.3), 30 %: label flip, sign flip, min-max",
+        source: Source::Mnist,
+        cases: || {
+            let cases = ten(3, &[LabelFlip, SignFlip, MinMax], SKEWED);
+            cases.into_iter().map(wide).collect()
+        },
+        bounds: &[least(Accuracy, 0.86)],
+    },
+    Line {
+        id: "B13",
+        scenario: "heart patients of four hospitals among 12 participants, 25 %: the four",
+        source: Source::Heart,
+        cases: || {
+            FOUR.map(|attack| wide(Setting::new(12, 3, attack, Split::Hospitals)))
+                .to_vec()
+        },
+        bounds: &[
+            least(Accuracy, 0.76),
+            most(WeightShare, 0.15),
+            most(Excluded, 0.12),
+        ],
+    },
+    Line {
         id: "B14",
         scenario: "integers of the encrypted path against floating point, 30 % label flip, IID and Dirichlet(.3)",
+        source: Source::Digits,
         cases: || {
             let mut cases = ten(3, &[LabelFlip], Split::Iid);
             cases.extend(ten(3, &[LabelFlip], SKEWED));
@@ -324,6 +404,7 @@ pub(super) const LINES: &[Line] = &[
     Line {
         id: "N5",
         scenario: "5 participants, 1 label flipper that also lies as rater, IID and Dirichlet(.3)",
+        source: Source::Digits,
         cases: || of(5, 1),
         bounds: &[
             seen(Accuracy, true),
@@ -335,6 +416,7 @@ pub(super) const LINES: &[Line] = &[
     Line {
         id: "N10",
         scenario: "10 participants, 3 label flippers that also lie as raters, IID and Dirichlet(.3)",
+        source: Source::Digits,
         cases: || of(10, 3),
         bounds: &[
             seen(Accuracy, true),
@@ -346,6 +428,7 @@ pub(super) const LINES: &[Line] = &[
     Line {
         id: "N20",
         scenario: "20 participants, 6 label flippers that also lie as raters, IID and Dirichlet(.3)",
+        source: Source::Digits,
         cases: || of(20, 6),
         bounds: &[
             seen(Accuracy, true),
@@ -357,6 +440,7 @@ pub(super) const LINES: &[Line] = &[
     Line {
         id: "O1",
         scenario: "Dirichlet(.3), 30 % backdoor, without and with lying as raters",
+        source: Source::Digits,
         cases: || {
             let mut cases = ten(3, &[Backdoor], SKEWED);
             cases.extend(colluding(ten(3, &[Backdoor], SKEWED)));
@@ -371,12 +455,14 @@ pub(super) const LINES: &[Line] = &[
     Line {
         id: "O2",
         scenario: "Dirichlet(.3), 40 % stealth that also lie as raters",
+        source: Source::Digits,
         cases: || colluding(ten(4, &[Stealth], SKEWED)),
         bounds: &[seen(Accuracy, true), seen(WeightShare, false)],
     },
     Line {
         id: "O3",
         scenario: "niche class, offset 0 and 1: before line B11",
+        source: Source::Digits,
         cases: || [niche(0.0), niche(1.0)].concat(),
         bounds: &[
             seen(Accuracy, true),
@@ -387,6 +473,7 @@ pub(super) const LINES: &[Line] = &[
     Line {
         id: "O4a",
         scenario: "Dirichlet(.3), 10 rows kept back: none, label flip, sign flip, label flip +c",
+        source: Source::Digits,
         cases: || tiny(false),
         bounds: &[
             seen(Accuracy, true),
@@ -397,6 +484,7 @@ pub(super) const LINES: &[Line] = &[
     Line {
         id: "O4b",
         scenario: "the same, raters ask by all their rows",
+        source: Source::Digits,
         cases: || tiny(true),
         bounds: &[
             seen(Accuracy, true),
@@ -407,6 +495,7 @@ pub(super) const LINES: &[Line] = &[
     Line {
         id: "O5",
         scenario: "what else attackers do, IID and Dirichlet(.3), 30 %: ALIE, min-max (IID), min-sum, copycat, sybils",
+        source: Source::Digits,
         cases: || {
             let mut cases = ten(3, &[Alie, MinMax, MinSum, Copycat, Sybils], Split::Iid);
             cases.extend(ten(3, &[Alie, MinSum, Copycat, Sybils], SKEWED));
@@ -421,6 +510,7 @@ pub(super) const LINES: &[Line] = &[
     Line {
         id: "O6",
         scenario: "honest updates ten times as long, IID and Dirichlet(.3), 30 %; the demo's split, one of 5",
+        source: Source::Digits,
         cases: || {
             let mut cases = ten(3, &[Inflate], Split::Iid);
             cases.extend(ten(3, &[Inflate], SKEWED));
@@ -431,6 +521,45 @@ pub(super) const LINES: &[Line] = &[
             seen(Accuracy, true),
             seen(WeightShare, false),
             seen(RewardShare, false),
+        ],
+    },
+    Line {
+        id: "O9",
+        scenario: "the same as a lying rater that puts its whole row on one honest company, and one that lies and trains honestly",
+        source: Source::Digits,
+        cases: || {
+            let mut cases = colluding(one_of_five(&[LabelFlip, Boost, Noise]));
+            cases.extend(one_of_five(&[ColludingRaters]));
+            cases
+        },
+        bounds: &[
+            seen(LeastAccuracy, true),
+            seen(Excluded, false),
+            seen(WeightShare, false),
+        ],
+    },
+    Line {
+        id: "O7",
+        scenario: "free riders as in B8 that work in the first round, IID and Dirichlet(.3)",
+        source: Source::Digits,
+        cases: || {
+            [
+                after_one_honest_round(Split::Iid),
+                after_one_honest_round(SKEWED),
+            ]
+            .concat()
+        },
+        bounds: &[seen(ContributorShare, false)],
+    },
+    Line {
+        id: "O8",
+        scenario: "the demo's split, five honest: what the least paid has of an equal share",
+        source: Source::Digits,
+        cases: || vec![Setting::new(5, 0, Attack::None, Split::Thin10)],
+        bounds: &[
+            seen(Excluded, false),
+            seen(LeastRelativeReward, true),
+            seen(PaidShare, true),
         ],
     },
 ];

@@ -20,6 +20,7 @@ mod report;
 #[cfg(test)]
 mod sampling;
 mod shapley;
+mod source;
 mod split;
 
 pub(crate) use baselines::Baseline;

@@ -14,7 +14,7 @@ use unsilo_participant::Opinion;
 /// Rounds of an epoch: the fewest that the design pays over.
 pub(super) const EPOCH_ROUNDS: u32 = 20;
 /// What can be paid for a round.
-const EMISSION: u64 = 1_000_000_000;
+pub(super) const EMISSION: u64 = 1_000_000_000;
 /// Everybody's stake: the grant at admission.
 const STAKE: u64 = 1_000_000;
 /// Epochs in a row without ratings after which a row has no power: the default of a federation.

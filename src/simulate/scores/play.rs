@@ -153,10 +153,12 @@ fn accept<'a>(
     let setting = federation.setting;
     let mut rounding = random(federation.seed, Purpose::Rounding, round);
     let mut steps = Vec::with_capacity(updates.len());
+    let mut bounded = Vec::with_capacity(updates.len());
     let mut sent = Vec::with_capacity(updates.len());
     for (participant, update) in updates.iter().enumerate() {
         let encoded = quantiser.encoded(unit_log2, update, &mut rounding)?;
         steps.push(quantiser.in_models_order(&encoded));
+        bounded.push(encoded.clip());
         sent.push(match setting.attack {
             Attack::Garbage if setting.is_attacker(participant) => Dealt::Garbage(encoded),
             Attack::BadShares if setting.is_attacker(participant) => {
@@ -176,12 +178,14 @@ fn accept<'a>(
     let mut accepted = Accepted {
         of: Vec::new(),
         steps: Vec::new(),
+        bounded: Vec::new(),
         updates: Vec::new(),
     };
     for (id, norm_exponent) in originals {
         let at = *id as usize;
         accepted.of.push((ParticipantId(*id), *norm_exponent));
         accepted.steps.push(std::mem::take(&mut steps[at]));
+        accepted.bounded.push(bounded[at]);
         accepted.updates.push(&updates[at]);
     }
     Ok(accepted)

@@ -21,6 +21,8 @@ pub(super) struct Accepted<'a> {
     pub(super) of: Vec<(ParticipantId, u16)>,
     /// In steps, in the same order.
     pub(super) steps: Vec<Vec<i16>>,
+    /// What each was multiplied by to stay within the norm bound, in the same order.
+    pub(super) bounded: Vec<f64>,
     /// What was to be encrypted, in the same order.
     pub(super) updates: Vec<&'a [f32]>,
 }
@@ -162,7 +164,10 @@ impl Raters {
             }
         }
         let averages = &mut self.averages[rater];
-        averages.observe(moment.round as u64, &accepted.of, &scores);
+        let chance = directions
+            .first()
+            .map_or(0.0, |direction| rating::chance_product(direction));
+        averages.observe(moment.round as u64, &accepted.of, chance, &scores);
         let contributors: Vec<ParticipantId> = rates.iter().map(|at| accepted.of[*at].0).collect();
         let opinions = averages.opinions(&contributors);
         observe(&Rated {
@@ -198,7 +203,10 @@ fn lie(
         .map(|(id, _)| *id)
         .filter(|id| !is_own(id))
         .collect();
-    let mut opinions = attack::lie(&others, |id| setting.is_attacker(id.0 as usize)).into_iter();
+    let mut opinions = attack::lie(&others, setting.alone_praises_one, |id| {
+        setting.is_attacker(id.0 as usize)
+    })
+    .into_iter();
     accepted
         .iter()
         .map(|(id, _)| match is_own(id) {

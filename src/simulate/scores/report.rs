@@ -9,7 +9,7 @@ use unsilo_train::Dataset;
 use super::{
     baselines::Baseline,
     federation::{Federation, Quality, Setting},
-    payout::Paid,
+    payout::{EMISSION, Paid},
     play::{Played, Round, play, play_baseline},
 };
 use crate::attack::Attack;
@@ -51,6 +51,10 @@ pub(crate) struct Report {
     pub(crate) note: Option<&'static str>,
     /// Each owner's part of what was paid.
     pub(crate) reward_shares: Vec<f64>,
+    /// What the owner that was paid least in a seed has, as a part of an equal share; the mean over the seeds.
+    pub(crate) least_relative_reward: f64,
+    /// What was paid of what could have been; the rest is never minted.
+    pub(crate) paid_share: f64,
     /// Each of the other rules by itself on the same data, batches and attacks, its updates in the clear.
     pub(crate) baselines: BTreeMap<Baseline, OfBaseline>,
     pub(crate) per_round: PerRound,
@@ -231,6 +235,11 @@ impl Report {
                 "the committee's checks reject these contributions before anybody scores them",
             ),
             reward_shares,
+            least_relative_reward: mean(played.iter().map(least_relative)),
+            paid_share: mean(played.iter().map(|one| {
+                let paid: u64 = one.paid.iter().flat_map(|epoch| &epoch.all).sum();
+                paid as f64 / (EMISSION as f64 * setting.rounds as f64)
+            })),
             baselines: baselines
                 .iter()
                 .map(|(rule, qualities)| (*rule, OfBaseline::new(qualities)))
@@ -275,6 +284,21 @@ impl OfSeed {
             auc: mean_of(rounds().filter_map(|round| round.auc)),
         }
     }
+}
+
+/// What the least paid owner has, as a part of an equal share; 0 of nothing.
+fn least_relative(played: &Played) -> f64 {
+    let owners = played.paid.first().map_or(0, |epoch| epoch.all.len());
+    let of = |owner: usize| {
+        played
+            .paid
+            .iter()
+            .map(|epoch| epoch.all[owner])
+            .sum::<u64>()
+    };
+    let all: Vec<u64> = (0..owners).map(of).collect();
+    let least = all.iter().min().copied().unwrap_or(0) as f64;
+    least * owners as f64 / all.iter().sum::<u64>().max(1) as f64
 }
 
 /// The attackers' part of what was paid; 0 of nothing.
@@ -345,6 +369,8 @@ mod tests {
         assert!((halves - report.accuracy).abs() < 1e-12);
         // Nothing is paid where there is no consensus yet.
         assert!(report.reward_shares.iter().sum::<f64>() <= 1.0 + 1e-9);
+        assert!((0.0..=1.0).contains(&report.paid_share));
+        assert!((0.0..=1.0).contains(&report.least_relative_reward));
         let theirs: f64 = report.reward_shares[3..].iter().sum();
         assert!((theirs - report.attacker_reward_share).abs() < 1e-9);
         assert_eq!((reports[1].attackers, reports[1].auc), (0, None));

@@ -7,6 +7,7 @@ use rand_distr::StandardNormal;
 use unsilo_participant::data::{THIN10_COMPANIES, stratified_holdout, thin10};
 use unsilo_train::Dataset;
 
+use super::source::HOSPITALS;
 use crate::exit::CommandError;
 
 /// The share of every class that nobody has: the test rows.
@@ -29,6 +30,8 @@ pub(crate) enum Split {
     Niche,
     /// The demo's: five participants that each lack classes.
     Thin10,
+    /// Of the heart patients: each hospital's among as many participants.
+    Hospitals,
 }
 
 impl FromStr for Split {
@@ -58,6 +61,7 @@ impl std::fmt::Display for Split {
             Self::Dirichlet(alpha) => write!(f, "dirichlet:{alpha}"),
             Self::Niche => f.write_str("niche"),
             Self::Thin10 => f.write_str("thin10"),
+            Self::Hospitals => f.write_str("hospitals"),
         }
     }
 }
@@ -91,6 +95,13 @@ impl Split {
         }
         let split = stratified_holdout(rows.labels(), TEST, seed)
             .map_err(|error| input(error.to_string()))?;
+        if self == Self::Hospitals {
+            let of = by_hospital(split.train, rows.rows(), participants, random).map_err(input)?;
+            return Ok(Shared {
+                of,
+                test: split.held_out,
+            });
+        }
         let mut classes = vec![Vec::new(); rows.classes()];
         for row in split.train {
             classes[rows.labels()[row] as usize].push(row);
@@ -153,6 +164,39 @@ impl Split {
     }
 }
 
+/// Each hospital's rows of `train`, dealt among an equal number of participants.
+fn by_hospital(
+    train: Vec<usize>,
+    rows: usize,
+    participants: usize,
+    random: &mut Xoshiro256PlusPlus,
+) -> Result<Vec<Vec<usize>>, String> {
+    let patients: usize = HOSPITALS.iter().map(|(_, patients)| patients).sum();
+    let each = participants / HOSPITALS.len();
+    if rows != patients || each * HOSPITALS.len() != participants || each == 0 {
+        return Err(format!(
+            "the split hospitals is of {patients} patients among a multiple of {} participants",
+            HOSPITALS.len()
+        ));
+    }
+    let mut of = vec![Vec::new(); participants];
+    let mut first = 0;
+    for (hospital, (_, patients)) in HOSPITALS.iter().enumerate() {
+        let theirs = first..first + patients;
+        let mut own: Vec<usize> = train
+            .iter()
+            .copied()
+            .filter(|row| theirs.contains(row))
+            .collect();
+        own.shuffle(random);
+        for (at, row) in own.into_iter().enumerate() {
+            of[hospital * each + at % each].push(row);
+        }
+        first += patients;
+    }
+    Ok(of)
+}
+
 /// A gamma variate (Marsaglia and Tsang 2000), with their boost for shapes below 1.
 fn gamma(shape: f64, random: &mut Xoshiro256PlusPlus) -> f64 {
     if shape < 1.0 {
@@ -206,6 +250,31 @@ mod tests {
         let nines = |of: &[usize]| of.iter().filter(|row| rows.labels()[**row] == 9).count();
         let all: usize = shared.of.iter().map(|of| nines(of)).sum();
         assert!(nines(&shared.of[0]) as f64 > 0.94 * all as f64);
+    }
+
+    #[test]
+    fn no_participant_has_patients_of_two_hospitals() {
+        let labels = (0..920).map(|row| row % 2).collect();
+        let rows = Dataset::new(vec![0.5; 920], labels, 1, 2).expect("rows");
+        let mut random = Xoshiro256PlusPlus::seed_from_u64(1);
+        let shared = Split::Hospitals
+            .share(&rows, 12, &mut random)
+            .expect("shared");
+        let mut all = shared.of.concat();
+        all.extend(&shared.test);
+        all.sort_unstable();
+        assert_eq!(all, (0..920).collect::<Vec<_>>());
+        for (at, own) in shared.of.iter().enumerate() {
+            let from = [0, 303, 597, 720, 920];
+            let theirs = from[at / 3]..from[at / 3 + 1];
+            assert!(
+                own.len() > 30 && own.iter().all(|row| theirs.contains(row)),
+                "{at}"
+            );
+        }
+        assert!(Split::Hospitals.share(&rows, 10, &mut random).is_err());
+        let digits = digits().expect("digits");
+        assert!(Split::Hospitals.share(&digits, 12, &mut random).is_err());
     }
 
     #[test]
