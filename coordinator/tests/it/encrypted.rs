@@ -231,7 +231,7 @@ async fn what_is_no_key_or_no_query_for_this_model_is_refused_with_its_field() {
     );
     let (home, server) = at;
     let line = "POST /v1/predict/encrypted";
-    let waited = request_with(home, server, line, &headers, &[0; 20_000]);
+    let waited = request_with(home, server, line, &headers, &[0; 9000]);
     let reply = tokio::time::timeout(PATIENCE, waited).await;
     let text = reply.expect("an answer").problem(413);
     assert!(text.starts_with("body: "), "{text}");
