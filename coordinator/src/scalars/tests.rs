@@ -94,10 +94,11 @@ fn a_decision_stays_what_it_was() {
 #[test]
 fn directions_that_a_rater_sends_at_once_do_not_replace_each_other() {
     let (_directory, scalars) = store();
+    let (one, other) = ([1; 32], [2; 32]);
     let sent = [
-        (&[[1; 32]][..], vec![vec![1]]),
-        (&[[1; 32], [2; 32]], vec![vec![1], vec![2]]),
-        (&[[2; 32], [1; 32]], vec![vec![2], vec![1]]),
+        (vec![one], vec![vec![1]]),
+        (vec![one, other], vec![vec![1], vec![2]]),
+        (vec![other, one], vec![vec![2], vec![1]]),
     ];
     for (hashes, keys) in &sent {
         let kept = scalars.keep_directions(3, (5, hashes), keys);
