@@ -163,7 +163,7 @@ impl Settings {
                 "endpoint.rows_per_encrypted_query = {rows} is out of range: give 1 to {MAX_ROWS_PER_ENCRYPTED_QUERY}"
             ));
         }
-        for (field, value) in [("listen", &self.listen), ("address", &self.address)] {
+        for (field, value) in [("address", &self.address), ("listen", &self.listen)] {
             let port = value
                 .rsplit_once(':')
                 .and_then(|(host, port)| (!host.is_empty()).then_some(port)?.parse::<u16>().ok());

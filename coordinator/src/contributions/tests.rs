@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use unsilo_fhe::{
     CHUNK_BYTES, Committee, Contribution, Dealing, Entropy, LinearHasher, Params, ParamsLiteral,
     ProjectionTable, Projections, Q, RoundContext, RoundKeyPair, commitment, contribute, encode,
-    weighted_digit_sum,
+    root_of_chunks, weighted_digit_sum,
 };
 use unsilo_ledger::Hash;
 
@@ -561,4 +561,48 @@ fn projecting_names_a_contribution_that_is_missing_or_damaged() {
         assert!(matches!(error, SumError::Unreadable { participant: 2, .. }));
         assert!(!store.projections_path(ROUND).exists());
     }
+}
+
+#[test]
+fn some_chunks_are_shown_to_be_signed_also_when_the_kept_hashes_are_lost_or_damaged() {
+    let fixture = Fixture::new();
+    let contribution = &fixture.contribution;
+    fixture
+        .send(header(contribution), 0, &contribution.ciphertext)
+        .expect("taken");
+    let chunks = [0, 2];
+    let shown = || {
+        let payload = Payload::Encrypted(fixture.params);
+        let store = fixture.store();
+        let found = store.some_chunks(payload, (ROUND, 1), &chunks);
+        let found = found.expect("read").expect("there are such");
+        let root = root_of_chunks(&fixture.params, &chunks, &found.bytes, &found.paths);
+        (root, found)
+    };
+    let (root, first) = shown();
+    assert_eq!(root, Some(contribution.commitment.chunks_root));
+    assert_eq!(
+        first.bytes[CHUNK_BYTES..],
+        contribution.ciphertext[2 * CHUNK_BYTES..3 * CHUNK_BYTES]
+    );
+    let kept = fs::read(fixture.path("1.chunks")).expect("kept with the upload");
+    let mut damaged = kept.clone();
+    damaged[40] ^= 1;
+    for content in [None, Some(&kept[..32]), Some(&damaged[..])] {
+        match content {
+            None => fs::remove_file(fixture.path("1.chunks")).expect("removed"),
+            Some(bytes) => fs::write(fixture.path("1.chunks"), bytes).expect("written"),
+        }
+        assert_eq!(shown().1, first);
+        assert_eq!(
+            fs::read(fixture.path("1.chunks")).expect("made again"),
+            kept
+        );
+    }
+    let none = |chunks: &[usize]| {
+        let payload = Payload::Encrypted(fixture.params);
+        let found = fixture.store().some_chunks(payload, (ROUND, 1), chunks);
+        found.expect("read").is_none()
+    };
+    assert!(none(&[2, 0]) && none(&[3]) && none(&[]) && none(&[1, 1]));
 }

@@ -147,7 +147,18 @@ fn render(document: &Value) -> String {
             "<section id=\"{name}\"><h2>{name}</h2><p>{}</p><table><thead><tr><th>field</th><th>is</th></tr></thead><tbody>",
             string(schema, "description")
         );
-        for (field, of) in schema["properties"].as_object().into_iter().flatten() {
+        // Of what is put together from others, all fields: utoipa writes a flattened one as `allOf`.
+        let mut parts = vec![schema];
+        for part in schema["allOf"].as_array().into_iter().flatten() {
+            let referred = part["$ref"]
+                .as_str()
+                .and_then(|name| name.rsplit('/').next());
+            parts.push(referred.map_or(part, |name| &document["components"]["schemas"][name]));
+        }
+        let fields = parts
+            .iter()
+            .filter_map(|part| part["properties"].as_object());
+        for (field, of) in fields.flatten() {
             let _ = write!(
                 body,
                 "<tr><th scope=\"row\"><code>{}</code></th><td>{}</td></tr>",
@@ -229,11 +240,10 @@ mod tests {
             let name = name.expect("a name");
             assert!(schemas[name].is_object(), "{name}");
         }
+        let answer = schemas["Answer"].to_string();
+        assert!(answer.contains("#/components/schemas/Stamp"), "{answer}");
         for field in ["receipt", "checkpoint", "round", "model"] {
-            assert!(
-                schemas["Answer"]["properties"][field].is_object(),
-                "{field}"
-            );
+            assert!(schemas["Stamp"]["properties"][field].is_object(), "{field}");
         }
         assert_eq!(
             document["components"]["securitySchemes"]["token"]["scheme"],
@@ -246,6 +256,12 @@ mod tests {
         let document: Value = serde_json::from_str(text()).expect("JSON");
         let page = render(&document);
         assert!(page.contains("POST /v1/predict") && page.contains("href=\"#Problem\""));
+        let answer = page.split("<section id=\"Answer\">").nth(1).expect("there");
+        let answer = answer.split("</section>").next().expect("ended");
+        assert!(
+            answer.contains("predictions") && answer.contains("receipt"),
+            "{answer}"
+        );
         assert!(
             !page.contains("<script") && !page.contains("http://") && !page.contains("https://")
         );

@@ -23,7 +23,8 @@ pub(super) struct Rating {
     round: u64,
     half: RatingStep,
     started_ms: u64,
-    /// Since when all but a few rows are on the ledger.
+    /// When members were told that all but a few rows are on the ledger: what they see of it by themselves is as old as the
+    /// last announcement, and their wait for the few begins when they see it.
     most_ms: Option<u64>,
     /// What members are asked to sign: that it is over, over the rows on the ledger.
     ending: Option<Entry>,
@@ -131,12 +132,15 @@ impl Rating {
     /// Asks members to end this half; again if a late row came in meanwhile, for they sign which rows count.
     fn end_if_over(&mut self, now_ms: u64, timing: Timing, ledger: &State) -> Vec<Effect> {
         let (missing, asked) = self.missing(ledger);
-        if are_few(missing, asked) {
-            self.most_ms.get_or_insert(now_ms);
-        }
         let over =
             missing == 0 || self.is_most_over(now_ms) || now_ms > self.deadline_ms(timing, ledger);
         if self.ending.is_none() && !over {
+            // Mostly all come within moments of each other: nobody need be told of most.
+            let had_moments = now_ms >= self.started_ms.saturating_add(GRACE_MS);
+            if self.most_ms.is_none() && had_moments && are_few(missing, asked) {
+                self.most_ms = Some(now_ms);
+                return vec![self.announce()];
+            }
             return Vec::new();
         }
         let due = ledger.rating_step_end();

@@ -307,8 +307,8 @@ async fn a_key_that_made_room_is_asked_for_again_and_a_client_that_goes_holds_up
     let at = (&federation.home, &federation.server);
     let (home, server) = at;
     let (first, second) = (
-        Client::new(&token(home, "First", 100)),
-        Client::new(&token(home, "Second", 100)),
+        Client::new(&token(home, "First", 1000)),
+        Client::new(&token(home, "Second", 1000)),
     );
     first.put_own(at).await;
     let (query, pending) = first.encrypt(SHAPE);

@@ -228,7 +228,7 @@ mod tests {
         assert_eq!(outcome(0.2, [0; 5]), Outcome::HeldOff);
         assert_eq!(outcome(0.2, [3, 0, 0, 0, 0]), Outcome::Partly);
         assert_eq!(outcome(0.25, [0; 5]), Outcome::Partly);
-        assert_eq!(outcome(0.3, [0; 5]), Outcome::Succeeds);
+        assert_eq!(outcome(0.31, [0; 5]), Outcome::Succeeds);
     }
 
     #[test]

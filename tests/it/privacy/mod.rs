@@ -436,7 +436,7 @@ fn with_raters_neither_rows_held_out_nor_updates_nor_what_is_asked_about_them_sh
     let asked = fs::read(frozen.fed.company("Aster").join("outbox/2-directions.kept"));
     let asked = asked.expect("it asked");
     assert!(asked.len() > 2 * rounds[1].update.len(), "two directions");
-    traces.add_bytes("a direction", &asked);
+    traces.add_varied("a direction", &asked);
     assert!(
         traces
             .found_in(&asked[3_000..4_000])

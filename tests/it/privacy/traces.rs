@@ -79,6 +79,15 @@ impl Traces {
         }
     }
 
+    /// Bytes in which those of others that do the same may have much alike: only windows of many different ones.
+    pub(super) fn add_varied(&mut self, what: &'static str, bytes: &[u8]) {
+        let is_varied = |window: &&[u8]| window.iter().collect::<BTreeSet<_>>().len() >= 16;
+        for window in bytes.windows(NUMBERS).filter(is_varied) {
+            self.numbers
+                .insert(window.try_into().expect("32 bytes"), what);
+        }
+    }
+
     /// A quantised update, in whatever order its steps are.
     pub(super) fn add_steps(&mut self, steps: &[i16]) {
         let number = self.steps.len();

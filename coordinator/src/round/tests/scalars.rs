@@ -449,8 +449,12 @@ fn a_rater_that_commits_and_never_reveals_is_absent_and_costs_only_its_time() {
     }
     let announced = |federation: &Federation| matches!(&federation.step, Some(step::Kind::Rating(rating)) if !rating.entry.is_empty());
     assert!(!announced(&federation), "it is waited for");
-    // The others took no time at all: the least wait of a member's own clock, and a little more.
-    federation.tick(LEAST_RATER_MS).expect("ticks");
+    // Members are told that the others are in: their own clocks run from there.
+    let before = federation.announced;
+    federation.tick(GRACE_MS).expect("ticks");
+    assert!(!announced(&federation) && federation.announced > before);
+    // The others took no time: the least wait by a member's clock, and a little more.
+    federation.tick(LEAST_RATER_MS - GRACE_MS).expect("ticks");
     assert!(!announced(&federation));
     federation.tick(GRACE_MS).expect("ticks");
     assert!(announced(&federation));
