@@ -15,7 +15,7 @@ use thiserror::Error;
 
 /// An encrypted update with its sealed key shares. `seal_seeds` is secret; the rest is sent.
 pub struct Contribution {
-    /// Packed chunks, [`Params::ciphertext_bytes`].
+    /// Packed chunks, [`Params::ciphertext_bytes`](crate::Params::ciphertext_bytes).
     pub ciphertext: Vec<u8>,
     /// The sealed share of each seat, in seat order.
     pub sealed_shares: Vec<Vec<u8>>,

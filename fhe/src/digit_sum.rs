@@ -22,7 +22,7 @@ use rayon::prelude::*;
 use thiserror::Error;
 
 /// Contributions added in one pass over the sums, at most: as many streams are read from memory at once.
-pub(crate) const TOGETHER: usize = 8;
+pub const TOGETHER: usize = 8;
 /// Digits of one chunk.
 pub(crate) const CHUNK_DIGITS: usize = DIGITS * N;
 /// Largest digit.

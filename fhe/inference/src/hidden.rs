@@ -8,7 +8,7 @@
 //! The rounding of the first layer's weights (2^-18 of their sum) and of features (1/1023) costs nothing under
 //! encryption; that of later layers is balanced against the noise that integer weights multiply. Activations stay in one small
 //! part of the range that they could have, so that a layer's rounding is mostly the same for every row: what it is where all
-//! features are in the middle of their ranges is computed here and taken off ([`Layer::middle`]), which costs nothing. Of 360
+//! features are in the middle of their ranges is computed here and taken off (`Layer::middle`), which costs nothing. Of 360
 //! digits a model of 800 steps then loses .6 % of its classes to rounding instead of 3.6 %.
 
 use crate::model::{Activation, Model, ModelError};
