@@ -24,9 +24,11 @@ const BYTES_EACH: usize = 4 + 8 + 8 + 8 + 4 + 8;
 /// a restart: [`Averages::to_bytes`].
 ///
 /// A measured product is divided by the norm of its update, so that a longer update of the same direction is worth the
-/// same. A round weighs a tenth less than the one after it, the first as well: after k rounds the newest moves an average by
-/// `.1 / (1 - .9^k)`. (Started with the first round's value, the first round would count for .135 after twenty rounds, and not
-/// for .015: who worked in that one alone would be paid for all.) A contributor that is away keeps what it had;
+/// same. A round weighs a tenth less than the one after it. What helps starts with the first round's value and each later one
+/// moves it by a tenth: of few rows and noisy rounds, the first tells most, and honest companies would lose their weight without
+/// it. What is earned starts without it: after k rounds the newest moves it by `.1 / (1 - .9^k)`, else the first would count for
+/// .135 after twenty rounds, and not for .015, and who worked in that one alone would be paid for all. A contributor that is
+/// away keeps what it had;
 /// one whose contribution was accepted and has no product takes in a round of nothing, for who could keep what it had by
 /// answers that contradict each other would have to do good only once.
 #[derive(Clone, Debug, Default, PartialEq, BorshSerialize, BorshDeserialize)]
@@ -189,12 +191,13 @@ impl Averages {
             Entry::Occupied(mut entry) => {
                 let old = entry.get_mut();
                 let rounds = old.rounds.saturating_add(1);
-                let rate = RATE / (1.0 - (1.0 - RATE).powf(rounds.into()));
+                let of_earnings = RATE / (1.0 - (1.0 - RATE).powf(rounds.into()));
+                let moved = |old: f64, new: f64, rate: f64| (1.0 - rate) * old + rate * new;
                 *old = Average {
-                    helps: (1.0 - rate) * old.helps + rate * first.helps,
-                    earns: (1.0 - rate) * old.earns + rate * first.earns,
+                    helps: moved(old.helps, first.helps, RATE),
+                    earns: moved(old.earns, first.earns, of_earnings),
                     // The variance of a weighted sum of independent numbers.
-                    chance: (1.0 - rate).powi(2) * old.chance + rate.powi(2) * first.chance,
+                    chance: (1.0 - RATE).powi(2) * old.chance + RATE.powi(2) * first.chance,
                     rounds,
                     seen,
                 };
@@ -354,8 +357,8 @@ mod tests {
             (&[0, 0], &[(1000, 1000), (1000, 1000)]),
             (&[0, 0], &[(0, 0), (1000, 1000)]),
         ]);
-        // 9 of 19 parts; of what is earned, 9 of 19 beside 9 and twice 10 (all of the second round).
-        assert_eq!(row(&averages, 2), [(15_521, 20_338), (32_767, 65_535)]);
+        // Nine tenths of what helped; of what is earned, 9 of 19 beside 9 and twice 10 (all of the second round).
+        assert_eq!(row(&averages, 2), [(29_490, 20_338), (32_767, 65_535)]);
     }
 
     #[test]
@@ -491,7 +494,7 @@ mod tests {
             [(32_767, 53_121), (32_767, 65_535), (16_384, 35_414)]
         );
         // Back with the opposite.
-        assert!(averages.observe(4, &accepted(&[0]), 0.0, &scores(&[(-900, -900)])));
+        assert!(averages.observe(4, &accepted(&[0]), 0.0, &scores(&[(-9000, -9000)])));
         assert_eq!(row(&averages, 3)[0], (0, 0));
     }
 
@@ -503,14 +506,17 @@ mod tests {
         for round in 2..12 {
             assert!(averages.observe(round, &accepted(&[0, 0, 0]), 0.0, others));
         }
-        // .9^10 of the sum of .9^0 to .9^10. Nothing was ever seen of participant 2.
-        assert_eq!(row(&averages, 3), [(1665, 3330), (32_767, 65_535), (0, 0)]);
+        // .9^10 of what helps, and of the sum of .9^0 to .9^10 for what was earned. Nothing was ever seen of participant 2.
+        assert_eq!(
+            row(&averages, 3),
+            [(11_425, 3330), (32_767, 65_535), (0, 0)]
+        );
         let both = scores(&[(1000, 1000), (1000, 1000), (1000, 1000)]);
         assert!(averages.observe(12, &accepted(&[0, 0, 0]), 0.0, &both));
         // One round more; and participant 2 starts with its first value.
         assert_eq!(
             row(&averages, 3),
-            [(5999, 11999), (32_767, 65_535), (32_767, 65_535)]
+            [(13_559, 11_999), (32_767, 65_535), (32_767, 65_535)]
         );
     }
 
