@@ -53,6 +53,8 @@ pub struct Direction {
     params: Params,
     /// All chunks: permuted, zero padded, blinding part last.
     entries: Zeroizing<Vec<i8>>,
+    /// Which chunks have an entry that differs from zero, and the blinding ones: asked for every chunk of every ciphertext.
+    touched: Zeroizing<Vec<bool>>,
 }
 
 /// Why values are no direction.
@@ -117,10 +119,19 @@ impl Direction {
             &mut Xof::new("direction blinding", &[entropy.bytes(), &bytes]),
             blinding,
         );
-        Ok(Self {
+        Ok(Self::of_blinded(params, entries))
+    }
+
+    fn of_blinded(params: &Params, entries: Zeroizing<Vec<i8>>) -> Self {
+        let chunks = entries.as_chunks::<N>().0.iter().enumerate();
+        let touched = chunks
+            .map(|(chunk, entries)| chunk >= params.data_chunks() || *entries != [0; N])
+            .collect();
+        Self {
             params: *params,
+            touched: Zeroizing::new(touched),
             entries,
-        })
+        }
     }
 
     /// Rounds a float vector, in model order, to entries that [`Self::new`] accepts: as long as [`max_squared_norm`]
@@ -167,9 +178,7 @@ impl Direction {
     /// Whether an entry in this chunk differs from zero. The blinding chunks always count.
     #[must_use]
     pub fn touches(&self, chunk: usize) -> bool {
-        chunk >= self.params.data_chunks() && chunk < self.params.chunks()
-            || chunk < self.params.data_chunks()
-                && self.chunk(chunk).iter().any(|&entry| entry != 0)
+        self.touched.get(chunk) == Some(&true)
     }
 
     /// `A_v` in one round: what the validator posts. Spread over the threads of the caller's rayon pool.
@@ -193,10 +202,7 @@ impl Direction {
     /// Any entries at all, blinding included, for tests beyond the norm bound.
     #[cfg(test)]
     pub(crate) fn of_entries(params: &Params, entries: Vec<i8>) -> Self {
-        Self {
-            params: *params,
-            entries: Zeroizing::new(entries),
-        }
+        Self::of_blinded(params, Zeroizing::new(entries))
     }
 
     /// The entries of one chunk.

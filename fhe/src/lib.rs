@@ -58,7 +58,9 @@ pub mod xof;
 pub mod yardstick;
 
 pub use aggregate::{DigitAccumulator, weighted_digit_sum, weighted_digit_sum_into};
-pub use answer::{ProjectionAnswers, ProjectionKeys, answer_direction, answer_projections};
+pub use answer::{
+    ProjectionAnswers, ProjectionKeys, answer_all_projections, answer_direction, answer_projections,
+};
 pub use apply::apply_mean;
 pub use check::{
     AnswerSheet, Appeal, Evidence, Judgement, ProjectionTable, ReceivedSheet, RejectionReason,

@@ -106,6 +106,24 @@ impl<const M: u64> Ntt<M> {
         }
     }
 
+    /// `product := factor·other`, `other` by its reduced evaluations.
+    pub(crate) fn multiply_evaluations(
+        &self,
+        factor: &Prepared,
+        other: &[u64; N],
+        product: &mut [u64; N],
+    ) {
+        match &self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Kind::Ifma(ifma) => ifma.multiply_evaluations(factor, other, product),
+            Kind::Library(plan) => {
+                *product = *other;
+                plan.mul_assign_normalize(product, &factor.values[..]);
+                plan.inv(product);
+            }
+        }
+    }
+
     /// `other := other·factor`, `other` by reduced coefficients.
     pub(crate) fn multiply_into(&self, factor: &Prepared, other: &mut [u64; N]) {
         match &self.0 {
@@ -231,6 +249,10 @@ mod tests {
                         .map(|(ntt, a_prepared)| {
                             let mut product = b;
                             ntt.multiply_into(a_prepared, &mut product);
+                            let (mut evaluations, mut same) = (b, [M - 1; N]);
+                            ntt.evaluate(&mut evaluations);
+                            ntt.multiply_evaluations(a_prepared, &evaluations, &mut same);
+                            assert!(same == product);
                             let mut sum = *ntt.prepare(&[M - 1; N]).values;
                             for _ in 0..3 {
                                 ntt.add_product(&mut sum, a_prepared, &mut b.clone());

@@ -1,6 +1,7 @@
 //! `<v, c_j>` mod q: many short vectors against many ciphertexts, each byte of which is read once.
 
 mod kernel;
+mod masks;
 
 use crate::{
     direction::Direction,
@@ -10,6 +11,7 @@ use crate::{
     simd::Level,
 };
 use kernel::{Digits, Sums};
+pub(crate) use masks::project_masks;
 use rayon::prelude::*;
 use thiserror::Error;
 use zeroize::Zeroizing;

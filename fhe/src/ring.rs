@@ -33,6 +33,11 @@ impl NttPoly {
         Self(NTT.prepare(coefficients))
     }
 
+    /// `product := public · self`, by reduced coefficients.
+    pub(crate) fn multiply_evaluations(&self, public: &Evaluations, product: &mut [u64; N]) {
+        NTT.multiply_evaluations(&self.0, &public.0, product);
+    }
+
     /// `other := other · self`, all by reduced coefficients.
     pub(crate) fn multiply_into(&self, other: &mut [u64; N]) {
         NTT.multiply_into(&self.0, other);
@@ -64,6 +69,18 @@ impl NttSum {
     pub(crate) fn into_poly(mut self) -> Poly {
         NTT.inverse(&mut self.0);
         Poly(self.0)
+    }
+}
+
+/// A public polynomial by its evaluations, for products with many others.
+pub(crate) struct Evaluations(Box<[u64; N]>);
+
+impl Evaluations {
+    /// Transforms reduced coefficients.
+    pub(crate) fn new(coefficients: &[u64; N]) -> Self {
+        let mut values = Box::new(*coefficients);
+        NTT.evaluate(&mut values);
+        Self(values)
     }
 }
 

@@ -313,14 +313,16 @@ impl VoidReason {
     /// The reason as a phrase.
     pub fn in_words(self) -> &'static str {
         match self {
-            Self::TooFewContributions => "too few contributions",
-            Self::TooFewMembers => "too few committee members answered",
-            Self::Dispute => "members dispute what was closed",
-            Self::BadSum => "the sum failed a check",
-            Self::LostData => "the coordinator lost data",
-            Self::NoVerdict => "the members came to no verdict",
-            Self::TooFewAccepted => "too few contributions are acceptable",
-            Self::Brake => "the raters support too few contributions",
+            Self::TooFewContributions => "fewer companies contributed than may be summed",
+            Self::TooFewMembers => "too few members of the committee answered in time",
+            Self::Dispute => "a contribution was left out, or replicas disagree",
+            Self::BadSum => "the opened sum or the model failed a member's check",
+            Self::LostData => "the coordinator lost data that it cannot recover",
+            Self::NoVerdict => "the members came to no common judgement",
+            Self::TooFewAccepted => {
+                "too few companies have an accepted contribution that weighs anything: the model stays as it is"
+            }
+            Self::Brake => "the raters support too few contributions: the model stays as it is",
         }
     }
 }

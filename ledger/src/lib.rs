@@ -76,6 +76,7 @@
 extern crate self as unsilo_ledger;
 
 mod account;
+mod attendance;
 mod case;
 pub mod checkpoint;
 pub mod close;
@@ -129,6 +130,7 @@ mod waits;
 pub mod weights;
 
 pub use account::{Account, Pool};
+pub use attendance::Attendance;
 pub use case::{Case, CaseStanding, Offence};
 pub use checkpoint::{
     Checkpoint, CheckpointCosignature, CheckpointError, CosignatureAdded, CosignatureError,

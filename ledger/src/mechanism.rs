@@ -13,7 +13,7 @@
 //! | capped power (5) | [`power`] |
 //! | weighted median (6, 8) | [`weighted_median`] |
 //! | largest remainder (11) | [`split`] |
-//! | the whole of `median` | [`median::epoch`] |
+//! | the whole of `median` | [`median::epoch`], by attendance [`median::epoch_by_attendance`] |
 //!
 //! [`yuma`] and [`trust`] are there to compare with: `unsilo ledger simulate` and `unsilo simulate rewards` ask
 //! what each would pay. They use the chain's signed [`fixed`] point instead.

@@ -1,5 +1,6 @@
 //! The end of an epoch: who was paid what, and from which numbers that follows.
 
+use crate::attendance::Attendance;
 use crate::mechanism::median::Outcome;
 use crate::member::OwnerId;
 
@@ -18,6 +19,8 @@ pub struct Settlement {
     pub stakes: Vec<u64>,
     /// The round in which each last revealed ratings in this epoch; `None` if it is absent.
     pub rated_in: Vec<Option<u64>>,
+    /// In how many of the weighed rounds each was to rate, and did: its claim to the raters' part counts by that.
+    pub attendance: Vec<Attendance>,
     /// How each rated the others (w_ij), times the part of the rounds that they were accepted in, 0 where it did not; empty
     /// if it is absent.
     pub ratings: Vec<Vec<u16>>,

@@ -12,6 +12,7 @@ mod card;
 mod config;
 pub mod copies;
 pub mod data;
+mod dealer;
 mod directory;
 pub mod doctor;
 mod error;
@@ -40,6 +41,7 @@ pub use config::{
     Config, DataSection, EvaluationSection, LedgerSection, NetworkSection, RatingSection,
     StorageSection, TrainingSection,
 };
+pub use dealer::Dealer;
 pub use error::NodeError;
 pub use founders::{Founder, founders_text, parse_founders};
 pub use join::{JoinOptions, Joined, join};

@@ -38,7 +38,7 @@ pub struct TrainingRound<'a> {
     pub settings: &'a TrainConfig,
 }
 
-/// Trains as the federation agreed.
+/// Trains as the federation agreed, and sends what it has learnt.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct BuiltIn;
 

@@ -1,7 +1,8 @@
 //! Sizes and counts that both ends enforce. A message over a limit is refused before it is decoded.
 
-/// Version of this protocol. A coordinator accepts this one and the one before.
-pub const PROTOCOL_VERSION: u32 = 1;
+/// Version of this protocol. A coordinator accepts no other: nodes and coordinator derive the same state from the same log, so a
+/// change of what follows from an entry raises it as well (2: pay for rating counts how often somebody rated).
+pub const PROTOCOL_VERSION: u32 = 2;
 
 /// Largest gRPC message, bytes. Bulk data travels in parts of [`PART_BYTES`], so only a page of ledger
 /// entries comes near it.

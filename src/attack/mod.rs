@@ -1,13 +1,16 @@
 //! Participants that do not play fair, as the field describes them: what they train on, what they send, what they say.
 //!
-//! They know everything that the protocol cannot hide from a cabal and more: the honest updates of the same round in the
-//! clear. So what is measured against them is on the safe side.
+//! In `unsilo simulate` they know everything that the protocol cannot hide from a cabal and more: the honest updates of the
+//! same round in the clear. So what is measured against them there is on the safe side. In `unsilo demo` they are companies of a
+//! real federation, and know what such companies know: public models, and the updates and rows of each other.
 
 mod collusive;
+mod dealt;
 mod lie;
 mod repeated;
 mod simple;
 
+pub(crate) use dealt::{bad_shares, garbage};
 pub(crate) use lie::lie;
 
 use clap::ValueEnum;
@@ -40,6 +43,11 @@ pub(crate) enum Attack {
     ReplayMix,
     /// The last public model difference with the opposite sign.
     ReplaySign,
+    /// The last public model difference in even rounds, the opposite of it in odd ones.
+    ReplayAlternate,
+    /// The last public model difference, and beside it the model itself, what of it lies at right angles to the last
+    /// differences, with a sign that changes every round: what one round moves too far, the next is paid for moving back.
+    Oscillate,
     /// A little is enough (Baruch et al. 2019): the mean of the honest updates, off by a part of their deviation.
     Alie,
     /// As far from the honest mean as the farthest two honest updates are from each other (Shejwalkar and Houmansadr 2021).
@@ -64,9 +72,14 @@ pub(crate) enum Attack {
 
 /// What an attacker looks at before it sends.
 pub(crate) struct Scene<'a> {
+    /// The round's number, from 1.
+    pub(crate) round: u64,
     /// Its own honest update.
     pub(crate) own: &'a [f32],
-    /// The updates of all honest participants.
+    /// The round's model.
+    pub(crate) weights: &'a [f32],
+    /// What it knows of honest updates: those of all honest participants in the simulator, where a cabal has only its own to go by
+    /// ("partial knowledge") the attackers' own.
     pub(crate) honest: &'a [Vec<f32>],
     /// Participants in all, and attackers among them.
     pub(crate) count: (usize, usize),
@@ -78,6 +91,11 @@ impl Attack {
     /// Whether what they send is rejected by the checks, and so never scored.
     pub(crate) fn is_rejected(self) -> bool {
         matches!(self, Self::Garbage | Self::BadShares)
+    }
+
+    /// Whether what they send is made of the honest updates that they know.
+    pub(crate) fn hides_among_honest(self) -> bool {
+        matches!(self, Self::Alie | Self::MinMax | Self::MinSum)
     }
 
     /// The rows that an attacker trains on instead of its own.
@@ -117,6 +135,11 @@ impl Attack {
                 let last = repeated::last(scene, random);
                 simple::disguised(simple::scaled(&last, -1.0), random)
             }
+            Self::ReplayAlternate => {
+                let last = repeated::alternating(scene, random);
+                simple::disguised(last, random)
+            }
+            Self::Oscillate => simple::disguised(repeated::oscillating(scene, random), random),
             Self::Alie => simple::disguised(collusive::little_is_enough(scene), random),
             Self::MinMax => simple::disguised(
                 collusive::as_far_as(scene, collusive::Reach::Farthest),

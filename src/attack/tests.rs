@@ -18,10 +18,21 @@ fn honest() -> (Vec<Vec<f32>>, Vec<f32>) {
     ((0..7).map(around).collect(), common.clone())
 }
 
+fn weights() -> Vec<f32> {
+    let mut random = Xoshiro256PlusPlus::seed_from_u64(9);
+    (0..LENGTH).map(|_| random.sample(StandardNormal)).collect()
+}
+
 /// What one of three attackers among ten sends, and its own honest update.
 fn sent(attack: Attack, history: &[Vec<f32>]) -> (Vec<f32>, Vec<f32>) {
+    sent_in(2, attack, history)
+}
+
+fn sent_in(round: u64, attack: Attack, history: &[Vec<f32>]) -> (Vec<f32>, Vec<f32>) {
     let (honest, own) = honest();
     let scene = Scene {
+        round,
+        weights: &weights(),
         own: &own,
         honest: &honest,
         count: (10, 3),
@@ -102,13 +113,37 @@ fn replays_are_of_public_differences_and_noise_before_there_are_any() {
     // A tenth of noise leaves a cosine of .995.
     assert!(cosine(&replay(Attack::Replay), last) > 0.99);
     assert!(cosine(&replay(Attack::ReplaySign), last) < -0.99);
+    for (round, sign) in [(2, 1.0), (3, -1.0), (4, 1.0)] {
+        let sent = sent_in(round, Attack::ReplayAlternate, &history).0;
+        assert!(cosine(&sent, last) * sign > 0.99, "{round}");
+    }
+    // Three quarters of its square are the last difference, a quarter is the model at right angles to all of them.
+    let model = weights();
+    for (round, sign) in [(2, 1.0), (3, -1.0), (4, 1.0)] {
+        let sent = sent_in(round, Attack::Oscillate, &history).0;
+        assert!(
+            (cosine(&sent, last) - 0.75_f64.sqrt()).abs() < 0.02,
+            "{round}"
+        );
+        assert!((cosine(&sent, &model) * sign - 0.5).abs() < 0.05, "{round}");
+        assert!(
+            history[..4]
+                .iter()
+                .all(|old| cosine(&sent, old).abs() < 0.1)
+        );
+    }
     let mixture = replay(Attack::ReplayMix);
     let within: f64 = history
         .iter()
         .map(|old| cosine(&mixture, old).powi(2))
         .sum();
     assert!((within - 1.0).abs() < 0.1, "{within}");
-    for attack in [Attack::Replay, Attack::ReplayMix] {
+    for attack in [
+        Attack::Replay,
+        Attack::ReplayMix,
+        Attack::ReplayAlternate,
+        Attack::Oscillate,
+    ] {
         let (sent, own) = sent(attack, &[]);
         assert!(cosine(&sent, &own).abs() < 0.1, "{attack:?}");
         assert!((norm(&sent) / norm(&own) - 1.0).abs() < 0.02, "{attack:?}");
@@ -119,6 +154,8 @@ fn replays_are_of_public_differences_and_noise_before_there_are_any() {
 fn a_disguised_update_is_no_copy_of_a_fellows() {
     let (honest, own) = honest();
     let scene = Scene {
+        round: 2,
+        weights: &[],
         own: &own,
         honest: &honest,
         count: (10, 3),

@@ -214,8 +214,9 @@ fn train(model: &str) -> Option<Trained> {
         "{model}: of {} rows: shared {shared:.3}; each hospital (shared, alone): {alone:.3?}",
         test.len()
     );
-    // 59 % of them have the disease; measured: 76 % for the shared model, 57 % to 71 % for those trained alone.
-    assert!(shared > 0.7, "{shared}");
+    // 59 % of them have the disease; measured in 16 runs: 71 % to 78 % for the shared model, the mean 75 %; those trained alone
+    // have 66 % on average.
+    assert!(shared > 0.66, "{shared}");
     for (measured, _) in alone {
         assert!(
             (measured - shared).abs() < 1e-9,

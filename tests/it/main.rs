@@ -1,5 +1,6 @@
 //! The binary from outside, as people use it: separate processes, real files, real TLS.
 
+mod attacks;
 mod bad_input;
 mod care;
 mod chunks;

@@ -326,7 +326,7 @@ fn a_round_in_which_the_raters_support_nobody_leaves_the_model_and_tells_everybo
             told.iter().any(|progress| matches!(
                 progress,
                 Progress::Voided { round: 1, reason }
-                    if reason.contains("weighed at nothing: the model stays as it is")
+                    if reason.contains("the raters support too few contributions: the model stays as it is")
             )),
             "{told:#?}"
         );

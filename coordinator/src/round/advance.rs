@@ -90,14 +90,35 @@ impl Machine {
         if plan > 0 && published.len() as u64 >= plan {
             self.due = Due::Finished;
             effects.push(rest(true, "the federation has run all its rounds"));
-        } else if self.timing.pause_ms > 0 && !published.is_empty() {
-            self.due = Due::Resting {
-                until_ms: now_ms.saturating_add(self.timing.pause_ms),
-            };
-            effects.push(rest(false, "pause between rounds"));
-        } else {
-            effects.extend(self.start_seating(now_ms, ledger));
+            return effects;
         }
+        let in_vain = rounds_in_vain(ledger);
+        let settled = pause_in_vain_ms(in_vain);
+        let between = if published.is_empty() {
+            0
+        } else {
+            self.timing.pause_ms
+        };
+        let pause_ms = between.max(settled);
+        if pause_ms == 0 {
+            effects.extend(self.start_seating(now_ms, ledger));
+            return effects;
+        }
+        self.due = Due::Resting {
+            until_ms: now_ms.saturating_add(pause_ms),
+        };
+        effects.push(if settled > between {
+            rest(
+                false,
+                &format!(
+                    "{in_vain} rounds in a row changed nothing, since too few companies' updates were accepted and found to help: the next one \
+                     begins in {} s. Either the model has learnt what these data teach it, or companies attack (`unsilo ledger explain`)",
+                    pause_ms / 1000
+                ),
+            )
+        } else {
+            rest(false, "pause between rounds")
+        });
         effects
     }
 
@@ -172,6 +193,28 @@ impl Machine {
     }
 }
 
+/// Rounds in a row, up to now, that were trained for and judged, and whose sum must not be opened by what came of it.
+fn rounds_in_vain(ledger: &State) -> u32 {
+    let ended = ledger.history().map(|record| &record.outcome);
+    ended.fold(0, |count: u32, outcome| match outcome {
+        Outcome::Voided { reason } if reason.is_derived() => count.saturating_add(1),
+        _ => 0,
+    })
+}
+
+/// How long to rest after so many: one or two may be chance; after the third a second, after each further one twice as long, up
+/// to ten minutes. Nothing is lost by trying, but every try costs everybody a round of training and the ledger its entries.
+fn pause_in_vain_ms(rounds: u32) -> u64 {
+    const MOST_MS: u64 = 600_000;
+    match rounds.checked_sub(3) {
+        None => 0,
+        Some(further) => 1_000_u64
+            .checked_shl(further.min(32))
+            .unwrap_or(MOST_MS)
+            .min(MOST_MS),
+    }
+}
+
 /// Numbers of the rounds that gave a model, in order.
 fn published_rounds(ledger: &State) -> Vec<u64> {
     ledger
@@ -186,4 +229,16 @@ fn rest(finished: bool, reason: &str) -> Effect {
         finished,
         reason: reason.to_owned(),
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rests_double_from_the_third_round_in_vain_up_to_ten_minutes() {
+        let seconds = |rounds| pause_in_vain_ms(rounds) / 1000;
+        assert_eq!([0, 1, 2, 3, 4, 5].map(seconds), [0, 0, 0, 1, 2, 4]);
+        assert_eq!([12, 13, 40, u32::MAX].map(seconds), [512, 600, 600, 600]);
+    }
 }

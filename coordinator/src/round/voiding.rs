@@ -33,7 +33,7 @@ impl Voiding {
                 reason,
                 authority: VoidAuthority::Committee,
             },
-            reason: words(reason),
+            reason: reason.in_words(),
             signatures: BTreeMap::new(),
         }
     }
@@ -81,23 +81,5 @@ impl Voiding {
             self.entry.clone(),
             signatures,
         ))]
-    }
-}
-
-/// The reason in a sentence for people.
-fn words(reason: VoidReason) -> &'static str {
-    match reason {
-        VoidReason::TooFewContributions => {
-            "fewer companies contributed than may be summed without exposing one of them"
-        }
-        VoidReason::TooFewMembers => "too few members of the committee acted in time",
-        VoidReason::NoVerdict => "the members did not agree on a judgement of the contributions",
-        VoidReason::TooFewAccepted => {
-            "fewer contributions were accepted than may be summed without exposing one of them"
-        }
-        VoidReason::Brake => {
-            "the raters' consensus excludes too many contributions to change the model by the rest"
-        }
-        _ => "it cannot be completed",
     }
 }

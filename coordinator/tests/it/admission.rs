@@ -92,7 +92,7 @@ async fn a_join_request_that_is_not_as_it_should_be_is_refused_and_costs_no_invi
     let good = aster.join_request(&invite);
 
     let mut request = good.clone();
-    request.protocol_version = 2;
+    request.protocol_version = limits::PROTOCOL_VERSION + 1;
     assert_eq!(
         code(client.join(request).await),
         Some(Code::VersionUnsupported)

@@ -384,7 +384,7 @@ async fn duties_want_a_seat_and_messages_their_size() {
     let steps = aster
         .rounds()
         .steps(StepsRequest {
-            protocol_version: 7,
+            protocol_version: limits::PROTOCOL_VERSION + 5,
         })
         .await;
     assert_eq!(code(steps), Some(Code::VersionUnsupported));

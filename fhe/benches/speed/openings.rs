@@ -7,8 +7,8 @@ use crate::{CONTEXT, D, committee, keys, params, permutation, pool, words};
 use divan::{Bencher, counter::ItemsCount};
 use unsilo_fhe::{
     AnswerSheet, Committee, Dealing, Direction, Entropy, KeyShare, PROJECTIONS, ProjectionAnswers,
-    ProjectionKeys, ProjectionTable, Projections, Queries, answer_projections, contribute, encode,
-    judge, open_share, project, yardstick,
+    ProjectionKeys, ProjectionTable, Projections, Queries, answer_all_projections,
+    answer_projections, contribute, encode, judge, open_share, project, yardstick,
 };
 
 const DIRECTIONS: usize = 128;
@@ -86,7 +86,7 @@ fn project_10(bencher: Bencher, threads: usize) {
         });
 }
 
-/// Every member's part that grows with the model: the keys A_k of the 48 projections.
+/// The keys A_k of the 48 projections, by which a member answers on many contributions.
 #[divan::bench(args = [1, 2])]
 fn projection_keys(bencher: Bencher, threads: usize) {
     let projections = Projections::new(&params(D), &CONTEXT, [3; 32]);
@@ -94,6 +94,18 @@ fn projection_keys(bencher: Bencher, threads: usize) {
     bencher
         .counter(ItemsCount::new(PROJECTIONS * D))
         .bench(|| pool.install(|| ProjectionKeys::new(&projections)));
+}
+
+/// A member's answers on all projections of so many contributions of the large model, one thread.
+#[divan::bench(args = [1, 4, 10, 16, 17, 20, 24])]
+fn answer_contributions(bencher: Bencher, contributions: usize) {
+    let projections = Projections::new(&params(D), &CONTEXT, [3; 32]);
+    let round = Round::new(3, 1);
+    let shares = vec![&round.shares[1][0]; contributions];
+    let pool = pool(1);
+    bencher.counter(ItemsCount::new(contributions)).bench(|| {
+        pool.install(|| answer_all_projections(&shares, &projections).expect("this round"))
+    });
 }
 
 /// A validator's key A_v.

@@ -2,7 +2,7 @@
 
 use super::{Judgement, ProjectionTable, Ruling, projections_of};
 use crate::{
-    answer::ProjectionKeys,
+    answer::hidden,
     modular::{add, multiply},
     open::KeySum,
     params::MAX_WEIGHT,
@@ -160,17 +160,16 @@ impl Verdict {
     /// [`EqualityError`] if it does not hold, or the weights are not those of accepted contributions.
     pub fn verify_key_sum(
         &self,
-        keys: &ProjectionKeys,
         key_sum: &KeySum,
         weights: &[(u32, u16)],
     ) -> Result<(), EqualityError> {
-        let hidden = |participant| Some(self.sketches.get(&participant)?.hidden);
-        let expected = weighted(weights, hidden)?;
-        let same_round = *keys.projections() == self.projections;
-        match differing(&expected, &keys.products(&key_sum.0.0)) {
-            None if same_round => Ok(()),
-            differing => Err(EqualityError::KeySum {
-                projection: differing.unwrap_or(0),
+        let of = |participant| Some(self.sketches.get(&participant)?.hidden);
+        let expected = weighted(weights, of)?;
+        let found = hidden(&self.projections, &[&key_sum.0.0]);
+        match found.first().map(|found| differing(&expected, found)) {
+            Some(None) => Ok(()),
+            other => Err(EqualityError::KeySum {
+                projection: other.flatten().unwrap_or(0),
             }),
         }
     }

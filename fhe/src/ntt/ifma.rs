@@ -81,6 +81,18 @@ impl<const M: u64> Ifma<M> {
         unsafe { multiply_into::<M>(self, values, quotients, vectors(other)) }
     }
 
+    pub(super) fn multiply_evaluations(
+        &self,
+        factor: &Prepared,
+        other: &[u64; N],
+        product: &mut [u64; N],
+    ) {
+        let factors = [&factor.values, &factor.quotients].map(|words| vectors_of(words));
+        let (other, product) = (vectors_of(other), vectors(product));
+        // SAFETY: `new` has seen avx512f and avx512ifma.
+        unsafe { multiply_evaluations::<M>(self, factors, other, product) }
+    }
+
     pub(super) fn add_product(&self, sum: &mut [u64; N], a: &Prepared, b: &mut [u64; N]) {
         let (values, quotients) = (vectors_of(&a.values), vectors_of(&a.quotients));
         // SAFETY: `new` has seen avx512f and avx512ifma.
@@ -314,6 +326,29 @@ fn multiply_into<const M: u64>(
         }
     }
     inverse_outer::<M>(&tables.inverse, &tables.scales, other);
+}
+
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn multiply_evaluations<const M: u64>(
+    tables: &Ifma<M>,
+    [values, quotients]: [&Vectors; 2],
+    other: &Vectors,
+    result: &mut Vectors,
+) {
+    let [values, quotients, other] =
+        [values, quotients, other].map(|words| words.as_chunks::<8>().0);
+    let factors = values.iter().zip(quotients).zip(other);
+    let outputs = blocks(result).zip(tables.inverse.blocks.iter());
+    for ((out, inverse), ((values, quotients), other)) in outputs.zip(factors) {
+        let v: [__m512i; 8] = std::array::from_fn(|k| {
+            product::<M>(load(&other[k]), (load(&values[k]), load(&quotients[k])))
+        });
+        let v = inverse_block!(v, inverse);
+        for (out, v) in out.iter_mut().zip(v) {
+            store(out, v);
+        }
+    }
+    inverse_outer::<M>(&tables.inverse, &tables.scales, result);
 }
 
 #[target_feature(enable = "avx512f,avx512ifma")]

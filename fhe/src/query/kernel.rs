@@ -7,16 +7,20 @@
 mod vnni;
 
 use crate::{
+    modular,
     pack::split,
     params::{CHUNK_BYTES, N, Q},
     simd::{Kind, Level, vectorised},
 };
+use zeroize::{DefaultIsZeroes, Zeroize, Zeroizing};
 
 /// 12-bit digits of a word.
 const DIGITS: usize = 4;
 const DIGIT_BITS: usize = 12;
 /// Sums are kept for both halves of the words.
 const HALF_BITS: usize = 24;
+/// Words split at a time.
+const BLOCK: usize = 64;
 
 /// The words of one chunk, digit by digit.
 pub(super) struct Digits {
@@ -30,9 +34,12 @@ enum Layout {
     Bytes(Box<vnni::Bytes>),
 }
 
-/// `sum_i v_i·(c_i mod 2^24)` and `sum_i v_i·(c_i >> 24)`: at most `2^27·128·2^24` = 2^58 in absolute value.
+/// `sum_i v_i·(c_i mod 2^24)` and `sum_i v_i·(c_i >> 24)`: below 2^59 in absolute value, as a contribution has at most
+/// 2^27 coefficients and two chunks of blinding, and each term is below `128·2^24`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Sums([i64; 2]);
+
+impl DefaultIsZeroes for Sums {}
 
 impl Digits {
     pub(super) fn new(level: Level) -> Self {
@@ -44,12 +51,32 @@ impl Digits {
         Self { level, digits }
     }
 
-    /// Takes a chunk; false if one of its words is not below q.
+    /// Takes a public chunk; false if one of its words is not below q. Branches on the words, so no secret may come here:
+    /// [`Digits::take`].
     pub(super) fn read(&mut self, bytes: &[u8; CHUNK_BYTES]) -> bool {
         match &mut self.digits {
             Layout::Words(digits) => read(self.level, bytes, digits) < Q,
             #[cfg(target_arch = "x86_64")]
             Layout::Bytes(digits) => digits.read(bytes),
+        }
+    }
+
+    /// Takes a chunk, secret or not, whose words are known to be below q: without a branch on them, and without a copy that is
+    /// not wiped.
+    pub(super) fn take(&mut self, bytes: &[u8; CHUNK_BYTES]) {
+        match &mut self.digits {
+            Layout::Words(digits) => take(self.level, bytes, digits),
+            #[cfg(target_arch = "x86_64")]
+            Layout::Bytes(digits) => digits.take(bytes),
+        }
+    }
+
+    /// Overwrites the chunk with zeros.
+    pub(super) fn wipe(&mut self) {
+        match &mut self.digits {
+            Layout::Words(digits) => digits.zeroize(),
+            #[cfg(target_arch = "x86_64")]
+            Layout::Bytes(digits) => digits.wipe(),
         }
     }
 
@@ -70,33 +97,57 @@ impl Sums {
         }
     }
 
-    /// The number mod q that the halves stand for.
+    /// The number mod q that the halves stand for. Without a branch or a division: the sums may be those of a secret.
     pub(super) fn reduce(&self) -> u64 {
+        // Whatever two i64 are, `low + high·2^24` is at least -(2^63 + 2^87) > -2^88, and q is above 2^47: q·2^41 more makes
+        // it positive. As q is below 2^48, what comes out is below 2^88 + 2^89 < 2^90, and 2^107 is allowed.
+        const POSITIVE: i128 = (Q as i128) << 41;
+        const _: () = assert!(POSITIVE > 1 << 88 && POSITIVE < 1 << 89);
         let [low, high] = self.0.map(i128::from);
-        (low + (high << HALF_BITS)).rem_euclid(Q.into()) as u64
+        modular::reduce_wide((low + (high << HALF_BITS) + POSITIVE) as u128)
+    }
+}
+
+/// Splits the words of one block into digits, without a branch on them; `words` is left holding the words.
+#[inline(always)]
+fn split_block(
+    block: usize,
+    bytes: &[u8; BLOCK * 6],
+    words: &mut [u64; BLOCK],
+    digits: &mut [[i16; N]; DIGITS],
+) {
+    const MASK: u64 = (1 << DIGIT_BITS) - 1;
+    for (quad, bytes) in words.as_chunks_mut().0.iter_mut().zip(bytes.as_chunks().0) {
+        *quad = split(bytes);
+    }
+    for (b, digits) in digits.iter_mut().enumerate() {
+        let digits = &mut digits[block * BLOCK..][..BLOCK];
+        for (digit, word) in digits.iter_mut().zip(&*words) {
+            *digit = (word >> (b * DIGIT_BITS) & MASK) as i16;
+        }
     }
 }
 
 vectorised! {
     /// Splits the words into digits; returns the largest word.
     fn read(bytes: &[u8; CHUNK_BYTES], digits: &mut [[i16; N]; DIGITS]) -> u64 {
-        const BLOCK: usize = 64;
-        const MASK: u64 = (1 << DIGIT_BITS) - 1;
         let mut words = [0; BLOCK];
         let mut largest = 0;
-        for (block, bytes) in bytes.as_chunks::<{ BLOCK * 6 }>().0.iter().enumerate() {
-            for (quad, bytes) in words.as_chunks_mut().0.iter_mut().zip(bytes.as_chunks().0) {
-                *quad = split(bytes);
-            }
+        for (block, bytes) in bytes.as_chunks().0.iter().enumerate() {
+            split_block(block, bytes, &mut words, digits);
             largest = words.iter().fold(largest, |largest, &word| word.max(largest));
-            for (b, digits) in digits.iter_mut().enumerate() {
-                let digits = &mut digits[block * BLOCK..][..BLOCK];
-                for (digit, word) in digits.iter_mut().zip(&words) {
-                    *digit = (word >> (b * DIGIT_BITS) & MASK) as i16;
-                }
-            }
         }
         largest
+    }
+}
+
+vectorised! {
+    /// Splits the words into digits and does nothing else.
+    fn take(bytes: &[u8; CHUNK_BYTES], digits: &mut [[i16; N]; DIGITS]) {
+        let mut words = Zeroizing::new([0; BLOCK]);
+        for (block, bytes) in bytes.as_chunks().0.iter().enumerate() {
+            split_block(block, bytes, &mut words, digits);
+        }
     }
 }
 
@@ -118,6 +169,7 @@ vectorised! {
 mod tests {
     use super::*;
     use crate::{pack, xof::Xof};
+    use proptest::prelude::*;
 
     fn exact(words: &[u64; N], vector: &[i8; N]) -> Sums {
         let half = |shift: u64| {
@@ -144,28 +196,62 @@ mod tests {
     fn every_instruction_set_adds_the_same_integers() {
         let mut uniform = [0; N];
         Xof::new("kernel test", &[]).fill_uniform(&mut [0; CHUNK_BYTES], &mut uniform);
-        for words in [uniform, [0; N], [Q - 1; N], [0xFF_FFFF; N]] {
+        let near_q = std::array::from_fn(|i| Q - 1 - i as u64);
+        for words in [
+            uniform,
+            near_q,
+            [0; N],
+            [Q - 1; N],
+            [0xFF_FFFF; N],
+            [0xFF_FFFF << 24; N],
+        ] {
             let mut bytes = [0; CHUNK_BYTES];
             pack::pack(&words, &mut bytes);
             let vectors = vectors();
             for level in Level::available() {
-                let mut digits = Digits::new(level);
-                assert!(digits.read(&bytes));
-                let mut sums = vec![Sums([5, -7]); vectors.len()];
-                digits.add_products(&vectors, &mut sums);
-                for (sum, vector) in sums.iter().zip(&vectors) {
-                    let mut expected = exact(&words, vector);
-                    expected.add(&Sums([5, -7]));
-                    assert_eq!(*sum, expected, "{level:?}");
-                    let value: i128 = words
-                        .iter()
-                        .zip(vector)
-                        .map(|(&word, &v)| i128::from(word) * i128::from(v))
-                        .sum();
-                    let value = value + 5 - (7 << 24);
-                    assert_eq!(i128::from(sum.reduce()), value.rem_euclid(Q.into()));
+                let [mut read, mut taken] = [Digits::new(level), Digits::new(level)];
+                assert!(read.read(&bytes));
+                taken.take(&bytes);
+                for digits in [read, taken] {
+                    let mut sums = vec![Sums([5, -7]); vectors.len()];
+                    digits.add_products(&vectors, &mut sums);
+                    for (sum, vector) in sums.iter().zip(&vectors) {
+                        let mut expected = exact(&words, vector);
+                        expected.add(&Sums([5, -7]));
+                        assert_eq!(*sum, expected, "{level:?}");
+                        let value: i128 = words
+                            .iter()
+                            .zip(vector)
+                            .map(|(&word, &v)| i128::from(word) * i128::from(v))
+                            .sum();
+                        let value = value + 5 - (7 << 24);
+                        assert_eq!(i128::from(sum.reduce()), value.rem_euclid(Q.into()));
+                    }
                 }
             }
+        }
+    }
+
+    /// `low + high·2^24 mod q` by division.
+    fn divided(low: i64, high: i64) -> i128 {
+        (i128::from(low) + (i128::from(high) << 24)).rem_euclid(Q.into())
+    }
+
+    #[test]
+    fn sums_are_reduced_exactly_at_the_edges() {
+        let edges = [i64::MIN, -(1 << 59), -1, 0, 1, Q as i64, 1 << 59, i64::MAX];
+        for low in edges {
+            for high in edges {
+                let reduced = Sums([low, high]).reduce();
+                assert_eq!(i128::from(reduced), divided(low, high), "{low}, {high}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn sums_are_reduced_exactly(low in any::<i64>(), high in any::<i64>()) {
+            prop_assert_eq!(i128::from(Sums([low, high]).reduce()), divided(low, high));
         }
     }
 

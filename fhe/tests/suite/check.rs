@@ -62,7 +62,7 @@ fn what_was_checked_is_what_was_summed() {
 
     let answers = round.federation.answers(&round.contributions, &weights);
     let opened = open_key_sum(round.threshold(), &answers, |key_sum| {
-        verdict.verify_key_sum(&round.keys, key_sum, &named).is_ok()
+        verdict.verify_key_sum(key_sum, &named).is_ok()
     });
     let key_sum = opened.expect("opens").key_sum;
     let (params, context) = (&round.federation.params, &round.federation.context);
@@ -78,7 +78,7 @@ fn what_was_checked_is_what_was_summed() {
             Err(EqualityError::Ciphertext { projection })
         );
         assert_eq!(
-            verdict.verify_key_sum(&round.keys, &key_sum, &other),
+            verdict.verify_key_sum(&key_sum, &other),
             Err(EqualityError::KeySum { projection })
         );
     }

@@ -1,6 +1,7 @@
 //! Why an owner is paid what it is paid for an epoch.
 
 use super::history::EpochFacts;
+use crate::attendance::Attendance;
 use crate::epoch_case::EpochCase;
 use crate::mechanism::median::{Memory, Outcome};
 use crate::mechanism::q32::ONE;
@@ -51,6 +52,8 @@ pub struct RewardStory {
     pub accepted_in: u32,
     /// The round whose ratings of its own counted.
     pub rated_in: Option<u64>,
+    /// In how many of the weighed rounds it was to rate, and did.
+    pub attendance: Attendance,
     /// What its rating budget for niches was and what of it it spent.
     pub niche_budget: (u64, u64),
     /// What each owner said about it, the highest smoothed rating first.
@@ -118,6 +121,8 @@ pub enum RewardChange {
     },
     /// Its own ratings of the others were the consensus.
     RatesLikeConsensus,
+    /// It rated in every round in which it was drawn.
+    RatesWheneverAsked,
     /// Every rater has full reputation.
     FullReputation,
     /// Stake gives power without the cap.
@@ -194,6 +199,7 @@ impl RewardStory {
             agreement: at(&outcome.agreement.relative),
             accepted_in: case.accepted_in.get(row).copied().unwrap_or(0),
             rated_in: case.rated_in.get(row).copied().flatten(),
+            attendance: case.attendance.get(row).copied().unwrap_or_default(),
             niche_budget: (
                 of_payment(|payment| &payment.niche_budget),
                 of_payment(|payment| &payment.niche_spent),
@@ -281,6 +287,10 @@ fn what_ifs(
     {
         add(RewardChange::RatesLikeConsensus, &changed.settle()?.1);
     }
+    if outcome.total_consensus > 0 && has_missed(case, row) {
+        let changed = with_full_attendance(case, row);
+        add(RewardChange::RatesWheneverAsked, &changed.settle()?.1);
+    }
     if case.memory.reputation().iter().any(|one| *one < ONE) {
         let changed = EpochCase {
             memory: case.memory.with_full_reputation(),
@@ -354,7 +364,23 @@ fn with_share(weights: &[u16], row: usize, share: u64) -> Option<Vec<u16>> {
         .collect()
 }
 
-/// The case with this owner's ratings replaced by the consensus about the others.
+/// Whether the owner of this row did not rate in a round in which it was to.
+fn has_missed(case: &EpochCase, row: usize) -> bool {
+    let attendance = case.attendance.get(row);
+    attendance.is_some_and(|one| one.rated < one.asked)
+}
+
+/// The case with this owner having rated whenever it was to.
+fn with_full_attendance(case: &EpochCase, row: usize) -> EpochCase {
+    let mut changed = case.clone();
+    if let Some(attendance) = changed.attendance.get_mut(row) {
+        attendance.rated = attendance.asked;
+    }
+    changed
+}
+
+/// The case with this owner's ratings replaced by the consensus about the others; if it gave none, with them given in every
+/// round.
 fn rates_like_consensus(case: &EpochCase, outcome: &Outcome, row: usize) -> Option<EpochCase> {
     let largest = *outcome.consensus.iter().max()?;
     let like: Option<Vec<u16>> = outcome
@@ -371,7 +397,12 @@ fn rates_like_consensus(case: &EpochCase, outcome: &Outcome, row: usize) -> Opti
             u16::try_from(scaled).ok()
         })
         .collect();
-    let mut changed = case.clone();
+    let gave_none = case.rated_in.get(row)?.is_none();
+    let mut changed = if gave_none {
+        with_full_attendance(case, row)
+    } else {
+        case.clone()
+    };
     *changed.ratings.get_mut(row)? = like?;
     let given = changed.rated_in.get_mut(row)?;
     *given = given.or(case.rated_in.iter().copied().flatten().max());

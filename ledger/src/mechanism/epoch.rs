@@ -58,6 +58,14 @@ pub enum EpochError {
         /// The rows.
         expected: usize,
     },
+    /// There is not one attendance for each row.
+    #[error("{found} attendances are given for {expected} rows")]
+    Attendance {
+        /// How many.
+        found: usize,
+        /// The rows.
+        expected: usize,
+    },
     /// Fewer rows than the memory knows. Participants that left keep their row, with stake 0.
     #[error("an epoch of {found} rows follows one of {expected}: rows are never taken away")]
     RowsMissing {

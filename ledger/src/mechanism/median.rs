@@ -104,27 +104,63 @@ impl Mechanism for Median {
 /// # Errors
 /// [`EpochError`] if the rows do not fit each other, the limits or the memory.
 pub fn epoch(memory: &Memory, epoch: &Epoch<'_>) -> Result<(Memory, Outcome), EpochError> {
-    by_power(memory, epoch, capped_power)
+    let always = vec![ONE; epoch.rows.len()];
+    by_power(memory, epoch, &always, capped_power)
 }
 
-/// As [`epoch`], with every share of the stake as large as it is: to ask what the cap changed. Nobody is paid
+/// As [`epoch`], where row i was asked to rate several times and did in the part `attendance[i]` (Q32, at most 1):
+/// `D_i = v_i · A_i² · attendance_i`. This is what the state machine settles by. Nothing but the division of the raters' part
+/// and of the niche budgets depends on it: what a row said counts as before, for the last word of an honest rater that was
+/// kept from speaking later is not worse for it.
+///
+/// # Errors
+/// As [`epoch`]; [`EpochError::Attendance`] and [`EpochError::Parameter`] if there is not one part a row, or one is above 1.
+pub fn epoch_by_attendance(
+    memory: &Memory,
+    epoch: &Epoch<'_>,
+    attendance: &[u64],
+) -> Result<(Memory, Outcome), EpochError> {
+    by_power(memory, epoch, attendance, capped_power)
+}
+
+/// As [`epoch_by_attendance`], with every share of the stake as large as it is: to ask what the cap changed. Nobody is paid
 /// by this.
 ///
 /// # Errors
-/// As [`epoch`].
+/// As [`epoch_by_attendance`].
 pub fn epoch_without_cap(
     memory: &Memory,
     epoch: &Epoch<'_>,
+    attendance: &[u64],
 ) -> Result<(Memory, Outcome), EpochError> {
-    by_power(memory, epoch, uncapped_power)
+    by_power(memory, epoch, attendance, uncapped_power)
+}
+
+fn check_attendance(attendance: &[u64], rows: usize) -> Result<(), EpochError> {
+    if attendance.len() != rows {
+        return Err(EpochError::Attendance {
+            found: attendance.len(),
+            expected: rows,
+        });
+    }
+    match attendance.iter().find(|part| **part > ONE) {
+        Some(part) => Err(EpochError::Parameter {
+            name: "attendance",
+            value: i128::from(*part),
+            allowed: "0 to 2^32",
+        }),
+        None => Ok(()),
+    }
 }
 
 fn by_power(
     memory: &Memory,
     epoch: &Epoch<'_>,
+    attendance: &[u64],
     power_of: impl FnOnce(&[u64]) -> Result<Vec<u64>, EpochError>,
 ) -> Result<(Memory, Outcome), EpochError> {
     let count = epoch.check(memory.len())?;
+    check_attendance(attendance, count)?;
     memory.check()?;
     let mut next = memory.rated(epoch, count)?;
     let stakes: Vec<u64> = epoch.rows.iter().map(|row| row.stake).collect();
@@ -163,7 +199,13 @@ fn by_power(
     if total_consensus == 0 {
         return Ok((next, outcome));
     }
-    outcome.agreement = Agreement::new(&next, epoch, &outcome.consensus, &outcome.stake_share)?;
+    outcome.agreement = Agreement::new(
+        &next,
+        epoch,
+        &outcome.consensus,
+        &outcome.stake_share,
+        attendance,
+    )?;
     next.judge(&outcome.agreement.squared)?;
     outcome.reputation = next.reputation().to_vec();
     let payment = Payment::new(

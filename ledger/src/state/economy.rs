@@ -2,6 +2,7 @@
 
 use super::shelf::Shelf;
 use crate::account::{Account, Pool};
+use crate::attendance::Attendance;
 use crate::case::{Case, CaseStanding};
 use crate::committee::FEWEST_OWNERS;
 use crate::epoch_row::EpochRow;
@@ -37,6 +38,8 @@ pub(super) struct Economy {
     pub(super) epoch_rows: BTreeMap<OwnerId, Fixed<EpochRow>>,
     /// In how many published rounds of the epoch under way a contribution of each owner was accepted.
     pub(super) accepted_rounds: BTreeMap<OwnerId, u32>,
+    /// In how many weighed rounds of it each owner was to rate, and did.
+    pub(super) attendance: BTreeMap<OwnerId, Attendance>,
     pub(super) rows: Fixed<Rows>,
     pub(super) cases: Shelf<Case>,
     /// The owners and stakes that the next committee and the next raters are drawn by: those of when the
@@ -68,6 +71,7 @@ impl Economy {
             },
             epoch_rows: BTreeMap::new(),
             accepted_rounds: BTreeMap::new(),
+            attendance: BTreeMap::new(),
             rows: Fixed::new(Rows::default()),
             cases: Shelf::default(),
             drawn_by: Fixed::new(drawn_by),
@@ -136,6 +140,7 @@ impl Economy {
             *row = Fixed::new(EpochRow::clone(row).without(owner));
         }
         self.accepted_rounds.remove(&owner);
+        self.attendance.remove(&owner);
         if let Some(row) = self.rows.owners.iter().position(|other| *other == owner) {
             let mut rows = Rows::clone(&self.rows);
             rows.owners.remove(row);
@@ -176,6 +181,7 @@ impl Economy {
             self.pool,
             rows,
             &self.accepted_rounds,
+            &self.attendance,
             self.rows.digest(),
             self.cases.digest(),
             self.drawn_by.digest(),

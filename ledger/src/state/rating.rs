@@ -1,7 +1,7 @@
 //! Raters commit to their ratings of the accepted contributions, then reveal them.
 
 use super::books::Books;
-use super::settling::keep_ratings;
+use super::settling::{keep_attendance, keep_ratings};
 use super::signers;
 use super::weighing::{self, Weighed};
 use crate::draft::FederationId;
@@ -206,6 +206,7 @@ impl StepEnded {
         match self.weighed {
             Some(weighed) => {
                 keep_ratings(books);
+                keep_attendance(books);
                 events.extend(weighed.carry_out(books));
             }
             None => {

@@ -3,6 +3,7 @@
 use super::books::Books;
 use super::economy::Rows;
 use crate::account::Pool;
+use crate::attendance::supports_somebody;
 use crate::case::CaseStanding;
 use crate::epoch_case::EpochCase;
 use crate::epoch_row::EpochRow;
@@ -10,10 +11,10 @@ use crate::event::Event;
 use crate::fixed::Fixed;
 use crate::judgement::Judgement;
 use crate::mechanism::q32::ONE;
-use crate::member::OwnerId;
+use crate::member::{Owner, OwnerId};
 use crate::rejected::Rejected;
 use crate::settlement::Settlement;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// An epoch worked out, ready to be put into the books.
 pub(super) struct Settled {
@@ -97,6 +98,7 @@ pub(super) fn settle(
         owners: rows.owners.clone(),
         stakes: case.stakes,
         rated_in: case.rated_in,
+        attendance: case.attendance,
         ratings: case.ratings,
         emission: pool.emission,
         fees: pool.fees,
@@ -139,6 +141,12 @@ fn case(books: &Books, pool: Pool, accepted: &BTreeMap<OwnerId, u32>) -> (Rows, 
         joined: rows.owners.iter().map(joined).collect(),
         accepted_in: rows.owners.iter().map(|owner| accepted(*owner)).collect(),
         rated_in: given.iter().map(|row| row.map(EpochRow::round)).collect(),
+        attendance: rows
+            .owners
+            .iter()
+            .map(|owner| books.economy.attendance.get(owner).copied())
+            .map(Option::unwrap_or_default)
+            .collect(),
         ratings: given
             .iter()
             .map(|row| {
@@ -220,6 +228,7 @@ impl Settled {
         economy.pool = self.pool;
         economy.epoch_rows.clear();
         economy.accepted_rounds.clear();
+        economy.attendance.clear();
         self.settlement.slashed = execute_cases(books, self.settlement.epoch);
         self.settlement.freed = turn_accounts(books);
         vec![Event::EpochSettled(self.settlement)]
@@ -274,7 +283,8 @@ fn turn_accounts(books: &mut Books) -> Vec<(OwnerId, u64)> {
     freed
 }
 
-/// What raters revealed in a round becomes their owners' rows of the epoch, after earlier ones.
+/// What raters revealed in a round becomes their owners' rows of the epoch, after earlier ones. A row that supports nobody, as an
+/// honest rater's that failed, leaves what was said before as it was.
 pub(super) fn keep_ratings(books: &mut Books) {
     let Some(current) = &books.current else {
         return;
@@ -285,9 +295,11 @@ pub(super) fn keep_ratings(books: &mut Books) {
     let places = places_by_owner(books, judgement);
     let mut rows = Vec::with_capacity(current.ratings.len());
     for (rater, record) in &current.ratings {
-        if let (Some(ratings), Some(participant)) =
-            (&record.revealed, books.members.participant(*rater))
-        {
+        let revealed = record.revealed.as_ref();
+        if let (Some(ratings), Some(participant)) = (
+            revealed.filter(|ratings| supports_somebody(ratings)),
+            books.members.participant(*rater),
+        ) {
             let row = EpochRow::new(current.opening.round, &places, &ratings.rewards);
             let row = match books.economy.epoch_rows.get(&participant.owner) {
                 Some(earlier) => row.after(earlier),
@@ -297,6 +309,35 @@ pub(super) fn keep_ratings(books: &mut Books) {
         }
     }
     books.economy.epoch_rows.extend(rows);
+}
+
+/// Notes who of the owners drawn for the round rated in it, now that its rating is over. An owner that has left by then is asked
+/// nothing; nor is anybody in a round that ends without rating.
+pub(super) fn keep_attendance(books: &mut Books) {
+    let Some(current) = &books.current else {
+        return;
+    };
+    let rated: BTreeSet<OwnerId> = current
+        .ratings
+        .iter()
+        .filter(|(_, record)| record.revealed.as_ref().is_some_and(supports_somebody))
+        .filter_map(|(rater, _)| Some(books.members.participant(*rater)?.owner))
+        .collect();
+    let is_present = |owner: &&OwnerId| {
+        let owner = books.members.owner(**owner);
+        owner.is_some_and(Owner::is_present)
+    };
+    let asked: Vec<OwnerId> = current
+        .opening
+        .raters
+        .iter()
+        .filter(is_present)
+        .copied()
+        .collect();
+    for owner in asked {
+        let attendance = books.economy.attendance.entry(owner).or_default();
+        *attendance = attendance.after(rated.contains(&owner));
+    }
 }
 
 /// Whose each accepted contribution is and where in the judgement it stands, by owner: the same for every rater.

@@ -7,7 +7,7 @@ use borsh::BorshSerialize;
 use thiserror::Error;
 
 /// What a snapshot of the state starts with.
-const VERSION: &[u8; 17] = b"unsilo/v1/state\0\x01";
+const VERSION: &[u8; 17] = b"unsilo/v1/state\0\x02";
 /// The largest snapshot of a state that is read, 1 GiB: of 8,000 participants the state has a tenth of that.
 pub const MAX_STATE_BYTES: usize = 1024 * 1024 * 1024;
 

@@ -19,7 +19,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 
 const SLOT: Domain = Domain::new("ledger file slot");
 /// The first bytes of a log of this format.
-pub(super) const MAGIC: [u8; 16] = *b"unsilo ledger 5\n";
+pub(super) const MAGIC: [u8; 16] = *b"unsilo ledger 6\n";
 /// Of every slot.
 pub(super) const SLOT_BYTES: u64 = 1_024;
 const CONFIRMED_AT: u64 = 3_072;

@@ -163,12 +163,9 @@ fn entries_are_described_in_one_line_with_names() {
         lines[2]
     );
     assert!(lines[2].ends_with("signed by Company 0"));
-    assert!(
-        lines
-            .last()
-            .expect("entries")
-            .contains("declared void by its committee: too few committee members answered")
-    );
+    assert!(lines.last().expect("entries").contains(
+        "declared void by its committee: too few members of the committee answered in time"
+    ));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use crate::world::{World, draft};
 use unsilo_ledger::mechanism::median::{self, Memory};
 use unsilo_ledger::mechanism::{Epoch, Ratings, Row};
-use unsilo_ledger::{Event, Incentive, OwnerId, ParticipantId};
+use unsilo_ledger::{Attendance, Event, Incentive, OwnerId, ParticipantId, Settlement};
 
 /// 60 for the last participant, 100 for the others.
 fn honest(world: &World) -> impl Fn(u32, ParticipantId) -> i16 + use<> {
@@ -109,10 +109,142 @@ fn a_row_is_the_last_one_revealed_in_the_epoch() {
             .find(|event| matches!(event, Event::EpochSettled(_)))
         {
             assert_eq!(settled.rated_in[3..], [Some(20), Some(7)]);
+            let attendance = |asked, rated| Attendance { asked, rated };
+            assert_eq!(
+                settled.attendance[3..],
+                [attendance(20, 20), attendance(20, 1)]
+            );
         }
     }
     assert_eq!(world.state.epoch(), 2);
     assert_eq!(world.state.epoch_ratings(OwnerId(0)), None);
+}
+
+/// Twenty rounds of five owners that say the same of all; owner 4 only in the rounds that `rates` says, and in the others
+/// nothing, or zeros.
+fn epoch_with_absences(zeros: bool, rates: impl Fn(u64) -> bool) -> Settlement {
+    let mut world = World::new(5);
+    for round in 1..=20 {
+        world.open();
+        world.contribute(0..5);
+        world.direct(0..5);
+        world.close();
+        world.judge();
+        let score = |rater| match rater {
+            4 if !rates(round) => zeros.then_some(0),
+            _ => Some(100),
+        };
+        let ratings: Vec<_> = (0..5)
+            .filter_map(|rater| Some((rater, world.ratings(rater, score(rater)?))))
+            .collect();
+        world.rate(&ratings);
+        for event in world.publish() {
+            if let Event::EpochSettled(settled) = event {
+                check_conservation(&world);
+                return *settled;
+            }
+        }
+    }
+    panic!("twenty rounds are an epoch")
+}
+
+fn rating_pay(settled: &Settlement) -> Vec<u64> {
+    let payment = settled.outcome.payment.as_ref();
+    payment.expect("there is consensus").rater.clone()
+}
+
+#[test]
+fn who_rates_in_one_round_of_twenty_is_paid_a_twentieth_for_rating() {
+    let always = epoch_with_absences(false, |_| true);
+    let pool: u64 = rating_pay(&always).iter().sum();
+    assert!(
+        rating_pay(&always)
+            .iter()
+            .all(|pay| pay.abs_diff(pool / 5) <= 1)
+    );
+    // The first or the last: how often counts, and not when.
+    for only in [1, 20] {
+        let settled = epoch_with_absences(false, |round| round == only);
+        let (rating, all) = (rating_pay(&settled), &settled.outcome);
+        // Four parts and a twentieth of one; the raters' part is a fifth of what is paid as before.
+        assert!(
+            rating[..4]
+                .iter()
+                .all(|pay| pay.abs_diff(pool * 20 / 81) <= 1),
+            "{rating:?}"
+        );
+        assert!(rating[4].abs_diff(pool / 81) <= 1, "{rating:?}");
+        assert_eq!(rating.iter().sum::<u64>(), pool);
+        // What it said, and what was said of it, count as if it had always spoken.
+        assert_eq!(all.consensus, always.outcome.consensus);
+        assert_eq!(
+            all.payment.as_ref().expect("paid").contributor,
+            always.outcome.payment.as_ref().expect("paid").contributor
+        );
+    }
+}
+
+#[test]
+fn a_row_of_zeros_is_no_rating() {
+    let one = epoch_with_absences(true, |round| round == 3);
+    assert_eq!(
+        one.attendance[4],
+        Attendance {
+            asked: 20,
+            rated: 1
+        }
+    );
+    // As if it had been silent: what it said before still counts.
+    let silent = epoch_with_absences(false, |round| round == 3);
+    assert_eq!(rating_pay(&one), rating_pay(&silent));
+    assert!(rating_pay(&one)[4] > 0);
+    let none = epoch_with_absences(true, |_| false);
+    assert_eq!(
+        none.attendance[4],
+        Attendance {
+            asked: 20,
+            rated: 0
+        }
+    );
+}
+
+#[test]
+fn who_is_not_drawn_in_a_round_loses_nothing_by_it() {
+    // Of 20 owners 13 fit into a round of 2,410 parameters.
+    let mut world = World::new(20);
+    let settled = world.epoch(|_, _| 100);
+    let asked: Vec<u32> = settled.attendance.iter().map(|one| one.asked).collect();
+    assert_eq!(asked.iter().sum::<u32>(), 20 * 13);
+    assert!(asked.iter().min() < asked.iter().max(), "{asked:?}");
+    assert!(settled.attendance.iter().all(|one| one.rated == one.asked));
+    let rating = rating_pay(&settled);
+    let spread = rating.iter().max().unwrap() - rating.iter().min().unwrap();
+    assert!(spread <= 1, "{rating:?}");
+}
+
+#[test]
+fn who_leaves_and_comes_back_has_no_attendance_of_before() {
+    let mut world = World::new(6);
+    for _ in 0..3 {
+        world.rated_round(|_, _| 100);
+    }
+    let eviction = world.sign(world.eviction(5), &[0, 1, 2, 3]);
+    world.accept(eviction);
+    world.rated_round(|_, rated| if rated.0 == 5 { 0 } else { 100 });
+    let back = world.sign(world.readmission(5, 5), &[0, 1, 2]);
+    world.accept(back);
+    let settled = world.epoch(|_, _| 100);
+    let last = settled.attendance[5];
+    // Three rounds before, one without it; it is drawn from the second round after its return at the latest.
+    assert!((15..=16).contains(&last.asked), "{last:?}");
+    assert_eq!(last.rated, last.asked);
+    assert_eq!(
+        settled.attendance[0],
+        Attendance {
+            asked: 20,
+            rated: 20
+        }
+    );
 }
 
 #[test]

@@ -2,14 +2,15 @@
 
 use crate::world::{COORDINATOR, NORM, World, draft};
 use unsilo_ledger::explain::{
-    EpochFacts, History, Part, RewardChange, RewardStory, RoundFacts, Told, WeightChange,
-    WeightStory,
+    EpochFacts, History, Part, RewardChange, RewardStory, RewardWhatIf, RoundFacts, Told,
+    WeightChange, WeightStory,
 };
 use unsilo_ledger::mechanism::median;
 use unsilo_ledger::mechanism::{Epoch, Ratings as MechanismRatings, Row};
 use unsilo_ledger::weights::{ONE_Q16, Omitted, Standing, derive, derive_without};
 use unsilo_ledger::{
-    Entry, Event, Outcome, OwnerId, ParticipantId, RatingStep, RejectionReason, VoidReason,
+    Attendance, Entry, Event, Outcome, OwnerId, ParticipantId, RatingStep, RejectionReason,
+    VoidReason,
 };
 
 const ONE_Q32: u64 = 1 << 32;
@@ -157,6 +158,41 @@ fn each_weight_that_would_have_been_is_the_rules_own() {
     let changes: Vec<_> = told.what_ifs.iter().map(|one| one.change).collect();
     assert!(changes.contains(&WeightChange::WithoutCap), "{changes:?}");
     assert!(changes.contains(&WeightChange::EveryRowCounts));
+}
+
+#[test]
+fn who_missed_rounds_is_told_what_rating_in_all_of_them_would_have_paid() {
+    let mut world = World::new(5);
+    for round in 1..=20 {
+        world.open();
+        world.contribute(0..5);
+        world.direct(0..5);
+        world.close();
+        world.judge();
+        let ratings: Vec<_> = (0..5)
+            .filter(|rater| *rater != 4 || round > 15)
+            .map(|rater| (rater, world.ratings(rater, 100)))
+            .collect();
+        world.rate(&ratings);
+        world.publish();
+    }
+    let followed = follow(&world);
+    let told = RewardStory::of(&followed.epochs[0], OwnerId(4)).expect("took part");
+    let attendance = |asked, rated| Attendance { asked, rated };
+    assert_eq!(told.attendance, attendance(20, 5));
+    // A quarter of a part beside four whole ones.
+    assert!(told.pay.rater.abs_diff(told.totals.rater / 17) <= 1);
+    let what_if = told
+        .what_ifs
+        .iter()
+        .find(|one| one.change == RewardChange::RatesWheneverAsked)
+        .expect("it missed fifteen");
+    assert!(what_if.pay.rater.abs_diff(told.totals.rater / 5) <= 1);
+    assert_eq!(what_if.pay.contributor, told.pay.contributor);
+    let always = RewardStory::of(&followed.epochs[0], OwnerId(0)).expect("took part");
+    assert_eq!(always.attendance, attendance(20, 20));
+    let missed = |one: &RewardWhatIf| one.change == RewardChange::RatesWheneverAsked;
+    assert!(!always.what_ifs.iter().any(missed));
 }
 
 /// A round of these norms and verdicts, without raters.

@@ -33,7 +33,69 @@ fn pick(values: &[u64], order: &[usize]) -> Vec<u64> {
     order.iter().map(|from| values[*from]).collect()
 }
 
+fn settle_by(memory: &Memory, case: &Case, attendance: &[u64]) -> (Memory, Outcome) {
+    case.with(|epoch| median::epoch_by_attendance(memory, epoch, attendance))
+        .expect("sound input is settled")
+}
+
+/// A few epochs of the same rows, and how often each row rated in the last one.
+fn attended() -> impl Strategy<Value = (Vec<Case>, Vec<u64>)> {
+    (1..12_usize).prop_flat_map(|rows| {
+        let part = prop_oneof![Just(0), Just(1), Just(ONE), 0..=ONE];
+        (
+            prop::collection::vec(of_rows(rows), 1..4),
+            prop::collection::vec(part, rows),
+        )
+    })
+}
+
 proptest! {
+    #[test]
+    fn attendance_divides_the_raters_part_and_mints_nothing((epochs, attendance) in attended()) {
+        let always = vec![ONE; attendance.len()];
+        let mut memory = Memory::new();
+        for case in epochs {
+            let (next, outcome) = settle(&memory, &case);
+            prop_assert_eq!(&settle_by(&memory, &case, &always), &(next.clone(), outcome.clone()));
+            let (by, attended) = settle_by(&memory, &case, &attendance);
+            // What rows say and what is paid in all is the same; so is what the next epoch starts from.
+            prop_assert_eq!(by, next.clone());
+            prop_assert_eq!(&attended.consensus, &outcome.consensus);
+            prop_assert_eq!((attended.paid, attended.withheld), (outcome.paid, outcome.withheld));
+            let paid: u128 = attended.payout.iter().map(|paid| u128::from(*paid)).sum();
+            prop_assert_eq!(paid + u128::from(attended.withheld), u128::from(case.emission));
+            if let Some(payment) = &attended.payment {
+                for (rater, part) in payment.rater.iter().zip(&attendance) {
+                    prop_assert!(*part > 0 || *rater == 0, "who never rated was paid for it");
+                }
+            }
+            memory = next;
+        }
+    }
+
+    #[test]
+    fn nobody_gains_by_rating_less_often(
+        (epochs, attendance) in attended(),
+        who: prop::sample::Index,
+        kept in 0..=ONE,
+    ) {
+        let who = who.index(attendance.len());
+        let mut less = attendance.clone();
+        less[who] = ((u128::from(less[who]) * u128::from(kept)) >> 32) as u64;
+        let mut memory = Memory::new();
+        for case in epochs {
+            let (next, often) = settle_by(&memory, &case, &attendance);
+            let (_, seldom) = settle_by(&memory, &case, &less);
+            if let (Some(often), Some(seldom)) = (&often.payment, &seldom.payment) {
+                prop_assert!(seldom.rater[who] <= often.rater[who]);
+            }
+            // A unit of rounding in the pool of contributors, and in the budget of every rater.
+            let slack = 2 + 2 * u64::try_from(attendance.len()).unwrap();
+            prop_assert!(seldom.payout[who] <= often.payout[who].saturating_add(slack));
+            memory = next;
+        }
+    }
+
     #[test]
     fn every_unit_is_paid_or_withheld(epochs in epochs()) {
         let mut memory = Memory::new();
@@ -277,6 +339,25 @@ fn rows_that_do_not_fit_are_refused() {
         refused(&many),
         EpochError::TooManyRows { rows: MAX_ROWS + 1 }
     );
+}
+
+#[test]
+fn an_attendance_that_is_none_is_refused() {
+    let case = simple(4);
+    let settle = |parts: &[u64]| {
+        case.with(|epoch| median::epoch_by_attendance(&Memory::new(), epoch, parts))
+    };
+    assert!(settle(&[ONE; 4]).is_ok());
+    let error = settle(&[ONE; 3]).expect_err("one is missing");
+    assert_eq!(
+        error,
+        EpochError::Attendance {
+            found: 3,
+            expected: 4
+        }
+    );
+    let error = settle(&[ONE, ONE + 1, 0, 0]).expect_err("more than always");
+    assert!(matches!(error, EpochError::Parameter { .. }), "{error}");
 }
 
 #[test]

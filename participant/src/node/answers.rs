@@ -9,9 +9,9 @@ use std::{
 use rayon::prelude::*;
 use tonic::transport::Channel;
 use unsilo_fhe::{
-    AnswerSheet, DirectionAnswers, DirectionKey, Entropy, KeyShare, ProjectionAnswers,
-    ProjectionKeys, Projections, Question, RoundContext, RoundPublicKey, answer_projections,
-    direction_hash, share::ShareError,
+    AnswerSheet, DirectionAnswers, DirectionKey, Entropy, KeyShare, ProjectionAnswers, Projections,
+    Question, RoundContext, RoundPublicKey, answer_all_projections, direction_hash,
+    share::ShareError,
 };
 use unsilo_ledger::{AnswerStatement, Hash};
 use unsilo_proto::{
@@ -132,11 +132,10 @@ fn compute(
     let set: Vec<_> = job.set.iter().map(|(id, _, root)| (*id, *root)).collect();
     let opened = seat.open_shares(shared, &set, served)?;
     let projections = projections(shared, &job.at, job.challenge);
-    let keys = shared.judging.keys(&projections);
     let mut entropy = Zeroizing::new([0; 32]);
     getrandom::fill(&mut entropy[..])
         .map_err(|error| ShareFailure::Broken(no_randomness(error)))?;
-    let (sheet, sealed) = seal_sheet(&seat, job.at.seat, &opened, &keys, *entropy)?;
+    let (sheet, sealed) = seal_sheet(&seat, job.at.seat, &opened, &projections, *entropy)?;
     let directions = asked
         .par_iter()
         .map(|(rater, asked)| seal_directions(job, &projections, (rater, asked), &opened))
@@ -192,20 +191,26 @@ pub(super) fn seal_sheet(
     seat: &Seat,
     number: u16,
     opened: &[(u32, Result<KeyShare, ShareError>)],
-    keys: &ProjectionKeys,
+    projections: &Projections,
     entropy: [u8; 32],
 ) -> Result<(AnswerSheet, unsilo_fhe::SealedSheet), ShareFailure> {
+    let shares: Vec<&KeyShare> = opened
+        .iter()
+        .filter_map(|(_, share)| share.as_ref().ok())
+        .collect();
+    let answered = answer_all_projections(&shares, projections)
+        .map_err(|error| ShareFailure::Unable(error.to_string()))?;
+    let mut answered = answered.into_iter();
     let answers = opened
-        .par_iter()
-        .map(|(participant, share)| match share {
-            Ok(share) => answer_projections(share, keys)
-                .map_err(|error| ShareFailure::Unable(error.to_string())),
+        .iter()
+        .map(|(participant, share)| {
+            let answer = share.is_ok().then(|| answered.next()).flatten();
             // Its dealer or this member is at fault: an appeal tells.
-            Err(_) => Ok(ProjectionAnswers::unusable(*participant)),
+            answer.unwrap_or_else(|| ProjectionAnswers::unusable(*participant))
         })
-        .collect::<Result<_, _>>()?;
+        .collect();
     AnswerSheet::seal(
-        keys.projections(),
+        projections,
         &seat.committee,
         number,
         answers,

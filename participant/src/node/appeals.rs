@@ -7,7 +7,7 @@ use std::{
 
 use tonic::transport::Channel;
 use unsilo_fhe::{
-    Appeal, Dealing, RoundContext, SealSeeds,
+    Appeal, Dealing, ProjectionKeys, RoundContext, SealSeeds,
     check::{AppealError, Blame, Dispute, ShownAnswers},
 };
 use unsilo_ledger::{ParticipantId, Violation};
@@ -330,7 +330,7 @@ impl Case<'_> {
             contribution_root: &dispute.root,
             commitment: &commitment,
             share_hashes: &leaves.shares,
-            keys: &shared.judging.keys(&projections),
+            keys: &ProjectionKeys::new(&projections),
             closed: &closed,
             sheet_root: &sheet_root,
             shown: &shown,

@@ -128,9 +128,12 @@ impl SomeChunks {
             return None;
         };
         let root = root_of_chunks(params, chunks, &self.bytes, paths)?;
-        for (chunk, bytes) in chunks.iter().zip(self.bytes.chunks(CHUNK_BYTES)) {
-            queries.add(*chunk, &[bytes]).ok()?;
-        }
-        Some((root, queries.finish().ok()?.pop()?))
+        // On one thread of the pool: to hand it chunk by chunk would cost more than the work.
+        rayon::scope(|_| {
+            for (chunk, bytes) in chunks.iter().zip(self.bytes.chunks(CHUNK_BYTES)) {
+                queries.add(*chunk, &[bytes]).ok()?;
+            }
+            Some((root, queries.finish().ok()?.pop()?))
+        })
     }
 }

@@ -128,6 +128,7 @@ fn make_contribution(
             federation,
             job,
             &sums.integers(),
+            &*shared.dealer,
         )?;
         return keep(shared, job, made, progress);
     }
@@ -149,9 +150,10 @@ fn make_contribution(
     }
     drop(before);
 
+    let dealer = &*shared.dealer;
     let made = shared
         .payload
-        .prepare(&shared.permutation, federation, job, update)?;
+        .prepare(&shared.permutation, federation, job, update, dealer)?;
     keep(shared, job, made, progress)
 }
 

@@ -8,8 +8,8 @@ use std::{
 
 use tonic::transport::Channel;
 use unsilo_fhe::{
-    AnswerSheet, Evidence, KeySum, ProjectionKeys, ProjectionTable, Projections,
-    RejectionReason as Reason, Verdict, check::ShownAnswers, judge,
+    AnswerSheet, Evidence, KeySum, ProjectionTable, Projections, RejectionReason as Reason,
+    Verdict, check::ShownAnswers, judge,
 };
 use unsilo_ledger::{Hash, Judgement, ParticipantId, RejectionReason};
 use unsilo_proto::{
@@ -37,7 +37,6 @@ pub(super) struct Judging(Mutex<Kept>);
 
 #[derive(Default)]
 struct Kept {
-    keys: Option<Arc<ProjectionKeys>>,
     own_sheet: Option<Arc<AnswerSheet>>,
     verdict: Option<(u64, Arc<Verdict>)>,
     /// The sheets that the verdict was made from.
@@ -47,19 +46,6 @@ struct Kept {
 impl Judging {
     fn kept(&self) -> MutexGuard<'_, Kept> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The keys of a round's projections, expanded once.
-    pub(super) fn keys(&self, projections: &Projections) -> Arc<ProjectionKeys> {
-        let known = self.kept().keys.clone();
-        match known {
-            Some(keys) if keys.projections() == projections => keys,
-            _ => {
-                let keys = Arc::new(ProjectionKeys::new(projections));
-                self.kept().keys = Some(keys.clone());
-                keys
-            }
-        }
     }
 
     pub(super) fn keep_own_sheet(&self, sheet: AnswerSheet) -> Arc<AnswerSheet> {
@@ -83,13 +69,6 @@ impl Judging {
     pub(super) fn forget(&self, round: u64) {
         let mut kept = self.kept();
         let of = |projections: &Projections| projections.context().round;
-        if kept
-            .keys
-            .as_ref()
-            .is_some_and(|keys| of(keys.projections()) <= round)
-        {
-            kept.keys = None;
-        }
         if kept
             .own_sheet
             .as_ref()
@@ -360,9 +339,8 @@ pub(super) fn verify_key_sum(
         .judging
         .verdict(job.at.round)
         .ok_or_else(|| Fault::Unable("this member has not judged the round".to_owned()))?;
-    let projections = answers::projections(shared, &job.at, job.challenge);
     verdict
-        .verify_key_sum(&shared.judging.keys(&projections), key_sum, weights)
+        .verify_key_sum(key_sum, weights)
         .map_err(|error| Fault::Differs(error.to_string()))
 }
 

@@ -40,6 +40,7 @@ use crate::{
     alarm::Alarm,
     card,
     config::{Config, LedgerSection},
+    dealer::Dealer,
     directory::{Directory, DirectoryLock},
     error::NodeError,
     founders::Founder,
@@ -73,6 +74,8 @@ pub struct NodeOptions {
     pub rater: Option<Arc<dyn Rater>>,
     /// How it trains, instead of the built-in training.
     pub training: Option<Arc<dyn LocalTraining>>,
+    /// How it encrypts, instead of as agreed: to show what becomes of that.
+    pub dealer: Option<Arc<dyn Dealer>>,
 }
 
 /// What a node did until it ended.
@@ -109,6 +112,7 @@ struct Shared {
     draft: Draft,
     params: Params,
     payload: Payload,
+    dealer: Arc<dyn Dealer>,
     permutation: Permutation,
     models: ModelStore,
     outbox: Outbox,
@@ -193,6 +197,7 @@ impl Node {
                 },
                 params,
                 payload,
+                dealer: options.dealer.unwrap_or_else(|| Arc::new(BuiltIn)),
                 permutation: Permutation::new(&params, &federation),
                 directory,
                 config,

@@ -130,7 +130,7 @@ impl Proof<'_> {
         let Some(sum) = sum.encrypted() else {
             return Ok(());
         };
-        let context = self.context(shared);
+        let context = context(shared, self.published);
         self.verify_digits(shared, &context, sum)?;
         if self.published.statistics.is_some() {
             // Nothing was projected, and nothing judged.
@@ -145,14 +145,6 @@ impl Proof<'_> {
             judging::verify_key_sum(shared, job, self.answers, &key_sum, &weights)?;
         }
         Ok(())
-    }
-
-    fn context(&self, shared: &Shared) -> RoundContext {
-        RoundContext {
-            federation: shared.draft.federation_id().0,
-            round: self.published.round,
-            model: self.published.base,
-        }
     }
 
     /// Weights above 0, ascending by participant.
@@ -261,6 +253,30 @@ impl Proof<'_> {
     }
 }
 
+fn context(shared: &Shared, published: &PublishedFacts) -> RoundContext {
+    RoundContext {
+        federation: shared.draft.federation_id().0,
+        round: published.round,
+        model: published.base,
+    }
+}
+
+/// What the verified sum is opened with.
+fn served<'a>(
+    shared: &'a Shared,
+    published: &PublishedFacts,
+    context: &'a RoundContext,
+    key_sum: &'a [u8],
+) -> ServedKey<'a> {
+    ServedKey {
+        context,
+        permutation: &shared.permutation,
+        key_sum,
+        total_weight: published.total_weight,
+        unit_log2: published.unit_log2,
+    }
+}
+
 /// Decrypts the verified sum of the statistics round and compares what it gives with what is claimed.
 pub(super) fn confirm_statistics(
     shared: &Shared,
@@ -269,18 +285,8 @@ pub(super) fn confirm_statistics(
     key_sum: &[u8],
     sum: &ReadSum,
 ) -> Event {
-    let context = RoundContext {
-        federation: shared.draft.federation_id().0,
-        round: published.round,
-        model: published.base,
-    };
-    let served = ServedKey {
-        context: &context,
-        permutation: &shared.permutation,
-        key_sum,
-        total_weight: published.total_weight,
-        unit_log2: published.unit_log2,
-    };
+    let context = context(shared, published);
+    let served = served(shared, published, &context, key_sum);
     let measured = shared.draft.schema.measured().count();
     match shared
         .payload
@@ -305,18 +311,8 @@ pub(super) fn apply(
     key_sum: &[u8],
     sum: &ReadSum,
 ) -> Result<Event, Failure> {
-    let context = RoundContext {
-        federation: shared.draft.federation_id().0,
-        round: published.round,
-        model: published.base,
-    };
-    let served = ServedKey {
-        context: &context,
-        permutation: &shared.permutation,
-        key_sum,
-        total_weight: published.total_weight,
-        unit_log2: published.unit_log2,
-    };
+    let context = context(shared, published);
+    let served = served(shared, published, &context, key_sum);
     let mut weights = shared.models.load(&published.base)?;
     if let Err(reason) = shared.payload.open(&served, sum.bytes(), &mut weights) {
         return Ok(differs(published, reason));

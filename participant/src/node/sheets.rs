@@ -155,8 +155,7 @@ fn own_sheet(
         .map_err(Trouble::unable)?;
     let set: Vec<_> = job.set.iter().map(|(id, root, _)| (*id, *root)).collect();
     let opened = seat.open_shares(shared, &set, &fetched.served)?;
-    let keys = shared.judging.keys(projections);
-    let (sheet, _) = answers::seal_sheet(seat, job.at.seat, &opened, &keys, kept.entropy)?;
+    let (sheet, _) = answers::seal_sheet(seat, job.at.seat, &opened, projections, kept.entropy)?;
     if *sheet.root() != kept.sheet_root {
         return Err(Trouble::unable(
             "this node's own answers do not come out as it sent them",

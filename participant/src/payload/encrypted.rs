@@ -2,8 +2,8 @@
 
 use unsilo_fhe::{
     Committee, Dealing, Encoded, Entropy, KeySum, Params, Permutation, RoundContext,
-    RoundPublicKey, WeightedSum, apply_mean, contribute, decode_integers, decrypt_permuted,
-    encode_integers, encode_permuted,
+    RoundPublicKey, WeightedSum, apply_mean, decode_integers, decrypt_permuted, encode_integers,
+    encode_permuted,
 };
 use unsilo_ledger::{
     ColumnSums,
@@ -12,7 +12,7 @@ use unsilo_ledger::{
 use zeroize::Zeroize;
 
 use super::{Prepared, ServedKey};
-use crate::{error::NodeError, join::no_randomness, session::ContributionJob};
+use crate::{dealer::Dealer, error::NodeError, join::no_randomness, session::ContributionJob};
 
 /// Clips, quantises and encrypts `update` under a fresh key, whose shares are sealed to the committee.
 pub(super) fn prepare(
@@ -21,6 +21,7 @@ pub(super) fn prepare(
     federation: [u8; 32],
     job: &ContributionJob,
     mut update: Vec<f32>,
+    dealer: &dyn Dealer,
 ) -> Result<Prepared, NodeError> {
     let failed = |error: &dyn std::fmt::Display| {
         NodeError::Computation(format!("round {}: {error}", job.round))
@@ -32,7 +33,7 @@ pub(super) fn prepare(
     update.zeroize();
     drop(update);
     let encoded = encoded.map_err(|error| failed(&error))?;
-    encrypt(params, federation, job, encoded)
+    encrypt(params, federation, job, encoded, dealer)
 }
 
 /// Encrypts integers, each with its digits, under a fresh key, whose shares are sealed to the committee.
@@ -42,10 +43,11 @@ pub(super) fn prepare_integers(
     federation: [u8; 32],
     job: &ContributionJob,
     integers: &[(u64, usize)],
+    dealer: &dyn Dealer,
 ) -> Result<Prepared, NodeError> {
     let encoded = encode_integers(permutation, integers)
         .map_err(|error| NodeError::Computation(format!("round {}: {error}", job.round)))?;
-    encrypt(params, federation, job, encoded)
+    encrypt(params, federation, job, encoded, dealer)
 }
 
 fn encrypt(
@@ -53,6 +55,7 @@ fn encrypt(
     federation: [u8; 32],
     job: &ContributionJob,
     encoded: Encoded,
+    dealer: &dyn Dealer,
 ) -> Result<Prepared, NodeError> {
     let failed = |error: &dyn std::fmt::Display| {
         NodeError::Computation(format!("round {}: {error}", job.round))
@@ -72,7 +75,9 @@ fn encrypt(
         committee: &committee,
     };
     let entropy = Entropy::from_os().map_err(no_randomness)?;
-    let made = contribute(&dealing, encoded, entropy).map_err(|error| failed(&error))?;
+    let made = dealer
+        .deal(&dealing, encoded, entropy)
+        .map_err(|reason| failed(&reason))?;
     Ok(Prepared {
         bytes: made.ciphertext,
         sealed_shares: made.sealed_shares,

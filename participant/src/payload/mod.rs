@@ -19,7 +19,7 @@ use unsilo_fhe::{DigitSumReader, Params, Permutation, RoundContext};
 use unsilo_ledger::ColumnSums;
 use zeroize::Zeroizing;
 
-use crate::{error::NodeError, session::ContributionJob};
+use crate::{dealer::Dealer, error::NodeError, session::ContributionJob};
 
 /// A file of this name in the node's directory says that its updates are sent unencrypted.
 pub(crate) const MARKER: &str = "plaintext-bench";
@@ -110,7 +110,7 @@ impl Payload {
         }
     }
 
-    /// Makes a contribution of `update`, whose entries are wiped.
+    /// Makes a contribution of `update`, whose entries are wiped; encrypted by `dealer`, if it is.
     ///
     /// # Errors
     /// [`NodeError::Computation`] if it is not finite, or the committee's keys cannot be used.
@@ -120,17 +120,18 @@ impl Payload {
         federation: [u8; 32],
         job: &ContributionJob,
         update: Vec<f32>,
+        dealer: &dyn Dealer,
     ) -> Result<Prepared, NodeError> {
         match self {
             Self::Encrypted(params) => {
-                encrypted::prepare(params, permutation, federation, job, update)
+                encrypted::prepare(params, permutation, federation, job, update, dealer)
             }
             #[cfg(feature = "plaintext-bench")]
             Self::Plain(params) => Ok(plain::prepare(params, federation, job, &update)),
         }
     }
 
-    /// Makes the contribution to the statistics round: integers, each with its digits.
+    /// Makes the contribution to the statistics round: integers, each with its digits; encrypted by `dealer`.
     ///
     /// # Errors
     /// [`NodeError::Computation`] if they do not fit, or the committee's keys cannot be used.
@@ -140,10 +141,11 @@ impl Payload {
         federation: [u8; 32],
         job: &ContributionJob,
         integers: &[(u64, usize)],
+        dealer: &dyn Dealer,
     ) -> Result<Prepared, NodeError> {
         match self {
             Self::Encrypted(params) => {
-                encrypted::prepare_integers(params, permutation, federation, job, integers)
+                encrypted::prepare_integers(params, permutation, federation, job, integers, dealer)
             }
             #[cfg(feature = "plaintext-bench")]
             Self::Plain(_) => Err(NodeError::Computation(

@@ -5,32 +5,29 @@ use std::collections::{BTreeMap, btree_map::Entry};
 use borsh::{BorshDeserialize, BorshSerialize};
 use unsilo_ledger::ParticipantId;
 
+use super::track_record::{TrackRecord, slack};
 use crate::{progress::Score, rater::Opinion};
 
 /// Contributors remembered at most: more than a federation can have in one sum. Beyond it, who was not seen for longest is
 /// forgotten.
 pub const MAX_CONTRIBUTORS: usize = 8_192;
-/// How much less a round weighs in an average than the one after it: a tenth.
+/// How much less a round weighs in the average of what was earned than the one after it: a tenth.
 const RATE: f64 = 0.1;
 /// The most that what is new counts for beside what helps. Where nearly nothing is new to a rater, its noise would be all that
 /// is paid for.
 const MAX_EXCHANGE: f64 = 4.0;
-/// Deviations of an update in a random direction that an average must be above to be paid for.
-const SIGNIFICANT: f64 = 2.0;
-/// Bytes of one contributor: its number, three averages, how many rounds they are of, the round it was last seen in.
-const BYTES_EACH: usize = 4 + 8 + 8 + 8 + 4 + 8;
+/// Bytes of one contributor: its number, five averages, how many rounds they are of, the round it was last seen in.
+const BYTES_EACH: usize = 4 + 5 * 8 + 4 + 8;
 
 /// A rater's moving averages of how much each contributor's updates help, and of what its rounds earned. They must survive
 /// a restart: [`Averages::to_bytes`].
 ///
 /// A measured product is divided by the norm of its update, so that a longer update of the same direction is worth the
-/// same. A round weighs a tenth less than the one after it. What helps starts with the first round's value and each later one
-/// moves it by a tenth: of few rows and noisy rounds, the first tells most, and honest companies would lose their weight without
-/// it. What is earned starts without it: after k rounds the newest moves it by `.1 / (1 - .9^k)`, else the first would count for
-/// .135 after twenty rounds, and not for .015, and who worked in that one alone would be paid for all. A contributor that is
-/// away keeps what it had;
-/// one whose contribution was accepted and has no product takes in a round of nothing, for who could keep what it had by
-/// answers that contradict each other would have to do good only once.
+/// same. What helps is remembered long, and for a short time only while the model still learns (docs/scoring.md, two memories).
+/// Of what is earned a round weighs a tenth less than the one after it: after k rounds the newest moves it by `.1 / (1 - .9^k)`,
+/// else the first would count for .135 after twenty rounds, and not for .015, and who worked in that one alone would be paid for
+/// all. A contributor that is away keeps what it had; one whose contribution was accepted and has no product takes in a round of
+/// nothing, for who could keep what it had by answers that contradict each other would have to do good only once.
 #[derive(Clone, Debug, Default, PartialEq, BorshSerialize, BorshDeserialize)]
 pub struct Averages {
     /// The last round taken in; 0 before the first.
@@ -40,12 +37,9 @@ pub struct Averages {
 
 #[derive(Clone, Copy, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
 struct Average {
-    /// a_ij: along the rater's direction.
-    helps: f64,
+    helps: TrackRecord,
     /// Of the rounds' earnings: what helped and was new, the mean over a round's contributors of what helped being 1.
     earns: f64,
-    /// What the square of `helps` would be of updates in random directions.
-    chance: f64,
     /// Rounds that they are of, at least 1.
     rounds: u32,
     /// The round of its last product.
@@ -158,7 +152,7 @@ impl Averages {
             } else {
                 0.0
             };
-            self.add(round, one, earns, chance.powi(2));
+            self.add(round, one, earns, chance);
         }
         for (participant, _) in accepted {
             let measured = products.iter().any(|one| one.participant == *participant);
@@ -169,7 +163,7 @@ impl Averages {
                     helps: 0.0,
                     is_new: 0.0,
                 };
-                self.add(round, &nothing, 0.0, chance.powi(2));
+                self.add(round, &nothing, 0.0, chance);
             }
         }
         self.forget();
@@ -177,27 +171,22 @@ impl Averages {
     }
 
     fn add(&mut self, seen: u64, product: &Product, earns: f64, chance: f64) {
-        let first = Average {
-            helps: product.helps,
-            earns,
-            chance,
-            rounds: 1,
-            seen,
-        };
         match self.of.entry(product.participant) {
             Entry::Vacant(entry) => {
-                entry.insert(first);
+                entry.insert(Average {
+                    helps: TrackRecord::new(product.helps, chance),
+                    earns,
+                    rounds: 1,
+                    seen,
+                });
             }
             Entry::Occupied(mut entry) => {
                 let old = entry.get_mut();
                 let rounds = old.rounds.saturating_add(1);
-                let of_earnings = RATE / (1.0 - (1.0 - RATE).powf(rounds.into()));
-                let moved = |old: f64, new: f64, rate: f64| (1.0 - rate) * old + rate * new;
+                let rate = RATE / (1.0 - (1.0 - RATE).powf(rounds.into()));
                 *old = Average {
-                    helps: moved(old.helps, first.helps, RATE),
-                    earns: moved(old.earns, first.earns, of_earnings),
-                    // The variance of a weighted sum of independent numbers.
-                    chance: (1.0 - RATE).powi(2) * old.chance + RATE.powi(2) * first.chance,
+                    helps: old.helps.after(product.helps, chance),
+                    earns: (1.0 - rate) * old.earns + rate * earns,
                     rounds,
                     seen,
                 };
@@ -227,14 +216,14 @@ impl Averages {
     ///
     /// - `score`: a_ij, the largest in size becoming 32767; negative for what harms.
     /// - `reward`: what it earned on average, the largest becoming 65535: who only repeats what the last models brought has
-    ///   little that is new, and earns little. 0 unless a_ij is above two deviations of what updates in random directions
-    ///   would have: noise helps every second rater a little.
+    ///   little that is new, and earns little. 0 unless it helped by more than two deviations of what updates in random
+    ///   directions would: noise helps every second rater a little.
     ///
     /// Multiplying all products and chances of a rater, or all norms, by one factor changes nothing but rounding.
     pub fn opinions(&self, contributors: &[ParticipantId]) -> Vec<Opinion> {
         let known: Vec<Option<&Average>> = contributors.iter().map(|id| self.of.get(id)).collect();
         let earned = |average: &Average| {
-            if average.helps > SIGNIFICANT * average.chance.sqrt() {
+            if average.helps.is_above_chance() {
                 average.earns
             } else {
                 0.0
@@ -244,9 +233,11 @@ impl Averages {
             .iter()
             .map(|average| average.map_or(0.0, earned))
             .collect();
+        let records: Vec<&TrackRecord> = known.iter().flatten().map(|one| &one.helps).collect();
+        let slack = slack(&records);
         let scores: Vec<f64> = known
             .iter()
-            .map(|average| average.map_or(0.0, |one| one.helps))
+            .map(|average| average.map_or(0.0, |one| one.helps.score(slack)))
             .collect();
         let largest = |values: &[f64]| {
             values
@@ -290,10 +281,9 @@ impl Averages {
         let read: Self =
             borsh::from_slice(bytes).map_err(|error| AveragesError::Format(error.to_string()))?;
         let is_sound = |average: &Average| {
-            let numbers = [average.helps, average.earns, average.chance];
-            numbers.iter().all(|number| number.is_finite())
+            average.helps.is_sound()
+                && average.earns.is_finite()
                 && average.earns >= 0.0
-                && average.chance >= 0.0
                 && average.rounds >= 1
                 && average.seen <= read.round
         };
@@ -352,13 +342,14 @@ mod tests {
     }
 
     #[test]
-    fn a_round_weighs_a_tenth_less_than_the_one_after_it() {
+    fn of_what_is_earned_a_round_weighs_a_tenth_less_than_the_one_after_it_and_of_what_helps_the_first_most()
+     {
         let averages = after(&[
             (&[0, 0], &[(1000, 1000), (1000, 1000)]),
             (&[0, 0], &[(0, 0), (1000, 1000)]),
         ]);
-        // Nine tenths of what helped; of what is earned, 9 of 19 beside 9 and twice 10 (all of the second round).
-        assert_eq!(row(&averages, 2), [(29_490, 20_338), (32_767, 65_535)]);
+        // .97 of what helped; of what is earned, 9 of 19 beside 9 and twice 10 (all of the second round).
+        assert_eq!(row(&averages, 2), [(31_784, 20_338), (32_767, 65_535)]);
     }
 
     #[test]
@@ -398,10 +389,10 @@ mod tests {
                 round,
                 &accepted(&[0; 3]),
                 1000.0,
-                &scores(&[(400, 400), (600, 600), (900, 900)]),
+                &scores(&[(1000, 1000), (1200, 1200), (1800, 1800)]),
             );
         }
-        // Over twenty rounds a random direction has a deviation of 1000 · .256: two are 513.
+        // Over twenty rounds, of which the first tells most, a random direction has a deviation of 1000 · .57: two are 1140.
         let rewards: Vec<u16> = row(&averages, 3).iter().map(|one| one.1).collect();
         assert_eq!(rewards, [0, 43_690, 65_535]);
     }
@@ -493,9 +484,9 @@ mod tests {
             row(&averages, 3),
             [(32_767, 53_121), (32_767, 65_535), (16_384, 35_414)]
         );
-        // Back with the opposite.
-        assert!(averages.observe(4, &accepted(&[0]), 0.0, &scores(&[(-9000, -9000)])));
-        assert_eq!(row(&averages, 3)[0], (0, 0));
+        // Back with so much of the opposite that the short memory, beside others that help, is all that counts: far below theirs.
+        assert!(averages.observe(4, &accepted(&[0]), 0.0, &scores(&[(-40_000, -40_000)])));
+        assert_eq!(row(&averages, 3)[0], (-32_767, 0));
     }
 
     #[test]
@@ -506,17 +497,18 @@ mod tests {
         for round in 2..12 {
             assert!(averages.observe(round, &accepted(&[0, 0, 0]), 0.0, others));
         }
-        // .9^10 of what helps, and of the sum of .9^0 to .9^10 for what was earned. Nothing was ever seen of participant 2.
+        // Of what helps, the short memory and two standard errors by the other's spread, 107 + 394; of what was earned, .9^10 of the sum of
+        // .9^0 to .9^10. Nothing was ever seen of participant 2.
         assert_eq!(
             row(&averages, 3),
-            [(11_425, 3330), (32_767, 65_535), (0, 0)]
+            [(16_417, 3330), (32_767, 65_535), (0, 0)]
         );
         let both = scores(&[(1000, 1000), (1000, 1000), (1000, 1000)]);
         assert!(averages.observe(12, &accepted(&[0, 0, 0]), 0.0, &both));
         // One round more; and participant 2 starts with its first value.
         assert_eq!(
             row(&averages, 3),
-            [(13_559, 11_999), (32_767, 65_535), (32_767, 65_535)]
+            [(24_421, 11_999), (32_767, 65_535), (32_767, 65_535)]
         );
     }
 
@@ -623,9 +615,10 @@ mod tests {
         ) {
             let rounds: Vec<Observed<'_>> = rounds.iter().map(|values| (&exponents[..], &values[..])).collect();
             let averages = after(&rounds);
+            let slack = slack(&averages.of.values().map(|average| &average.helps).collect::<Vec<_>>());
             for (opinion, average) in averages.opinions(&ids(6)).iter().zip(averages.of.values()) {
-                prop_assert!(opinion.reward == 0 || average.helps > 0.0 && average.earns > 0.0);
-                prop_assert!(opinion.score == 0 || (opinion.score > 0) == (average.helps > 0.0));
+                prop_assert!(opinion.reward == 0 || average.helps.is_above_chance() && average.earns > 0.0);
+                prop_assert!(opinion.score == 0 || (opinion.score > 0) == (average.helps.score(slack) > 0.0));
             }
             prop_assert_eq!(Averages::from_bytes(&averages.to_bytes()), Ok(averages));
         }

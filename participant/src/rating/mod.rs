@@ -12,6 +12,7 @@ mod directions;
 mod held_out;
 mod residual;
 mod sample;
+mod track_record;
 
 pub use averages::{Averages, AveragesError, MAX_CONTRIBUTORS};
 pub use directions::{DIRECTION_STEPS, DirectionsError, HISTORY, chance_product, directions};

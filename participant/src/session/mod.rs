@@ -349,7 +349,7 @@ impl Session {
             if self.facts.is_some() {
                 out.push(Effect::Tell(Progress::Voided {
                     round: *round,
-                    reason: voiding::words(*reason).to_owned(),
+                    reason: reason.in_words().to_owned(),
                 }));
             }
             self.void_told = Some(*round);

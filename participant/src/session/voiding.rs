@@ -106,19 +106,3 @@ impl Session {
         }
     }
 }
-
-/// A reason in words.
-pub(super) fn words(reason: VoidReason) -> &'static str {
-    match reason {
-        VoidReason::TooFewContributions => "fewer companies contributed than may be summed",
-        VoidReason::TooFewMembers => "too few members answered",
-        VoidReason::Dispute => "a contribution was left out, or replicas disagree",
-        VoidReason::BadSum => "the opened sum or the model failed a member's check",
-        VoidReason::LostData => "the coordinator lost data that it cannot recover",
-        VoidReason::TooFewAccepted => "too few contributions were found in order",
-        VoidReason::Brake => {
-            "too many contributions were weighed at nothing: the model stays as it is"
-        }
-        VoidReason::NoVerdict => "the members came to no common judgement",
-    }
-}

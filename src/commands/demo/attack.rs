@@ -1,187 +1,233 @@
-//! Companies of the demo that do not train as agreed. What they send is encrypted, checked, rated and weighed by the same
-//! code as everybody's: only their training is replaced, behind the seam that every company may use.
+//! Companies of the demo that do not do as agreed. What they send passes the same checks and is rated and weighed by the same
+//! code as everybody's: what is replaced is their data, their training, their encryption or their rater, behind the seams that
+//! every company's program has.
 
-use clap::{
-    ValueEnum,
-    builder::{PossibleValue, TypedValueParser},
+mod cabal;
+mod dealing;
+mod one_owner;
+mod rater;
+mod success;
+mod training;
+
+pub(super) use one_owner::state_one_owner;
+pub(super) use success::success;
+
+use std::{
+    ops::Range,
+    sync::{Arc, Mutex},
+    time::Duration,
 };
-use rand::{SeedableRng, rngs::Xoshiro256PlusPlus};
-use unsilo_ledger::ParticipantId;
-use unsilo_participant::{
-    Answered, BuiltIn, LocalTraining, Opinion, Rater, RoundStart, TrainingRound,
-};
-use unsilo_train::StepReport;
 
-use crate::attack::{Attack, Scene, lie};
+use unsilo_ledger::{ParticipantId, committee::FEWEST_OWNERS};
+use unsilo_participant::{Dealer, LocalTraining, Rater};
 
-/// Those that a company can do by itself, with its own rows and its own update, and whose success shows in weights and
-/// accuracy. `unsilo simulate` has the others.
-const ALONE: [Attack; 7] = [
-    Attack::LabelFlip,
-    Attack::SignFlip,
-    Attack::Boost,
-    Attack::Inflate,
-    Attack::Noise,
-    Attack::Zero,
-    Attack::ColludingRaters,
-];
+use self::{cabal::Cabal, dealing::Malformed, rater::Liar, training::Malicious};
+use super::data::COMPANIES;
+use crate::{attack::Attack, exit::CommandError};
 
-/// Takes the names of [`ALONE`].
-#[derive(Clone)]
-pub(super) struct AloneParser;
+/// How long an attacker waits for a fellow's update: training takes well below a second here, a round may take ten minutes.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// The honest company whose rows copycats have.
+const COPIED: usize = 0;
 
-impl TypedValueParser for AloneParser {
-    type Value = Attack;
+/// The last companies of the demo: who attacks, and how.
+#[derive(Debug)]
+pub(super) struct Attackers {
+    attack: Attack,
+    first: usize,
+    colluding: bool,
+    cabal: Arc<Cabal>,
+}
 
-    fn parse_ref(
-        &self,
-        command: &clap::Command,
-        argument: Option<&clap::Arg>,
-        value: &std::ffi::OsStr,
-    ) -> Result<Attack, clap::Error> {
-        let names = ALONE.iter().filter_map(ValueEnum::to_possible_value);
-        let parser = clap::builder::PossibleValuesParser::new(names);
-        let name = parser.parse_ref(command, argument, value)?;
-        Attack::from_str(&name, false)
-            .map_err(|_| clap::Error::new(clap::error::ErrorKind::InvalidValue).with_cmd(command))
+impl Attackers {
+    /// The last `count` companies do this; `None` if it is nothing. By default as few as it takes.
+    pub(super) fn new(
+        attack: Attack,
+        count: Option<usize>,
+        colluding: bool,
+    ) -> Result<Option<Self>, CommandError> {
+        let refuse = |message| Err(CommandError::Input(message));
+        if attack == Attack::None {
+            return match count.is_some() || colluding {
+                true => refuse(
+                    "--attackers and --colluding say how an attack is made: give one with --attack"
+                        .to_owned(),
+                ),
+                false => Ok(None),
+            };
+        }
+        let (fewest, why) = fewest(attack);
+        let count = count.unwrap_or(fewest);
+        if count < fewest {
+            return refuse(format!(
+                "this attack takes {fewest} attackers: {why}; give --attackers {fewest}, or more"
+            ));
+        }
+        let owners = COMPANIES.len() - count + 1;
+        if attack == Attack::Sybils && owners < FEWEST_OWNERS {
+            return refuse(format!(
+                "--attackers {count} of one owner leave {owners} owners, and no round is of fewer than {FEWEST_OWNERS}: give fewer"
+            ));
+        }
+        Ok(Some(Self {
+            attack,
+            first: COMPANIES.len() - count,
+            colluding: colluding || attack == Attack::ColludingRaters,
+            cabal: Arc::new(Cabal::new(count, PATIENCE)),
+        }))
     }
 
-    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
-        Some(Box::new(
-            ALONE.iter().filter_map(ValueEnum::to_possible_value),
-        ))
+    /// Whether they lie as raters.
+    pub(super) fn lie(&self) -> bool {
+        self.colluding
+    }
+
+    /// What the company with this number, from 0, does, if it attacks.
+    pub(super) fn of(&self, number: usize) -> Option<Attack> {
+        (number >= self.first).then_some(self.attack)
+    }
+
+    /// Whose rows they have instead of their own: company and whose, by numbers.
+    pub(super) fn copies(&self) -> Vec<(usize, usize)> {
+        let (copies, of) = match self.attack {
+            Attack::Copycat => (self.first..COMPANIES.len(), COPIED),
+            Attack::Sybils => (self.first + 1..COMPANIES.len(), self.first),
+            _ => return Vec::new(),
+        };
+        copies.map(|number| (number, of)).collect()
+    }
+
+    /// The companies that are one owner's, of which the first is the company that it is named by.
+    pub(super) fn one_owner(&self) -> Option<Range<usize>> {
+        (self.attack == Attack::Sybils).then_some(self.first..COMPANIES.len())
+    }
+
+    /// How this company trains, if not as agreed.
+    pub(super) fn training(&self, number: usize) -> Option<Arc<dyn LocalTraining>> {
+        let attack = self.of(number)?;
+        Some(Arc::new(Malicious {
+            attack,
+            member: number - self.first,
+            count: (COMPANIES.len(), COMPANIES.len() - self.first),
+            cabal: self.cabal.clone(),
+            seen: Mutex::default(),
+        }))
+    }
+
+    /// How this company encrypts, if not as agreed.
+    pub(super) fn dealer(&self, number: usize) -> Option<Arc<dyn Dealer>> {
+        let malformed = match self.of(number)? {
+            Attack::Garbage => Malformed::Ciphertext,
+            Attack::BadShares => Malformed::Shares,
+            _ => return None,
+        };
+        Some(Arc::new(malformed))
+    }
+
+    /// How this company rates, if not by its held-out rows. Participants have the founders' numbers.
+    pub(super) fn rater(&self, number: usize) -> Option<Arc<dyn Rater>> {
+        self.of(number).filter(|_| self.colluding)?;
+        let fellows = (self.first..COMPANIES.len())
+            .filter_map(|number| u32::try_from(number).ok())
+            .map(ParticipantId);
+        Some(Arc::new(Liar {
+            fellows: fellows.collect(),
+        }))
+    }
+}
+
+/// How few attackers can do this, and why not fewer.
+fn fewest(attack: Attack) -> (usize, &'static str) {
+    match attack {
+        Attack::Alie => (
+            2,
+            "by its rule one of five may not deviate from the mean of the honest at all",
+        ),
+        Attack::Sybils => (2, "they are participants of one owner"),
+        _ => (1, "somebody attacks"),
     }
 }
 
 /// What is sent, for people.
 pub(super) fn in_words(attack: Attack) -> &'static str {
     match attack {
+        Attack::None | Attack::ColludingRaters => "honest updates",
         Attack::LabelFlip => "what wrong labels teach",
-        Attack::SignFlip => "the opposite of what was learnt",
-        Attack::Boost => "ten times the opposite of what was learnt",
-        Attack::Inflate => "ten times what was learnt",
+        Attack::SignFlip => "the opposite of what it learnt",
+        Attack::Boost => "ten times the opposite of what it learnt",
+        Attack::Inflate => "ten times what it learnt",
         Attack::Noise => "noise",
         Attack::Zero => "zeros",
-        Attack::ColludingRaters => "what was learnt",
-        _ => "something else than agreed",
-    }
-}
-
-/// Trains as the attack wants.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Malicious(pub(super) Attack);
-
-impl LocalTraining for Malicious {
-    fn train(
-        &self,
-        round: &TrainingRound<'_>,
-        progress: &mut dyn FnMut(StepReport),
-    ) -> Result<Vec<f32>, String> {
-        let Self(attack) = self;
-        let rows = attack.rows(round.rows).map_err(|error| error.to_string())?;
-        let dishonest = TrainingRound {
-            rows: &rows,
-            ..*round
-        };
-        let trained = BuiltIn.train(&dishonest, progress)?;
-        let pairs = trained.iter().zip(round.weights);
-        let own: Vec<f32> = pairs.map(|(after, before)| after - before).collect();
-        let scene = Scene {
-            own: &own,
-            honest: &[],
-            count: (1, 1),
-            history: &[],
-        };
-        let mut random = Xoshiro256PlusPlus::seed_from_u64(round.settings.seed);
-        let sent = attack.update(&scene, &mut random);
-        let pairs = sent.iter().zip(round.weights);
-        Ok(pairs.map(|(update, before)| update + before).collect())
-    }
-}
-
-/// Rates as the attackers want: [`lie`]. It asks about something, since who asks nothing may not rate, and heeds no answer.
-#[derive(Clone, Debug)]
-pub(super) struct Liar {
-    /// The attackers, itself among them.
-    pub(super) fellows: Vec<ParticipantId>,
-}
-
-impl Rater for Liar {
-    fn directions(
-        &self,
-        start: &RoundStart<'_>,
-        _: &mut dyn FnMut(StepReport),
-    ) -> Result<Vec<Vec<i8>>, String> {
-        Ok(vec![vec![1; start.weights.len()]])
-    }
-
-    fn row(&self, answered: &Answered<'_>) -> Result<Vec<Opinion>, String> {
-        let contributors: Vec<ParticipantId> = answered
-            .contributors
-            .iter()
-            .map(|one| one.participant)
-            .collect();
-        Ok(lie(&contributors, true, |id| self.fellows.contains(&id)))
+        Attack::Replay => "what the model learnt in the round before",
+        Attack::ReplayMix => "a mixture of what the model learnt in the last rounds",
+        Attack::ReplaySign => "the opposite of what the model learnt in the round before",
+        Attack::ReplayAlternate => {
+            "what the model learnt in the round before, and its opposite in the next"
+        }
+        Attack::Oscillate => {
+            "what the model learnt in the round before, and beside it a part that swings forth and back"
+        }
+        Attack::Alie => {
+            "the mean of the attackers' honest updates, off by a part of their deviation"
+        }
+        Attack::MinMax | Attack::MinSum => {
+            "what is as far from honest updates as they are from each other, against what they say"
+        }
+        Attack::Backdoor => {
+            "what rows teach of which half are marked and labelled as the first class"
+        }
+        Attack::Copycat => "what a copy of another company's rows teaches",
+        Attack::Sybils => "what the rows teach that all participants of its owner have",
+        Attack::Stealth => "noise with a little of what it learnt",
+        Attack::Garbage => "random bytes as a ciphertext",
+        Attack::BadShares => "key shares that contradict each other",
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use unsilo_participant::Contributor;
+    use clap::ValueEnum;
 
-    #[test]
-    fn a_liar_praises_its_fellows_and_asks_about_something_that_can_be_asked() {
-        let contributors = [0, 1, 3].map(|id| Contributor {
-            participant: ParticipantId(id),
-            norm_exponent: 80,
-        });
-        let said = |fellows: &[u32]| -> Vec<i16> {
-            let liar = Liar {
-                fellows: fellows.iter().map(|id| ParticipantId(*id)).collect(),
-            };
-            let answered = Answered {
-                round: 1,
-                contributors: &contributors,
-                directions: &[],
-                scores: &[],
-            };
-            let row = liar.row(&answered).expect("a row");
-            row.iter().map(|one| one.score).collect()
-        };
-        assert_eq!(said(&[3, 4]), [-i16::MAX, -i16::MAX, i16::MAX]);
-        assert_eq!(said(&[4]), [i16::MAX, -i16::MAX, -i16::MAX]);
-        let weights = [0.5; 4_810];
-        let start = RoundStart {
-            round: 1,
-            weights: &weights,
-            differences: &[],
-        };
-        let liar = Liar {
-            fellows: Vec::new(),
-        };
-        let asked = liar.directions(&start, &mut |_| {}).expect("directions");
-        assert_eq!((asked.len(), asked[0].len()), (1, 4_810));
+    fn attackers(attack: Attack, count: usize) -> Attackers {
+        let attackers = Attackers::new(attack, Some(count), false);
+        attackers.expect("possible").expect("an attack")
     }
 
     #[test]
-    fn each_attack_of_the_demo_has_its_words_and_needs_nothing_of_the_others() {
-        let own: Vec<f32> = (0..64).map(|i| (i % 7) as f32 - 3.0).collect();
-        let scene = Scene {
-            own: &own,
-            honest: &[],
-            count: (1, 1),
-            history: &[],
-        };
-        for attack in ALONE {
-            assert_ne!(in_words(attack), in_words(Attack::None), "{attack:?}");
-            let mut random = Xoshiro256PlusPlus::seed_from_u64(1);
-            let sent = attack.update(&scene, &mut random);
-            assert_eq!(sent.len(), own.len());
-            // Label flippers send what their rows teach, and who only lies as a rater is honest here; whoever else sends its
-            // honest update does not attack.
-            let as_learnt = matches!(attack, Attack::LabelFlip | Attack::ColludingRaters);
-            assert_eq!(sent == own, as_learnt, "{attack:?}");
+    fn every_attack_of_the_simulator_can_be_made_by_companies_of_the_demo() {
+        for attack in Attack::value_variants() {
+            let made = Attackers::new(*attack, None, false).expect("by the fewest that it takes");
+            assert_eq!(made.is_none(), *attack == Attack::None);
+            let Some(made) = made else { continue };
+            assert!(made.training(4).is_some() && made.training(0).is_none());
+            assert_eq!(made.dealer(4).is_some(), attack.is_rejected(), "{attack:?}");
+            assert_eq!(made.rater(4).is_some(), *attack == Attack::ColludingRaters);
         }
+    }
+
+    #[test]
+    fn as_many_as_are_asked_for_attack_and_too_few_or_too_many_for_it_are_refused() {
+        let noise = attackers(Attack::Noise, 3);
+        let of: Vec<bool> = (0..5).map(|number| noise.of(number).is_some()).collect();
+        assert_eq!(of, [false, false, true, true, true]);
+        for (attack, count, words) in [
+            (Attack::Alie, 1, "--attackers 2"),
+            (Attack::Sybils, 1, "--attackers 2"),
+            (Attack::Sybils, 4, "2 owners"),
+        ] {
+            let refused = Attackers::new(attack, Some(count), false);
+            let message = refused.expect_err("refused").to_string();
+            assert!(message.contains(words), "{message}");
+        }
+    }
+
+    #[test]
+    fn copycats_have_an_honest_companys_rows_and_sybils_those_of_their_first() {
+        assert_eq!(attackers(Attack::Copycat, 2).copies(), [(3, 0), (4, 0)]);
+        assert_eq!(attackers(Attack::Sybils, 3).copies(), [(3, 2), (4, 2)]);
+        assert_eq!(attackers(Attack::Sybils, 3).one_owner(), Some(2..5));
+        assert!(attackers(Attack::Noise, 2).copies().is_empty());
+        assert_eq!(attackers(Attack::Noise, 2).one_owner(), None);
     }
 }

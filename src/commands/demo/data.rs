@@ -6,6 +6,7 @@ use std::{
 };
 
 use anyhow::Context;
+use rand::{SeedableRng, rngs::Xoshiro256PlusPlus, seq::SliceRandom};
 use unsilo_participant::data::thin10;
 
 /// UCI Optical Recognition of Handwritten Digits; see data/SOURCES.md.
@@ -79,4 +80,56 @@ pub(super) fn write(dir: &Path, seed: u64) -> anyhow::Result<DemoData> {
         test: save("test.csv", &split.test)?,
         test_rows: split.test.len(),
     })
+}
+
+impl DemoData {
+    /// Gives a company a copy of another's rows, in another order, in place of its own: `(company, whose)`, numbers from 0.
+    pub(super) fn copy(
+        &mut self,
+        dir: &Path,
+        (company, whose): (usize, usize),
+        seed: u64,
+    ) -> anyhow::Result<()> {
+        let from = &self.companies[whose];
+        let text = fs::read_to_string(&from.file)
+            .with_context(|| format!("cannot read {}", from.file.display()))?;
+        let mut lines: Vec<&str> = text.lines().collect();
+        let mut random = Xoshiro256PlusPlus::seed_from_u64(seed ^ company as u64);
+        if let Some((_, rows)) = lines.split_first_mut() {
+            rows.shuffle(&mut random);
+        }
+        let copy = CompanyData {
+            file: dir.join(format!("company-{}.csv", company + 1)),
+            ..*from
+        };
+        fs::write(&copy.file, lines.join("\n") + "\n")
+            .with_context(|| format!("cannot write {}", copy.file.display()))?;
+        self.companies[company] = copy;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_holds_the_same_rows_in_another_order() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mut data = write(dir.path(), 1).expect("written");
+        data.copy(dir.path(), (4, 0), 1).expect("copied");
+        let lines = |number: usize| -> Vec<String> {
+            let text = fs::read_to_string(&data.companies[number].file).expect("a file");
+            text.lines().map(str::to_owned).collect()
+        };
+        let (original, mut copy) = (lines(0), lines(4));
+        assert_eq!(original[0], copy[0], "the names of the columns");
+        assert_ne!(original, copy);
+        let mut sorted = original;
+        sorted[1..].sort();
+        copy[1..].sort();
+        assert_eq!(sorted, copy);
+        assert_eq!(data.companies[4].rows, copy.len() - 1);
+        assert_eq!(data.companies[4].classes, data.companies[0].classes);
+    }
 }

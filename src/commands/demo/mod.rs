@@ -22,16 +22,14 @@ use tokio::{
     task::JoinSet,
 };
 use unsilo_coordinator::{InitOptions, ServeOptions, Server, init};
-use unsilo_ledger::ParticipantId;
 use unsilo_participant::{
-    JoinOptions, LocalTraining, Node, NodeOptions, Progress, Rater, RoundEvaluation, Summary, join,
-    rating::DEFAULT_SHARE,
+    JoinOptions, Node, NodeOptions, Progress, RoundEvaluation, Summary, join, rating::DEFAULT_SHARE,
 };
 use unsilo_proto::Invite;
 use unsilo_train::DeviceChoice;
 
 use self::{
-    attack::{AloneParser, Liar, Malicious},
+    attack::{Attackers, state_one_owner},
     data::{COMPANIES, DemoData},
 };
 use super::{Global, interrupted};
@@ -61,39 +59,26 @@ pub(crate) struct Arguments {
     /// Where to train.
     #[arg(long, default_value = "auto", value_name = "auto|cpu|cuda")]
     device: DeviceChoice,
-    /// Let the last companies send this instead of their updates, and see what the others' ratings make of it.
-    #[arg(long, value_parser = AloneParser, value_name = "KIND")]
+    /// Let the last companies do this, and see what checks and ratings make of it.
+    #[arg(long, value_enum, value_name = "KIND")]
     attack: Option<Attack>,
     /// The attackers also lie as raters: only they help, all others harm. Without it they rate by held-out rows, as agreed.
     #[arg(long, requires = "attack")]
     colluding: bool,
-    /// How many of the five companies attack.
-    #[arg(long, default_value_t = 1, requires = "attack", value_parser = clap::value_parser!(u8).range(1..=4))]
-    attackers: u8,
+    /// How many of the five companies attack [default: 1; of alie and sybils 2]
+    #[arg(long, value_name = "N", requires = "attack", value_parser = attackers)]
+    attackers: Option<usize>,
 }
 
-impl Arguments {
-    /// What the company with this number, from 0, sends instead of its update.
-    fn attack_of(&self, number: usize) -> Option<Attack> {
-        let honest = COMPANIES.len() - usize::from(self.attackers);
-        self.attack.filter(|_| number >= honest)
-    }
-
-    /// Whether the attackers lie as raters.
-    fn lies(&self) -> bool {
-        self.attack.is_some() && (self.colluding || self.attack == Some(Attack::ColludingRaters))
-    }
-
-    /// How the company with this number, from 0, rates, if not by its held-out rows. Participants have the founders' numbers.
-    fn rater_of(&self, number: usize) -> Option<Arc<dyn Rater>> {
-        self.attack_of(number).filter(|_| self.lies())?;
-        let fellows = (0..COMPANIES.len())
-            .filter(|number| self.attack_of(*number).is_some())
-            .filter_map(|number| u32::try_from(number).ok())
-            .map(ParticipantId);
-        Some(Arc::new(Liar {
-            fellows: fellows.collect(),
-        }))
+/// All but one of the companies at most.
+fn attackers(text: &str) -> Result<usize, String> {
+    let most = COMPANIES.len() - 1;
+    match text.parse() {
+        Ok(count) if (1..=most).contains(&count) => Ok(count),
+        _ => Err(format!(
+            "give 1 to {most}: there are {} companies, and one at least is honest",
+            COMPANIES.len()
+        )),
     }
 }
 
@@ -110,6 +95,8 @@ pub(super) struct Outcome {
 
 pub(crate) async fn run(global: &Global, arguments: &Arguments) -> anyhow::Result<()> {
     let started = Instant::now();
+    let attack = arguments.attack.unwrap_or(Attack::None);
+    let attackers = Attackers::new(attack, arguments.attackers, arguments.colluding)?;
     let temporary;
     let dir: &Path = match &arguments.dir {
         Some(dir) => {
@@ -124,7 +111,10 @@ pub(crate) async fn run(global: &Global, arguments: &Arguments) -> anyhow::Resul
             temporary.path()
         }
     };
-    let data = data::write(dir, arguments.seed)?;
+    let mut data = data::write(dir, arguments.seed)?;
+    for (company, whose) in attackers.iter().flat_map(Attackers::copies) {
+        data.copy(dir, (company, whose), arguments.seed)?;
+    }
     let (server, coordinator_dir, invitations) = start_coordinator(dir, arguments).await?;
     let url = format!("https://{}", server.address());
     if !global.quiet {
@@ -134,7 +124,7 @@ pub(crate) async fn run(global: &Global, arguments: &Arguments) -> anyhow::Resul
     }
 
     let finished = tokio::select! {
-        outcomes = run_companies(global, arguments, dir, &data, &invitations) => Some(outcomes?),
+        outcomes = run_companies(global, (arguments, attackers.as_ref()), dir, &data, &invitations) => Some(outcomes?),
         () = interrupted() => None,
     };
     let Some(outcomes) = finished else {
@@ -142,9 +132,12 @@ pub(crate) async fn run(global: &Global, arguments: &Arguments) -> anyhow::Resul
         anyhow::bail!("interrupted before the last round; nothing is kept unless you chose --dir");
     };
     let report = report::Report::new(
-        (&outcomes, arguments.lies()),
+        (
+            &outcomes,
+            attackers.is_some_and(|attackers| attackers.lie()),
+        ),
         &data,
-        &coordinator_dir,
+        (&coordinator_dir, &company_dir(dir, 0)),
         &url,
         started.elapsed(),
     )?;
@@ -199,6 +192,11 @@ fn create_empty(dir: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Where the company with this number, from 0, has its files.
+fn company_dir(dir: &Path, number: usize) -> PathBuf {
+    dir.join(format!("company-{}", number + 1))
+}
+
 /// A port that is free now. Another program may take it before we listen; then that fails with a clear error.
 pub(super) fn free_address() -> anyhow::Result<String> {
     let probe =
@@ -209,7 +207,7 @@ pub(super) fn free_address() -> anyhow::Result<String> {
 /// Joins every company and runs its node until the federation has finished, or no round gives a model any more.
 async fn run_companies(
     global: &Global,
-    arguments: &Arguments,
+    (arguments, attackers): (&Arguments, Option<&Attackers>),
     dir: &Path,
     data: &DemoData,
     invitations: &[(String, String)],
@@ -219,15 +217,17 @@ async fn run_companies(
     // Dropped when this function is left, however: then every node stops.
     let (_running, stop) = watch::channel(());
     let standstill = Arc::new(watch::Sender::new(false));
+    let founded = Arc::new(watch::Sender::new(false));
     let mut nodes = JoinSet::new();
     for (number, (name, invitation)) in invitations.iter().enumerate() {
         let company = &data.companies[number];
+        let rater = attackers.and_then(|attackers| attackers.rater(number));
         let options = JoinOptions {
             evaluation: Some(data.test.clone()),
             baseline: true,
             publish: true,
             // Who lies as a rater needs no rows for it.
-            held_out: match arguments.rater_of(number) {
+            held_out: match rater {
                 Some(_) => 0.0,
                 None => DEFAULT_SHARE,
             },
@@ -237,27 +237,25 @@ async fn run_companies(
                     .wrapping_mul(1000)
                     .wrapping_add(number as u64),
             ),
-            ..JoinOptions::new(dir.join(format!("company-{}", number + 1)), &company.file)
+            ..JoinOptions::new(company_dir(dir, number), &company.file)
         };
         let invite = Invite::from_text(invitation)?;
         let (name, display, device) = (name.clone(), display.clone(), arguments.device);
-        let (attack, rater) = (arguments.attack_of(number), arguments.rater_of(number));
+        let attack = attackers.and_then(|attackers| attackers.of(number));
+        let node_options = NodeOptions {
+            device: Some(device),
+            training: attackers.and_then(|attackers| attackers.training(number)),
+            dealer: attackers.and_then(|attackers| attackers.dealer(number)),
+            rater,
+            ..NodeOptions::default()
+        };
         let mut stop = stop.clone();
-        let standstill = standstill.clone();
+        let (standstill, founded) = (standstill.clone(), founded.clone());
         nodes.spawn(async move {
             let joined = join(&invite, &options)
                 .await
                 .with_context(|| format!("{name} cannot join"))?;
-            let node = Node::open(
-                &joined.dir,
-                NodeOptions {
-                    device: Some(device),
-                    training: attack
-                        .map(|attack| -> Arc<dyn LocalTraining> { Arc::new(Malicious(attack)) }),
-                    rater,
-                    ..NodeOptions::default()
-                },
-            )?;
+            let node = Node::open(&joined.dir, node_options)?;
             let device = node.device().to_owned();
             let (sender, mut progress) = unbounded_channel();
             let mut still = standstill.subscribe();
@@ -273,6 +271,8 @@ async fn run_companies(
                 while let Some(event) = progress.recv().await {
                     display.show(&name, &event);
                     match event {
+                        // A seat is offered on the ledger of a federation.
+                        Progress::Seated { .. } => _ = founded.send_replace(true),
                         Progress::Published {
                             evaluation: Some(measured),
                             ..
@@ -305,10 +305,24 @@ async fn run_companies(
             ))
         });
     }
-    let mut outcomes = Vec::new();
-    while let Some(node) = nodes.join_next().await {
-        outcomes.push(node??);
-    }
+    let one_owner = async {
+        let Some(sybils) = attackers.and_then(Attackers::one_owner) else {
+            return Ok(());
+        };
+        let dirs: Vec<PathBuf> = (0..COMPANIES.len())
+            .map(|number| company_dir(dir, number))
+            .collect();
+        founded.subscribe().wait_for(|founded| *founded).await?;
+        state_one_owner(&dirs, sybils).await
+    };
+    let ended = async {
+        let mut outcomes = Vec::new();
+        while let Some(node) = nodes.join_next().await {
+            outcomes.push(node??);
+        }
+        anyhow::Ok(outcomes)
+    };
+    let ((), mut outcomes) = tokio::try_join!(one_owner, ended)?;
     display.finish();
     outcomes.sort_by_key(|(number, _)| *number);
     Ok(outcomes.into_iter().map(|(_, outcome)| outcome).collect())

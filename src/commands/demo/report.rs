@@ -13,6 +13,7 @@ use unsilo_participant::RoundEvaluation;
 
 use super::{
     Outcome,
+    attack::success,
     data::DemoData,
     verdict::Verdict,
     weights::{Standing, standings},
@@ -120,7 +121,7 @@ impl Report {
     pub(super) fn new(
         (outcomes, colluding): (&[Outcome], bool),
         data: &DemoData,
-        coordinator: &Path,
+        (coordinator, company): (&Path, &Path),
         url: &str,
         elapsed: Duration,
     ) -> anyhow::Result<Self> {
@@ -156,6 +157,12 @@ impl Report {
             .reduce(f64::min);
         let alone = measured.iter().map(|of| of.alone_accuracy).reduce(f64::max);
         let in_vain = verified.voided;
+        // Without a model there is none that does what anybody wants.
+        let kind = companies.iter().find_map(|one| one.attack);
+        let success = match kind.filter(|_| shared.is_some()) {
+            Some(kind) => success(kind, state, company, &data.test)?,
+            None => None,
+        };
         Ok(Self {
             url: url.to_owned(),
             authority: coordinator.join("authority.der").display().to_string(),
@@ -167,7 +174,7 @@ impl Report {
             rounds_in_vain: in_vain,
             shared_accuracy: shared,
             best_alone_accuracy: alone,
-            attack: Verdict::of((&companies, colluding), in_vain, alone.zip(shared)),
+            attack: Verdict::of((&companies, colluding), in_vain, alone.zip(shared), success),
             companies,
             upload: Upload::new(&entries, parameters)?,
             ledger: Ledger {
@@ -293,8 +300,12 @@ impl Report {
         for company in &self.companies {
             let standing = &company.standing;
             let mark = if company.attack.is_some() { " *" } else { "" };
+            let owner = match standing.owner == company.name {
+                true => String::new(),
+                false => format!(" (of {})", standing.owner),
+            };
             rows.push(vec![
-                format!("{}{mark}", company.name),
+                format!("{}{owner}{mark}", company.name),
                 format!("{} rows", company.held_out),
                 format!("{:.1} %", 100.0 * standing.weight_share),
                 standing.weights.last().copied().unwrap_or(0).to_string(),

@@ -1,8 +1,10 @@
 //! What the companies' ratings of each other came to: weights in the model and rewards, read off the ledger.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use unsilo_ledger::{
-    Outcome, OwnerId, ParticipantId, Settlement, SignedEntry, State,
+    Outcome, OwnerId, ParticipantId, RejectionReason, Settlement, SignedEntry, State,
     explain::{History, Told},
 };
 
@@ -13,9 +15,13 @@ pub(super) struct Standing {
     pub(super) weight_share: f64,
     /// Its weight in each round that was weighed, 0 or 16 to 256; 0 if it did not contribute.
     pub(super) weights: Vec<u16>,
+    /// Why the committee rejected contributions of it, and in how many rounds.
+    pub(super) rejected: BTreeMap<&'static str, u64>,
+    /// The owner that it belongs to at the end: a company of its own has its own name.
+    pub(super) owner: String,
     /// Rounds in which it contributed and weighed nothing.
     pub(super) left_out: u64,
-    /// What it was paid, ledger units.
+    /// What the owner of its name was paid, ledger units: what participants of one owner earn is paid to that.
     pub(super) paid: u64,
     /// Of this, for what its contributions are worth.
     pub(super) paid_for_contributing: u64,
@@ -26,7 +32,19 @@ pub(super) struct Standing {
 /// By participant, in the order of the ledger.
 pub(super) fn standings(state: &State, entries: &[SignedEntry]) -> anyhow::Result<Vec<Standing>> {
     let ids: Vec<ParticipantId> = state.participants().map(|one| one.id).collect();
-    let mut standings = vec![Standing::default(); ids.len()];
+    let owner = |id: &ParticipantId| {
+        let owner = state.participant(*id).map(|one| one.owner);
+        owner.and_then(|owner| state.owner(owner))
+    };
+    let named = |id: &ParticipantId| -> Standing {
+        Standing {
+            owner: owner(id)
+                .map(|owner| owner.name.clone())
+                .unwrap_or_default(),
+            ..Standing::default()
+        }
+    };
+    let mut standings: Vec<Standing> = ids.iter().map(named).collect();
     let mut history = History::new();
     let mut published = 0_u32;
     for entry in entries {
@@ -41,14 +59,25 @@ pub(super) fn standings(state: &State, entries: &[SignedEntry]) -> anyhow::Resul
                     };
                     let has_model = matches!(facts.outcome, Some(Outcome::Published { .. }));
                     published += u32::from(has_model);
+                    let judged = facts
+                        .before
+                        .round()
+                        .and_then(|round| round.judgement.as_ref());
+                    for (id, reason) in judged.iter().flat_map(|judged| &judged.rejected) {
+                        let of = ids.iter().position(|one| one == id);
+                        if let Some(standing) = of.and_then(|of| standings.get_mut(of)) {
+                            standing.reject(*reason);
+                        }
+                    }
                     for (id, standing) in ids.iter().zip(&mut standings) {
                         standing.weigh(&weighed.weights, *id, has_model);
                     }
                 }
                 Told::Epoch(facts) => {
                     for (id, standing) in ids.iter().zip(&mut standings) {
-                        let owner = state.participant(*id).map(|one| one.owner);
-                        standing.pay(&facts.settlement, owner);
+                        let name = state.participant(*id).map(|one| &one.name);
+                        let own = state.all_owners().find(|owner| Some(&owner.name) == name);
+                        standing.pay(&facts.settlement, own.map(|owner| owner.id));
                     }
                 }
                 Told::FeesPaid { .. } => {}
@@ -74,7 +103,12 @@ impl Standing {
         }
     }
 
-    /// Takes in what `owner` was paid for an epoch. In the demo every company is its own owner.
+    /// Takes in that its contribution was rejected.
+    fn reject(&mut self, reason: RejectionReason) {
+        *self.rejected.entry(reason.in_words()).or_default() += 1;
+    }
+
+    /// Takes in what `owner` was paid for an epoch.
     fn pay(&mut self, settlement: &Settlement, owner: Option<OwnerId>) {
         let row = settlement.owners.iter().position(|one| Some(*one) == owner);
         let at = |values: &[u64]| row.and_then(|row| values.get(row)).copied().unwrap_or(0);

@@ -4,23 +4,21 @@ use anyhow::Context;
 use rand::{RngExt, rngs::Xoshiro256PlusPlus};
 use unsilo_fhe::{
     AnswerSheet, Contribution, Dealing, Encoded, Entropy, Params, ProjectionAnswers,
-    ProjectionKeys, ProjectionTable, Projections, Q, Queries, RoundContext, RoundKeyPair, Verdict,
+    ProjectionKeys, ProjectionTable, Projections, Queries, RoundContext, RoundKeyPair, Verdict,
     answer_projections, contribute, judge, open_share,
 };
 use unsilo_ledger::committee::{size_for, threshold_for};
 
 use super::quantised::FEDERATION;
-
-/// Bytes of a packed coefficient.
-const WORD: usize = 6;
+use crate::attack::{bad_shares, garbage};
 
 /// What a participant makes of its update.
 pub(super) enum Dealt {
     /// A contribution.
     AsAgreed(Encoded),
-    /// Random numbers below the modulus in place of the ciphertext; the shares are of the key that it would have had.
+    /// [`garbage`].
     Garbage(Encoded),
-    /// Every second seat's share is of another key than the others'.
+    /// [`bad_shares`], with those of another update's key.
     BadShares(Encoded, Encoded),
 }
 
@@ -108,17 +106,12 @@ impl Committee {
             Dealt::AsAgreed(update) => encrypted(update)?,
             Dealt::Garbage(update) => {
                 let mut contribution = encrypted(update)?;
-                for word in contribution.ciphertext.chunks_mut(WORD) {
-                    word.copy_from_slice(&random.random_range(0..Q).to_le_bytes()[..WORD]);
-                }
+                garbage(&mut contribution, random);
                 contribution
             }
             Dealt::BadShares(update, other) => {
                 let (mut contribution, other) = (encrypted(update)?, encrypted(other)?);
-                let shares = contribution.sealed_shares.iter_mut();
-                for (share, other) in shares.zip(other.sealed_shares).step_by(2) {
-                    *share = other;
-                }
+                bad_shares(&mut contribution, other);
                 contribution
             }
         })

@@ -45,12 +45,15 @@ pub(super) fn nearness(federation: &Federation<'_>) -> anyhow::Result<Nearness> 
     let mut payout = Payout::new(setting.owners());
     let mut paid = Vec::new();
     for (round, of_round) in (1..).zip(&played.rounds) {
-        let mut owners = Vec::new();
+        let (mut owners, mut rated) = (Vec::new(), Vec::new());
         for (rater, (accepted, opinions)) in floats.rows.remove(&round).unwrap_or_default() {
             let ids = accepted.iter().map(|(id, _)| id.0 as usize);
             owners = ids.map(|id| setting.owner(id)).collect();
             payout.revealed(round, setting.owner(rater), &owners, &opinions);
+            // Its scores are not written down here, but who asked says something of somebody.
+            rated.push(setting.owner(rater));
         }
+        payout.weighed(&of_round.drawn, &rated);
         if of_round.opened {
             payout.published(&owners);
         }
@@ -67,7 +70,7 @@ type FloatRow = (Vec<(ParticipantId, u16)>, Vec<Opinion>);
 /// What a rater remembers of one contributor.
 #[derive(Clone, Copy, Default)]
 struct Average {
-    /// a_ij.
+    /// The long memory of a_ij, which is all that pay asks.
     helps: f64,
     /// What rounds earned.
     earns: f64,
@@ -147,10 +150,11 @@ impl Floats {
             };
             let average = self.averages[rated.rater].entry(*id).or_default();
             average.rounds += 1;
-            // A round weighs .9 of the one after it.
+            // Of what is earned, a round weighs .9 of the one after it; what helps starts with the first round's value.
             let rate = 0.1 / (1.0 - 0.9_f64.powi(average.rounds));
-            average.helps += rate * (helps - average.helps);
             average.earns += rate * (earns - average.earns);
+            let rate = if average.rounds == 1 { 1.0 } else { 0.03 };
+            average.helps += rate * (helps - average.helps);
             average.chance =
                 (1.0 - rate).powi(2) * average.chance + rate.powi(2) / rated.weights.len() as f64;
         }

@@ -267,6 +267,8 @@ impl<'a> Federation<'a> {
         let mut random = random(self.seed, Purpose::Attack, round);
         for own in own {
             let scene = Scene {
+                round: round as u64,
+                weights,
                 own,
                 honest,
                 count: (setting.participants, setting.attackers),

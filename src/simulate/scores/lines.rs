@@ -5,7 +5,8 @@ use serde::Serialize;
 use super::{Report, Setting, Split, source::Source};
 use crate::attack::Attack::{
     self, Alie, Backdoor, Boost, ColludingRaters, Copycat, Inflate, LabelFlip, MinMax, MinSum,
-    Noise, Replay, ReplayMix, ReplaySign, SignFlip, Stealth, Sybils, Zero,
+    Noise, Oscillate, Replay, ReplayAlternate, ReplayMix, ReplaySign, SignFlip, Stealth, Sybils,
+    Zero,
 };
 
 /// What a bound is on.
@@ -18,9 +19,15 @@ pub(crate) enum Quantity {
     /// Above FedAvg's.
     AccuracyAboveFedAvg,
     LastClassAccuracy,
+    /// The least of any round after those in which attackers were honest.
+    LeastAfterTurn,
+    /// How many of those rounds the attackers have more than a fiftieth of the weight in.
+    RoundsAfterTurn,
     AttackSuccess,
     WeightShare,
     Excluded,
+    /// Rounds whose sum was not opened, of all.
+    NotOpened,
     RewardShare,
     ContributorShare,
     /// What the first participant earns, as a part of an equal share.
@@ -57,9 +64,22 @@ impl Quantity {
                 report.accuracy - fedavg.map_or(0.0, |fedavg| fedavg.accuracy)
             },
             Self::LastClassAccuracy => |report| report.last_class_accuracy,
+            Self::LeastAfterTurn => |report| {
+                let rounds = report.per_round.accuracy.iter();
+                rounds
+                    .skip(report.honest_rounds)
+                    .copied()
+                    .fold(1.0, f64::min)
+            },
+            Self::RoundsAfterTurn => |report| {
+                let shares = report.per_round.attacker_weight_share.iter();
+                let turned = shares.skip(report.honest_rounds);
+                turned.filter(|share| **share > 0.02).count() as f64
+            },
             Self::AttackSuccess => |report| report.attack_success.unwrap_or(0.0),
             Self::WeightShare => |report| report.attacker_weight_share,
             Self::Excluded => |report| report.honest_excluded,
+            Self::NotOpened => |report| report.rounds_not_opened / report.rounds.max(1) as f64,
             Self::RewardShare => |report| report.attacker_reward_share,
             Self::ContributorShare => |report| report.attacker_contributor_share,
             Self::FirstRelativeReward => |report| {
@@ -81,9 +101,12 @@ impl Quantity {
             Self::LeastAccuracy => "accuracy, every seed",
             Self::AccuracyAboveFedAvg => "accuracy - FedAvg's",
             Self::LastClassAccuracy => "accuracy, niche class",
+            Self::LeastAfterTurn => "accuracy, least round",
+            Self::RoundsAfterTurn => "rounds they have weight",
             Self::AttackSuccess => "attack success",
             Self::WeightShare => "attackers' weight",
             Self::Excluded => "honest excluded",
+            Self::NotOpened => "rounds not opened",
             Self::RewardShare => "attackers' pay",
             Self::ContributorShare => "attackers' contributor pay",
             Self::FirstRelativeReward => "first one's pay / equal",
@@ -391,6 +414,24 @@ pub(super) const LINES: &[Line] = &[
         ],
     },
     Line {
+        id: "O12",
+        scenario: "the same patients, each hospital a participant: none, the four by one of them, the same as a lying rater",
+        source: Source::Heart,
+        cases: || {
+            let of = |attack| wide(Setting::new(4, 1, attack, Split::Hospitals));
+            let mut cases = vec![of(Attack::None)];
+            cases.extend(FOUR.map(of));
+            cases.extend(colluding(FOUR.map(of).to_vec()));
+            cases
+        },
+        bounds: &[
+            seen(Accuracy, true),
+            seen(WeightShare, false),
+            seen(Excluded, false),
+            seen(NotOpened, false),
+        ],
+    },
+    Line {
         id: "B14",
         scenario: "integers of the encrypted path against floating point, 30 % label flip, IID and Dirichlet(.3)",
         source: Source::Digits,
@@ -550,6 +591,62 @@ pub(super) const LINES: &[Line] = &[
             .concat()
         },
         bounds: &[seen(ContributorShare, false)],
+    },
+    Line {
+        id: "O10",
+        scenario: "free riders whose updates change their sign every round, IID and Dirichlet(.3): replay-alternate, oscillate",
+        source: Source::Digits,
+        cases: || {
+            [Split::Iid, SKEWED]
+                .map(|split| ten(3, &[ReplayAlternate, Oscillate], split))
+                .concat()
+        },
+        bounds: &[
+            seen(ContributorShare, false),
+            seen(RewardShare, false),
+            seen(Accuracy, true),
+        ],
+    },
+    Line {
+        id: "O11",
+        scenario: "30 % that are honest for 20 rounds and attack for 40: boost, sign flip, noise, IID and Dirichlet(.3); boost +c",
+        source: Source::Digits,
+        cases: || {
+            let attacks = [Boost, SignFlip, Noise];
+            let mut cases = ten(3, &attacks, Split::Iid);
+            cases.extend(ten(3, &attacks, SKEWED));
+            cases.extend(colluding(ten(3, &[Boost], SKEWED)));
+            let sleepers = cases.into_iter().map(|setting| Setting {
+                honest_rounds: 20,
+                rounds: 60,
+                ..setting
+            });
+            sleepers.collect()
+        },
+        bounds: &[
+            seen(Accuracy, true),
+            seen(LeastAfterTurn, true),
+            seen(RoundsAfterTurn, false),
+            seen(Excluded, false),
+        ],
+    },
+    Line {
+        id: "O13",
+        scenario: "Dirichlet(.3), 30 % that are honest for one round and boost from then on",
+        source: Source::Digits,
+        cases: || {
+            let cases = ten(3, &[Boost], SKEWED).into_iter();
+            let turned = cases.map(|setting| Setting {
+                honest_rounds: 1,
+                ..setting
+            });
+            turned.collect()
+        },
+        bounds: &[
+            seen(Accuracy, true),
+            seen(WeightShare, false),
+            seen(Excluded, false),
+        ],
     },
     Line {
         id: "O8",

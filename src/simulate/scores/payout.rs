@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use unsilo_ledger::{
-    EpochRow, OwnerId,
+    Attendance, EpochRow, OwnerId,
     mechanism::{
         Epoch, EpochError, Ratings, Row,
-        median::{Memory, epoch},
+        median::{Memory, epoch_by_attendance},
     },
 };
 use unsilo_participant::Opinion;
@@ -36,6 +36,8 @@ pub(super) struct Payout {
     rows: BTreeMap<OwnerId, EpochRow>,
     /// In how many published rounds of it each was accepted.
     accepted: BTreeMap<OwnerId, u32>,
+    /// In how many rounds of it each was to rate, and did.
+    attendance: BTreeMap<OwnerId, Attendance>,
     owners: Vec<OwnerId>,
     rounds: u32,
 }
@@ -46,6 +48,7 @@ impl Payout {
             memory: Memory::new(),
             rows: BTreeMap::new(),
             accepted: BTreeMap::new(),
+            attendance: BTreeMap::new(),
             owners: (0..owners as u32).map(OwnerId).collect(),
             rounds: 0,
         }
@@ -68,6 +71,14 @@ impl Payout {
             None => row,
         };
         self.rows.insert(rater, row);
+    }
+
+    /// A round was weighed for which these owners were drawn to rate, and those of `rated` revealed something.
+    pub(super) fn weighed(&mut self, drawn: &[OwnerId], rated: &[OwnerId]) {
+        for owner in drawn {
+            let attendance = self.attendance.entry(*owner).or_default();
+            *attendance = attendance.after(rated.contains(owner));
+        }
     }
 
     /// A round with these accepted contributions published its model.
@@ -107,17 +118,26 @@ impl Payout {
                 }),
             })
             .collect();
-        let (memory, outcome) = epoch(
+        let attendance = |owner| self.attendance.get(owner).copied().unwrap_or_default();
+        let parts: Vec<u64> = self
+            .owners
+            .iter()
+            .map(attendance)
+            .map(Attendance::part)
+            .collect();
+        let (memory, outcome) = epoch_by_attendance(
             &self.memory,
             &Epoch {
                 emission: EMISSION * u64::from(self.rounds),
                 rows: &rows,
                 activity_cutoff: ACTIVITY_CUTOFF,
             },
+            &parts,
         )?;
         self.memory = memory;
         self.rows.clear();
         self.accepted.clear();
+        self.attendance.clear();
         self.rounds = 0;
         let contributor = outcome
             .payment
@@ -163,6 +183,8 @@ mod tests {
                     .collect();
                 payout.revealed(round as usize, OwnerId(rater), &accepted, &opinions);
             }
+            let raters: Vec<_> = (0..5).map(OwnerId).collect();
+            payout.weighed(&raters, &raters);
             payout.published(&accepted);
             let paid = payout.after_round(false).expect("settled");
             assert_eq!(paid.is_some(), round == EPOCH_ROUNDS);

@@ -1,8 +1,12 @@
 //! A federation, round by round: by the rule of the real round, or by one that needs the updates in the clear.
 
+use std::collections::BTreeSet;
+
 use unsilo_fhe::apply_mean;
 use unsilo_ledger::{
-    ParticipantId, unit,
+    OwnerId, ParticipantId,
+    committee::{half_of, minimum_cohort},
+    unit,
     weights::{self, Contributor, Derivation},
 };
 use unsilo_participant::{copies::collapse, rating::HISTORY};
@@ -13,7 +17,7 @@ use super::{
     federation::{Federation, Purpose, Quality, random},
     payout::{Paid, Payout},
     quantised::{Quantiser, sum},
-    rater::{Accepted, Moment, Rated, Raters, Row},
+    rater::{Accepted, Moment, Rated, Raters, Row, drawn},
 };
 use crate::attack::{Attack, norm};
 
@@ -35,7 +39,9 @@ pub(super) struct Played {
 pub(super) struct Round {
     /// Of the model after it.
     pub(super) quality: Quality,
-    /// Whether its sum was opened: not if too few contributions had weight.
+    /// The owners that were drawn to rate.
+    pub(super) drawn: Vec<OwnerId>,
+    /// Whether its sum was opened: not if too few contributions, or contributions of too few owners, had weight.
     pub(super) opened: bool,
     /// Contributions that were rejected before they were scored.
     pub(super) rejected: usize,
@@ -105,7 +111,8 @@ pub(super) fn play(
             quantiser: &quantiser,
             unit_log2,
         };
-        let rows = raters.rows(federation, &moment, &accepted, observe);
+        let drawn = drawn(federation, round, model.weights.len());
+        let rows = raters.rows(federation, &moment, &accepted, &drawn, observe);
         let owners: Vec<_> = accepted
             .of
             .iter()
@@ -114,8 +121,11 @@ pub(super) fn play(
         for row in &rows {
             payout.revealed(round, setting.owner(row.rater), &owners, &row.opinions);
         }
+        let said_something = rows.iter().filter(|row| row.says_something());
+        let rated: Vec<OwnerId> = said_something.map(|row| setting.owner(row.rater)).collect();
+        payout.weighed(&drawn, &rated);
         let derivation = weigh(federation, &accepted, &rows);
-        let opened = !derivation.brake;
+        let opened = !derivation.brake && has_cohort(setting.owners(), &derivation);
         if opened {
             let mut errors = random(federation.seed, Purpose::Decryption, round);
             let sum = sum(&accepted.steps, &derivation.weights, &mut errors);
@@ -128,6 +138,7 @@ pub(super) fn play(
         }
         played.rounds.push(Round {
             quality: federation.quality(&model.weights)?,
+            drawn,
             opened,
             rejected: setting.participants - accepted.of.len(),
             attacker_share: attacker_share(federation, &accepted, &derivation.weights),
@@ -217,6 +228,14 @@ fn weigh(federation: &Federation<'_>, accepted: &Accepted<'_>, rows: &[Row]) -> 
         })
         .collect();
     weights::derive(&contributors, &rows)
+}
+
+/// Whether those with weight belong to as many of `owners` active owners as the sum of a default federation needs.
+fn has_cohort(owners: usize, derivation: &Derivation) -> bool {
+    let contributors = derivation.contributors.iter().zip(&derivation.weights);
+    let with_weight = contributors.filter(|(_, weight)| **weight > 0);
+    let cohort: BTreeSet<OwnerId> = with_weight.map(|(one, _)| one.owner).collect();
+    cohort.len() >= minimum_cohort(owners).max(half_of(owners))
 }
 
 fn attacker_share(federation: &Federation<'_>, accepted: &Accepted<'_>, weights: &[u16]) -> f64 {

@@ -50,8 +50,24 @@ pub(super) struct Row {
     pub(super) opinions: Vec<Opinion>,
 }
 
-/// Asks and hears all raters of a round. Each owner has one, its first participant; where more owners than fit would rate,
-/// the ledger's draw says who does.
+impl Row {
+    /// Whether it says anything of anybody: one of zeros is the same as none.
+    pub(super) fn says_something(&self) -> bool {
+        let mut opinions = self.opinions.iter();
+        opinions.any(|opinion| (opinion.score, opinion.reward) != (0, 0))
+    }
+}
+
+/// Who rates in a round of a model of so many parameters: all owners where they fit, or those that the ledger's draw says.
+pub(super) fn drawn(federation: &Federation<'_>, round: usize, parameters: usize) -> Vec<OwnerId> {
+    let mut draw = random(federation.seed, Purpose::Draw, round);
+    let owners: Vec<(OwnerId, u64)> = (0..federation.setting.owners())
+        .map(|owner| (OwnerId(owner as u32), 1 << 32))
+        .collect();
+    raters::raters(parameters as u64, &draw.random(), &owners)
+}
+
+/// Asks and hears the raters of a round. Each owner has one, its first participant.
 pub(super) struct Raters {
     averages: Vec<Averages>,
 }
@@ -77,22 +93,17 @@ impl Raters {
         federation: &Federation<'_>,
         moment: &Moment<'_>,
         accepted: &Accepted<'_>,
+        drawn: &[OwnerId],
         observe: &mut dyn FnMut(&Rated<'_>),
     ) -> Vec<Row> {
         let setting = federation.setting;
         let mut seeds = random(federation.seed, Purpose::Directions, moment.round);
         let mut errors = random(federation.seed, Purpose::Encryption, moment.round);
-        let mut draw = random(federation.seed, Purpose::Draw, moment.round);
         let mut samples = random(federation.seed, Purpose::Sample, moment.round);
-        let owners: Vec<(OwnerId, u64)> = (0..setting.owners())
-            .map(|owner| (OwnerId(owner as u32), 1 << 32))
-            .collect();
-        let parameters = moment.weights.len() as u64;
-        let drawn = raters::raters(parameters, &draw.random(), &owners);
         drawn
-            .into_iter()
+            .iter()
             .filter_map(|OwnerId(rater)| {
-                let rater = rater as usize;
+                let rater = *rater as usize;
                 let (seed, sample) = (seeds.random(), samples.random());
                 let opinions = if setting.lies() && setting.is_attacker(rater) {
                     lie(federation, rater, &accepted.of)

@@ -25,6 +25,9 @@ pub(crate) struct Report {
     pub(crate) colluding: bool,
     pub(crate) split: String,
     pub(crate) rounds: usize,
+    /// Rounds at the beginning in which attackers were honest.
+    #[serde(skip)]
+    pub(crate) honest_rounds: usize,
     pub(crate) seeds: usize,
     /// Of the last model, on rows that nobody has.
     pub(crate) accuracy: f64,
@@ -42,7 +45,7 @@ pub(crate) struct Report {
     pub(crate) honest_excluded: f64,
     /// How often the consensus on an honest contribution is above that on an attacker's; null without both.
     pub(crate) auc: Option<f64>,
-    /// Rounds whose sum was not opened, since too few contributions had weight.
+    /// Rounds whose sum was not opened, since too few contributions or owners had weight.
     pub(crate) rounds_not_opened: f64,
     /// Contributions a round that the committee rejected before anybody scored them.
     pub(crate) rejected: f64,
@@ -186,17 +189,14 @@ impl Report {
                 .flatten()
                 .collect()
         };
-        let epochs = played.first().map_or(0, |one| one.paid.len());
+        // A round that is not opened counts for no epoch: some seeds have more of them than others.
+        let epochs = played.iter().map(|one| one.paid.len()).max().unwrap_or(0);
         let by_epoch = |of: fn(&Paid) -> &[u64]| -> Vec<f64> {
-            (0..epochs)
-                .map(|at| {
-                    mean(
-                        played
-                            .iter()
-                            .map(|one| share(setting, &one.paid[at..=at], of)),
-                    )
-                })
-                .collect()
+            let in_epoch = |at: usize| {
+                let paid = played.iter().filter_map(move |one| one.paid.get(at));
+                paid.map(|paid| share(setting, std::slice::from_ref(paid), of))
+            };
+            (0..epochs).map(|at| mean(in_epoch(at))).collect()
         };
         let reward_shares = (0..setting.owners())
             .map(|owner| {
@@ -215,6 +215,7 @@ impl Report {
             colluding: setting.lies(),
             split: setting.split.to_string(),
             rounds: setting.rounds,
+            honest_rounds: setting.honest_rounds,
             seeds: played.len(),
             accuracy: mean(per_seed.iter().map(|one| one.accuracy)),
             last_class_accuracy: mean(last().map(|round| round.quality.last_class)),

@@ -98,7 +98,7 @@ fn what_has_not_ended_is_said_to_have_not() {
     assert_eq!(told["weight"], Value::Null);
     let text = kept.ledger(&["explain", "Aster Labs", "2"]).ok().stdout;
     assert!(
-        text.contains("Round 2 is void: too few committee members answered"),
+        text.contains("Round 2 is void: too few members of the committee answered in time"),
         "{text}"
     );
     assert!(text.contains("nothing was minted for it"), "{text}");

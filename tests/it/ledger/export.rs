@@ -153,7 +153,7 @@ fn both_formats_read_back_to_the_same_tables() {
     assert_eq!(rounds[23]["outcome"], "void");
     assert_eq!(
         rounds[23]["void_reason"],
-        "too few committee members answered"
+        "too few members of the committee answered in time"
     );
     assert_eq!(rounds[24]["outcome"], "in progress");
     assert_eq!(rounds[24]["model_after"], "");

@@ -123,7 +123,7 @@ impl Lie for Both {
             kind: Some(Kind::Voiding(Voiding {
                 round,
                 entry: entry.to_bytes(),
-                reason: "too few members answered".to_owned(),
+                reason: "too few members of the committee answered in time".to_owned(),
             })),
             checkpoint: String::new(),
             ..step

@@ -358,7 +358,9 @@ fn a_round_in_which_everybody_is_rejected_ends_with_the_model_as_it_was_and_says
         panic!("{:?}", federation.step);
     };
     assert!(
-        voiding.reason.contains("fewer contributions were accepted"),
+        voiding
+            .reason
+            .contains("too few companies have an accepted contribution"),
         "{}",
         voiding.reason
     );

@@ -69,3 +69,36 @@ fn after_three_voids_a_closed_round_waits_for_answers_too() {
     federation.calm_until_finished();
     assert_eq!(federation.published().len(), 1);
 }
+
+#[test]
+fn after_the_third_round_in_a_row_that_changed_nothing_the_federation_rests_longer_each_time() {
+    let mut federation = Federation::founded(2);
+    let send_garbage = |federation: &mut Federation, garbage| {
+        for node in &mut federation.nodes {
+            node.sends_garbage = garbage;
+        }
+    };
+    send_garbage(&mut federation, true);
+    for (in_vain, pause_ms) in [(1, 0), (2, 0), (3, 1_000), (4, 2_000)] {
+        until(&mut federation, "voiding");
+        act_while(&mut federation, "voiding");
+        let resting = match &federation.step {
+            Some(step::Kind::Resting(resting)) => Some(resting.clone()),
+            _ => None,
+        };
+        assert_eq!(resting.is_some(), pause_ms > 0, "{in_vain}");
+        let Some(resting) = resting else { continue };
+        assert!(!resting.finished);
+        let said = format!("{in_vain} rounds in a row changed nothing");
+        assert!(resting.reason.starts_with(&said), "{}", resting.reason);
+        federation.tick(pause_ms - 1).expect("ticks");
+        assert_eq!(federation.machine.phase(), "resting");
+        federation.tick(1).expect("ticks");
+        assert_eq!(federation.machine.phase(), "seating");
+    }
+    // A model, and it begins at once again.
+    send_garbage(&mut federation, false);
+    until(&mut federation, "opening");
+    federation.calm_until_finished();
+    assert_eq!(federation.published().len(), 2);
+}

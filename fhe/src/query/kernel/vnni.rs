@@ -6,6 +6,7 @@ use crate::{
     params::{CHUNK_BYTES, N, Q},
 };
 use std::arch::x86_64::*;
+use zeroize::Zeroize;
 
 /// Words taken at a time: one register of each byte.
 const BLOCK: usize = 64;
@@ -24,16 +25,33 @@ impl Default for Bytes {
 }
 
 impl Bytes {
-    /// Takes a chunk; false if one of its words is not below q. To be called where AVX512 was detected.
+    /// Takes a public chunk; false if one of its words is not below q. To be called where AVX512 was detected.
     pub(super) fn read(&mut self, bytes: &[u8; CHUNK_BYTES]) -> bool {
+        // q is 2^48 - 163839: a word that is not below it has three upper bytes of 255, as one in 2^24 has.
+        !self.sort(bytes) || pack::unpack(bytes, &mut [0; N]) < Q
+    }
+
+    /// Takes a chunk, secret or not, whose words are known to be below q. To be called where AVX512 was detected.
+    pub(super) fn take(&mut self, bytes: &[u8; CHUNK_BYTES]) {
+        // What was seen of the words is not looked at.
+        let _suspicious = self.sort(bytes);
+    }
+
+    /// Sorts the bytes of all words, without a branch on them; true if a word has three upper bytes of 255.
+    fn sort(&mut self, bytes: &[u8; CHUNK_BYTES]) -> bool {
         #[expect(
             unsafe_code,
             reason = "Bytes are made only at the level that has these features"
         )]
         // SAFETY: `Level::available` has seen each of the features named at `sort`.
-        let suspicious = unsafe { sort(bytes, &mut self.0) };
-        // q is 2^48 - 163839: a word that is not below it has three upper bytes of 255, as one in 2^24 has.
-        !suspicious || pack::unpack(bytes, &mut [0; N]) < Q
+        unsafe {
+            sort(bytes, &mut self.0)
+        }
+    }
+
+    /// Overwrites the chunk with zeros.
+    pub(super) fn wipe(&mut self) {
+        self.0.zeroize();
     }
 
     /// Adds the product with each vector to its sums. To be called where AVX512 was detected.
@@ -97,7 +115,7 @@ const PLACES: [[([u8; 64], u64); 3]; BYTES] = {
     all
 };
 
-/// Sorts the bytes of all words; true if a word has three upper bytes of 255.
+/// As [`Bytes::sort`].
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
 fn sort(bytes: &[u8; CHUNK_BYTES], sorted: &mut [[[u8; BLOCK]; BYTES]; N / BLOCK]) -> bool {
     let ones = _mm512_set1_epi8(-1);

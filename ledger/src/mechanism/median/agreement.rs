@@ -16,7 +16,7 @@ pub struct Agreement {
     pub relative: Vec<u64>,
     /// A².
     pub squared: Vec<u64>,
-    /// D: A² times the capped stake, by which raters are paid.
+    /// D: A² times the capped stake and the attendance, by which raters are paid.
     pub dividend_share: Vec<u64>,
 }
 
@@ -37,6 +37,7 @@ impl Agreement {
         epoch: &Epoch<'_>,
         consensus: &[u64],
         stake_share: &[u64],
+        attendance: &[u64],
     ) -> Result<Self, EpochError> {
         let overlap = overlaps(memory, epoch, consensus)?;
         let mut entries: Vec<(u64, u64)> = overlap
@@ -59,7 +60,10 @@ impl Agreement {
         let dividend_share = squared
             .iter()
             .zip(stake_share)
-            .map(|(squared, share)| q32::multiply(*share, *squared))
+            .zip(attendance)
+            .map(|((squared, share), attendance)| {
+                q32::multiply(q32::multiply(*share, *squared)?, *attendance)
+            })
             .collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
             overlap,

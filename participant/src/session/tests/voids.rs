@@ -273,7 +273,7 @@ fn a_void_round_may_be_repeated_on_the_same_model() {
     let told = world.ledger(next);
     assert!(told.contains(&Effect::Tell(Progress::Voided {
         round: 1,
-        reason: voiding::words(VoidReason::TooFewMembers).to_owned()
+        reason: VoidReason::TooFewMembers.in_words().to_owned()
     })));
     let started = world.step(StepKind::Contributing { round: 2 });
     assert!(matches!(started.as_slice(), [Effect::Contribute(job)] if job.round == 2));

@@ -135,6 +135,7 @@ fn pay_of(story: &Story, reward: &RewardStory, settled: bool) -> Value {
                 ("lowest rates like consensus", Some(story.owner_name(rater)))
             }
             RewardChange::RatesLikeConsensus => ("rates like consensus", None),
+            RewardChange::RatesWheneverAsked => ("rates whenever asked", None),
             RewardChange::FullReputation => ("full reputation", None),
             RewardChange::WithoutPowerCap => ("without power cap", None),
             RewardChange::EqualStakes => ("equal stakes", None),
@@ -166,6 +167,8 @@ fn pay_of(story: &Story, reward: &RewardStory, settled: bool) -> Value {
         "agreement": q32(reward.agreement),
         "accepted_rounds": reward.accepted_in,
         "rated_in_round": reward.rated_in,
+        "asked_rounds": reward.attendance.asked,
+        "rated_rounds": reward.attendance.rated,
         "niche_budget": reward.niche_budget.0,
         "niche_spent": reward.niche_budget.1,
         "balance_before": reward.balance.map(|(before, _)| before),

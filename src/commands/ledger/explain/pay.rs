@@ -1,7 +1,7 @@
 //! The part about money.
 
 use unsilo_ledger::{
-    Outcome,
+    Attendance, Outcome,
     explain::{RewardChange, RewardRating, RewardStory},
 };
 
@@ -204,10 +204,19 @@ fn rating(company: &str, reward: &RewardStory) -> String {
         || "It revealed no ratings in this epoch; what it said before still stands.".to_owned(),
         |round| format!("Its last ratings in this epoch are of round {round}."),
     );
+    let how_often = match reward.attendance {
+        Attendance { asked: 0, .. } => {
+            "It was drawn as a rater in no round, and loses nothing by that.".to_owned()
+        }
+        Attendance { asked, rated } => format!(
+            "It rated in {rated} of the {} in which it was drawn.",
+            count(asked as usize, "weighed round", "weighed rounds")
+        ),
+    };
     let (before, after) = reward.reputation;
     format!(
         "Rating: {company}'s ratings of others agree with the consensus to {} of what the median rater reaches; the raters' \
-         part (a fifth of what is paid) is divided by the square of that times capped stake. Its stake is {} units, {} of \
+         part (a fifth of what is paid) is divided by the square of that times capped stake and the part of its rounds that it rated in. {how_often} Its stake is {} units, {} of \
          all after the cap. {when} Its reputation as a rater went from {} to {}: it makes a company's rating count for \
          more or less.\n",
         percent(q32(reward.agreement)),
@@ -312,6 +321,9 @@ fn what_ifs(story: &Story, company: &str, reward: &RewardStory) -> String {
             ),
             RewardChange::RatesLikeConsensus => {
                 format!("{company} had rated the others like the consensus")
+            }
+            RewardChange::RatesWheneverAsked => {
+                format!("{company} had rated in every round in which it was drawn")
             }
             RewardChange::FullReputation => "all raters had full reputation".to_owned(),
             RewardChange::WithoutPowerCap => "stake gave power without a cap".to_owned(),

@@ -240,6 +240,7 @@ fn epoch(facts: &EpochFacts, put: Put<'_>) -> anyhow::Result<()> {
     for (row, owner) in settlement.owners.iter().enumerate() {
         let at = |values: &[u64]| values.get(row).copied();
         let payment = outcome.payment.as_ref();
+        let attendance = settlement.attendance.get(row);
         let freed = settlement.freed.iter().filter(|(of, _)| of == owner);
         let slashed = settlement
             .slashed
@@ -277,6 +278,8 @@ fn epoch(facts: &EpochFacts, put: Put<'_>) -> anyhow::Result<()> {
                 at(&outcome.consensus).map(q32).into(),
                 at(&outcome.agreement.relative).map(q32).into(),
                 settlement.rated_in.get(row).copied().flatten().into(),
+                attendance.map(|one| u64::from(one.asked)).into(),
+                attendance.map(|one| u64::from(one.rated)).into(),
                 settlement.rounds.into(),
                 settlement.emission.into(),
                 settlement.fees.into(),

@@ -120,7 +120,7 @@ const RATINGS: [Column; 11] = [
     ("smoothed", Real),
 ];
 
-const REWARDS: [Column; 26] = [
+const REWARDS: [Column; 28] = [
     ("epoch", Whole),
     ("round", Whole),
     ("source", Text),
@@ -141,6 +141,8 @@ const REWARDS: [Column; 26] = [
     ("consensus", Real),
     ("agreement", Real),
     ("rated_in_round", Whole),
+    ("asked_rounds", Whole),
+    ("rated_rounds", Whole),
     ("pool_rounds", Whole),
     ("pool_emission", Whole),
     ("pool_fees", Whole),
