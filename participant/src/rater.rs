@@ -59,7 +59,7 @@ pub struct Answered<'a> {
     /// Who is rated: the accepted contributors of other owners, ascending.
     pub contributors: &'a [Contributor],
     /// The directions, as they were asked.
-    pub directions: &'a [Vec<i8>],
+    pub directions: &'a [&'a [i8]],
     /// One number for each direction and contributor, by contributor, then by direction.
     pub scores: &'a [Score],
 }

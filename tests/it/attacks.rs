@@ -99,22 +99,22 @@ fn what_is_no_contribution_is_rejected_in_every_round_with_the_reason_and_the_ot
 
 #[test]
 fn what_is_replayed_is_what_the_model_learnt_as_the_weights_of_both_signs_show() {
-    let weights = |kind: &str| -> Vec<u64> {
-        let report = attacked(kind, 4);
+    let weights = |kind: &str, rounds: u64| -> Vec<u64> {
+        let report = attacked(kind, rounds);
         assert_eq!(report["rounds_in_vain"], 0, "{report:#}");
         let weights = report["companies"][4]["weights"].as_array();
         let weights = weights.expect("weights").iter();
         weights.map(|one| one.as_u64().expect("a weight")).collect()
     };
-    // Noise in the first round, when there is nothing to replay; then it helps as the model did, and that counts for more from
-    // round to round, since scores are averages.
-    let replayed = weights("replay");
+    // Noise in the first round, when there is nothing to replay; then it helps as the model did, and once it has done so for long
+    // enough it has weight: in the sixth or seventh round, of some runs.
+    let replayed = weights("replay", 14);
     assert!(
-        replayed.is_sorted() && replayed[3] > replayed[0],
+        replayed[13] > 0 && replayed[13] > replayed[1],
         "{replayed:?}"
     );
     // The opposite harms.
-    assert_eq!(weights("replay-sign")[1..], [0, 0, 0]);
+    assert_eq!(weights("replay-sign", 4)[1..], [0, 0, 0]);
 }
 
 #[test]

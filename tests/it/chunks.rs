@@ -62,7 +62,7 @@ impl Rater for Fixed {
 
     fn row(&self, answered: &Answered<'_>) -> Result<Vec<Opinion>, String> {
         *lock(&self.0) = Told {
-            asked: answered.directions.to_vec(),
+            asked: answered.directions.iter().map(|one| one.to_vec()).collect(),
             scores: answered.scores.to_vec(),
         };
         let good = Opinion {

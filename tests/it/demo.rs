@@ -150,7 +150,8 @@ fn who_attacks_in_the_demo_weighs_and_earns_next_to_nothing() {
     assert_eq!(attack["attackers"], serde_json::json!(["Elm Courier"]));
     assert_eq!(attack["outcome"], "held-off", "{report:#}");
     assert!(number(&attack["weight_share"]) <= 0.02, "{report:#}");
-    assert_eq!(attack["honest_excluded"], 0.0, "{report:#}");
+    // An honest company may lose a round where classes are skewed (docs/simulation.md, O8): here four of eighty at most.
+    assert!(number(&attack["honest_excluded"]) <= 0.05, "{report:#}");
     // Null where the epoch pays nobody for contributing: then they have nothing of it either.
     let share = attack["contributing_pay_share"].as_f64().unwrap_or(0.0);
     assert!(share <= 0.03, "{report:#}");

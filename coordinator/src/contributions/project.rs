@@ -14,6 +14,9 @@ use crate::{
 
 /// Bytes of ciphertext in memory at a time, of all contributions together; one chunk of each at the least.
 const MEMORY_BYTES: usize = 64 << 20;
+/// Chunks of a contribution in memory at most: what is read is still in the cache when it is hashed and projected, and the
+/// system has no fresh pages to clear. All of MEMORY_BYTES for ten contributions of a million parameters took longer.
+const CHUNKS_AT_ONCE: usize = 64;
 
 /// Projects every contribution of the closed set (ascending) with the round's vectors, stores the table, and returns
 /// its hash. Every byte is read once, and hashed on the way: a contribution that this disk changed since it came in would
@@ -38,7 +41,9 @@ pub(crate) fn project_round(
         .map(|participant| store.ciphertext(round, *participant))
         .collect::<Result<_, _>>()?;
     let chunks = projections.params().chunks();
-    let at_once = (MEMORY_BYTES / CHUNK_BYTES / files.len().max(1)).clamp(1, chunks);
+    let at_once = (MEMORY_BYTES / CHUNK_BYTES / files.len().max(1))
+        .clamp(1, CHUNKS_AT_ONCE)
+        .min(chunks);
     let mut queries = Queries::of_projections(projections, files.len());
     let mut buffers = vec![vec![0; at_once * CHUNK_BYTES]; files.len()];
     let mut hashers: Vec<_> = files

@@ -114,7 +114,7 @@ async fn fetch_directions(
 /// The projections of a round with its challenge.
 pub(super) fn projections(shared: &Shared, at: &Sitting, challenge: Hash) -> Projections {
     let context = RoundContext {
-        federation: shared.draft.federation_id().0,
+        federation: shared.federation.0,
         round: at.round,
         model: at.model,
     };
@@ -315,7 +315,7 @@ fn request(shared: &Shared, round: u64, kept: &KeptAnswers) -> AnswerRequest {
         .map(|(rater, sealed)| (*rater, sealed.as_slice()))
         .collect();
     let statement = AnswerStatement {
-        federation: shared.draft.federation_id(),
+        federation: shared.federation,
         round,
         seat: kept.seat,
         sheet_root: kept.sheet_root,

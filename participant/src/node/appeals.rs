@@ -40,7 +40,7 @@ pub(super) async fn appeal(
     let made = blocking(move || {
         let shared = of;
         let appeal = make(&shared, &job)?;
-        let federation = shared.draft.federation_id();
+        let federation = shared.federation;
         let (dealer, identity) = (job.participant, &shared.identity);
         Ok(SignedAppeal::sign(&federation, round, dealer, appeal, identity).to_bytes())
     })
@@ -76,7 +76,7 @@ fn make(shared: &Shared, job: &AppealJob) -> Result<Vec<u8>, NodeError> {
         .get(usize::from(job.seat).wrapping_sub(1))
         .ok_or_else(|| unable(format!("there is no share of seat {}", job.seat)))?;
     let context = RoundContext {
-        federation: shared.draft.federation_id().0,
+        federation: shared.federation.0,
         round: job.round,
         model: job.model,
     };
@@ -223,7 +223,7 @@ fn signed_appeal(shared: &Shared, job: &AppealsJob, bytes: &[u8]) -> Option<Appe
     let signed = SignedAppeal::from_bytes(bytes).ok()?;
     let appeal = Appeal::from_bytes(&signed.appeal).ok()?;
     let dealer = ParticipantId(appeal.participant());
-    let federation = shared.draft.federation_id();
+    let federation = shared.federation;
     let key = job.dealers.get(&dealer)?;
     let round = job.judging.at.round;
     let verified = signed.verify(&federation, round, dealer, key);

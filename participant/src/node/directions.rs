@@ -98,7 +98,7 @@ fn blind(shared: &Shared, kept: &KeptDirections) -> Result<Vec<Direction>, NodeE
 
 fn context(shared: &Shared, round: u64, model: Hash) -> RoundContext {
     RoundContext {
-        federation: shared.draft.federation_id().0,
+        federation: shared.federation.0,
         round,
         model,
     }
@@ -381,7 +381,7 @@ fn is_signed(
         return false;
     };
     let statement = AnswerStatement {
-        federation: shared.draft.federation_id(),
+        federation: shared.federation,
         round: job.round,
         seat,
         sheet_root: *root,

@@ -117,7 +117,7 @@ fn make_contribution(
     progress: &UnboundedSender<Progress>,
 ) -> Result<Event, NodeError> {
     let round = job.round;
-    let federation = shared.draft.federation_id().0;
+    let federation = shared.federation.0;
     if job.measures {
         let local = shared.local();
         let sums = local.learner.own_sums().ok_or_else(|| {

@@ -33,7 +33,7 @@ use std::{
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tonic::transport::Identity;
 use unsilo_fhe::{Params, Permutation};
-use unsilo_ledger::{Draft, Hash, SigningIdentity};
+use unsilo_ledger::{Draft, FederationId, Hash, SigningIdentity};
 use unsilo_train::{Device, DeviceChoice, Trainer};
 
 use crate::{
@@ -110,6 +110,8 @@ struct Shared {
     /// How the replica of the ledger begins.
     ledger: LedgerSection,
     draft: Draft,
+    /// The draft's hash, which everything that is signed or encrypted is bound to: made once.
+    federation: FederationId,
     params: Params,
     payload: Payload,
     dealer: Arc<dyn Dealer>,
@@ -199,6 +201,7 @@ impl Node {
                 payload,
                 dealer: options.dealer.unwrap_or_else(|| Arc::new(BuiltIn)),
                 permutation: Permutation::new(&params, &federation),
+                federation: FederationId(federation),
                 directory,
                 config,
                 draft,

@@ -255,7 +255,7 @@ impl Proof<'_> {
 
 fn context(shared: &Shared, published: &PublishedFacts) -> RoundContext {
     RoundContext {
-        federation: shared.draft.federation_id().0,
+        federation: shared.federation.0,
         round: published.round,
         model: published.base,
     }

@@ -91,12 +91,8 @@ pub(super) fn row(
 ) -> Result<Event, NodeError> {
     let round = job.round;
     let asked = asked(shared, round)?;
-    let directions: Vec<Vec<i8>> = asked
-        .0
-        .directions
-        .iter()
-        .map(|(values, _)| values.clone())
-        .collect();
+    let kept = asked.0.directions.iter();
+    let directions: Vec<&[i8]> = kept.map(|(values, _)| values.as_slice()).collect();
     let answered = Answered {
         round,
         contributors: &job.contributors,

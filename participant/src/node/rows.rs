@@ -61,7 +61,7 @@ pub(super) async fn first_false(
     let round = job.at.round;
     let served = shares::fetch(channel.clone(), round, doubted.clone(), wait).await?;
     let context = RoundContext {
-        federation: shared.draft.federation_id().0,
+        federation: shared.federation.0,
         round,
         model: job.at.model,
     };

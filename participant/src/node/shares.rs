@@ -104,7 +104,7 @@ impl Seat {
             .map_err(|error| ShareFailure::Unable(format!("its round key: {error}")))?;
         Ok(Self {
             context: RoundContext {
-                federation: shared.draft.federation_id().0,
+                federation: shared.federation.0,
                 round: at.round,
                 model: at.model,
             },

@@ -45,7 +45,7 @@ fn signed_root(
     let sheet_root = Hash::try_from(answers.sheet_root.as_slice()).ok()?;
     let hashes = SealedHashes::from_message(answers.hashes.as_ref()?).ok()?;
     let statement = AnswerStatement {
-        federation: shared.draft.federation_id(),
+        federation: shared.federation,
         round: job.at.round,
         seat,
         sheet_root,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, btree_map::Entry};
 use borsh::{BorshDeserialize, BorshSerialize};
 use unsilo_ledger::ParticipantId;
 
-use super::track_record::{TrackRecord, slack};
+use super::track_record::{self, TrackRecord};
 use crate::{progress::Score, rater::Opinion};
 
 /// Contributors remembered at most: more than a federation can have in one sum. Beyond it, who was not seen for longest is
@@ -214,7 +214,8 @@ impl Averages {
     /// What the rater says of each of `contributors`, in their order: those whose contributions were accepted and belong
     /// to other owners. Of whom nothing was ever seen, nothing is said.
     ///
-    /// - `score`: a_ij, the largest in size becoming 32767; negative for what harms.
+    /// - `score`: a_ij, the largest in size becoming 32767; negative for what harms; 0 for what helps by less than a third of what
+    ///   is usual, while the model still learns.
     /// - `reward`: what it earned on average, the largest becoming 65535: who only repeats what the last models brought has
     ///   little that is new, and earns little. 0 unless it helped by more than two deviations of what updates in random
     ///   directions would: noise helps every second rater a little.
@@ -234,10 +235,10 @@ impl Averages {
             .map(|average| average.map_or(0.0, earned))
             .collect();
         let records: Vec<&TrackRecord> = known.iter().flatten().map(|one| &one.helps).collect();
-        let slack = slack(&records);
+        let mut scored = track_record::scores(&records).into_iter();
         let scores: Vec<f64> = known
             .iter()
-            .map(|average| average.map_or(0.0, |one| one.helps.score(slack)))
+            .map(|average| average.and_then(|_| scored.next()).unwrap_or(0.0))
             .collect();
         let largest = |values: &[f64]| {
             values
@@ -615,10 +616,10 @@ mod tests {
         ) {
             let rounds: Vec<Observed<'_>> = rounds.iter().map(|values| (&exponents[..], &values[..])).collect();
             let averages = after(&rounds);
-            let slack = slack(&averages.of.values().map(|average| &average.helps).collect::<Vec<_>>());
-            for (opinion, average) in averages.opinions(&ids(6)).iter().zip(averages.of.values()) {
+            let scored = track_record::scores(&averages.of.values().map(|average| &average.helps).collect::<Vec<_>>());
+            for ((opinion, average), score) in averages.opinions(&ids(6)).iter().zip(averages.of.values()).zip(scored) {
                 prop_assert!(opinion.reward == 0 || average.helps.is_above_chance() && average.earns > 0.0);
-                prop_assert!(opinion.score == 0 || (opinion.score > 0) == (average.helps.score(slack) > 0.0));
+                prop_assert!(opinion.score == 0 || (opinion.score > 0) == (score > 0.0));
             }
             prop_assert_eq!(Averages::from_bytes(&averages.to_bytes()), Ok(averages));
         }
