@@ -139,6 +139,11 @@ impl Directory {
         self.0.join("rating.averages")
     }
 
+    /// What this company asked about the others' contributions at the last models.
+    pub(crate) fn asked(&self) -> PathBuf {
+        self.0.join("rating.asked")
+    }
+
     /// What was seen that must never happen.
     pub(crate) fn alarms(&self) -> PathBuf {
         self.0.join("alarms")

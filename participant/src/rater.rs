@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use unsilo_ledger::ParticipantId;
+use unsilo_ledger::{Hash, ParticipantId};
 use unsilo_train::StepReport;
 
 use crate::progress::Score;
@@ -44,7 +44,9 @@ pub trait Rater: fmt::Debug + Send + Sync {
 pub struct RoundStart<'a> {
     /// The round.
     pub round: u64,
-    /// The model it starts from, one number a parameter.
+    /// Hash of the model it starts from.
+    pub model: Hash,
+    /// That model, one number a parameter.
     pub weights: &'a [f32],
     /// What the rounds before changed in the model, the oldest first: the last [`RECENT_DIFFERENCES`], fewer on a node that
     /// came late.

@@ -18,11 +18,11 @@ use crate::{
     keystore,
     learner::Seeds,
     rater::{Answered, Opinion, Rater, RoundStart},
-    rating::{Averages, chance_product, directions},
+    rating::{Asked, Averages, Known, chance_product, directions},
 };
 
 /// Averages that are read at most: more than those of as many contributors as a federation may have.
-const MAX_AVERAGES_BYTES: u64 = 1 << 20;
+const MAX_AVERAGES_BYTES: usize = 1 << 20;
 
 /// Rates by the rows that its company holds out, or by all where those are very few ([`crate::data::Divided::rating_rows`]). `Debug` shows no row.
 pub(crate) struct Validator {
@@ -34,6 +34,8 @@ pub(crate) struct Validator {
     pub(crate) seeds: Seeds,
     /// File of the averages.
     pub(crate) averages: PathBuf,
+    /// File of what it asked for lately.
+    pub(crate) asked: PathBuf,
 }
 
 impl fmt::Debug for Validator {
@@ -51,7 +53,8 @@ impl Rater for Validator {
         progress: &mut dyn FnMut(StepReport),
     ) -> Result<Vec<Vec<i8>>, String> {
         let seed = self.seeds.of("direction", start.round).map_err(text)?;
-        directions(
+        let mut asked = self.asked().map_err(text)?;
+        let found = directions(
             &self.trainer,
             &self.params,
             start.weights,
@@ -60,14 +63,24 @@ impl Rater for Validator {
                 seed,
                 ..self.training.clone()
             },
-            start.differences,
+            &Known {
+                differences: start.differences,
+                asked: &asked.before(&start.model),
+            },
             progress,
         )
-        .map_err(text)
+        .map_err(text)?;
+        if let [_, second] = &found[..] {
+            asked.keep(start.model, second.clone());
+            keystore::write(&self.asked, &asked.to_bytes()).map_err(text)?;
+        }
+        Ok(found)
     }
 
     fn row(&self, answered: &Answered<'_>) -> Result<Vec<Opinion>, String> {
-        let mut averages = read(&self.averages).map_err(text)?;
+        let from_bytes = |bytes: &[u8]| Averages::from_bytes(bytes).map_err(text);
+        let mut averages =
+            read_or_new(&self.averages, MAX_AVERAGES_BYTES, from_bytes).map_err(text)?;
         let accepted: Vec<(ParticipantId, u16)> = answered
             .contributors
             .iter()
@@ -86,27 +99,39 @@ impl Rater for Validator {
     }
 }
 
+impl Validator {
+    fn asked(&self) -> Result<Asked, NodeError> {
+        let parameters = self.params.parameters();
+        let read = |bytes: &[u8]| Asked::from_bytes(bytes, parameters).map_err(text);
+        read_or_new(&self.asked, Asked::max_bytes(parameters), read)
+    }
+}
+
 fn text(error: impl fmt::Display) -> String {
     error.to_string()
 }
 
-/// The averages so far; none if there is no file. One that is damaged is set aside, and the averages start anew: they are
-/// this company's own opinion, and a moving one.
-fn read(path: &Path) -> Result<Averages, NodeError> {
+/// What is kept at `path`; nothing yet if there is no file. One that is damaged is set aside, and begun anew: it is this company's own
+/// memory, and a moving one.
+fn read_or_new<T: Default>(
+    path: &Path,
+    max_bytes: usize,
+    from_bytes: impl FnOnce(&[u8]) -> Result<T, String>,
+) -> Result<T, NodeError> {
     let mut bytes = Vec::new();
     match File::open(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Averages::new()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(T::default()),
         Err(error) => return Err(NodeError::io("read", path)(error)),
         Ok(file) => file
-            .take(MAX_AVERAGES_BYTES)
+            .take(max_bytes as u64 + 1)
             .read_to_end(&mut bytes)
             .map_err(NodeError::io("read", path))?,
     };
-    Averages::from_bytes(&bytes).or_else(|error| {
-        let aside = path.with_extension("damaged");
+    from_bytes(&bytes).or_else(|reason| {
+        let aside = path.with_added_extension("damaged");
         fs::rename(path, &aside).map_err(NodeError::io("rename", path))?;
-        tracing::warn!(%error, kept = %aside.display(), "the averages of ratings start anew");
-        Ok(Averages::new())
+        tracing::warn!(reason, kept = %aside.display(), "what a rater remembers is damaged and starts anew");
+        Ok(T::default())
     })
 }
 

@@ -66,6 +66,7 @@ impl Loader {
                 rows,
                 seeds: self.seeds,
                 averages: directory.averages(),
+                asked: directory.asked(),
             })
         });
         let normalised = state

@@ -37,6 +37,7 @@ pub(super) fn directions(
     };
     let start = RoundStart {
         round,
+        model,
         weights: &weights,
         differences: &differences,
     };

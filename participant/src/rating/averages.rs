@@ -217,29 +217,23 @@ impl Averages {
     /// - `score`: a_ij, the largest in size becoming 32767; negative for what harms; 0 for what helps by less than a third of what
     ///   is usual, while the model still learns.
     /// - `reward`: what it earned on average, the largest becoming 65535: who only repeats what the last models brought has
-    ///   little that is new, and earns little. 0 unless it helped by more than two deviations of what updates in random
-    ///   directions would: noise helps every second rater a little.
+    ///   little that is new, and earns little. 0 unless its score is above 0, and unless it helped by more than two deviations of
+    ///   what updates in random directions would: noise helps every second rater a little.
     ///
     /// Multiplying all products and chances of a rater, or all norms, by one factor changes nothing but rounding.
     pub fn opinions(&self, contributors: &[ParticipantId]) -> Vec<Opinion> {
         let known: Vec<Option<&Average>> = contributors.iter().map(|id| self.of.get(id)).collect();
-        let earned = |average: &Average| {
-            if average.helps.is_above_chance() {
-                average.earns
-            } else {
-                0.0
-            }
-        };
-        let rewards: Vec<f64> = known
-            .iter()
-            .map(|average| average.map_or(0.0, earned))
-            .collect();
         let records: Vec<&TrackRecord> = known.iter().flatten().map(|one| &one.helps).collect();
         let mut scored = track_record::scores(&records).into_iter();
         let scores: Vec<f64> = known
             .iter()
             .map(|average| average.and_then(|_| scored.next()).unwrap_or(0.0))
             .collect();
+        let earned = |(average, score): (&Option<&Average>, &f64)| match average {
+            Some(average) if *score > 0.0 && average.helps.is_above_chance() => average.earns,
+            _ => 0.0,
+        };
+        let rewards: Vec<f64> = known.iter().zip(&scores).map(earned).collect();
         let largest = |values: &[f64]| {
             values
                 .iter()
@@ -618,7 +612,7 @@ mod tests {
             let averages = after(&rounds);
             let scored = track_record::scores(&averages.of.values().map(|average| &average.helps).collect::<Vec<_>>());
             for ((opinion, average), score) in averages.opinions(&ids(6)).iter().zip(averages.of.values()).zip(scored) {
-                prop_assert!(opinion.reward == 0 || average.helps.is_above_chance() && average.earns > 0.0);
+                prop_assert!(opinion.reward == 0 || score > 0.0 && average.helps.is_above_chance() && average.earns > 0.0);
                 prop_assert!(opinion.score == 0 || (opinion.score > 0) == (score > 0.0));
             }
             prop_assert_eq!(Averages::from_bytes(&averages.to_bytes()), Ok(averages));

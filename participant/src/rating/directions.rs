@@ -3,7 +3,7 @@
 use unsilo_fhe::{DELTA, Direction, Params, direction::DirectionError};
 use unsilo_train::{Dataset, StepReport, TrainConfig, TrainError, Trainer};
 
-use super::residual::residual;
+use super::{ASKED, residual::residual};
 
 /// How many times the steps of a round a rater trains for its direction. One gradient alone would exclude most honest
 /// participants where companies know different classes (docs/scoring.md).
@@ -21,12 +21,22 @@ pub enum DirectionsError {
     /// The rows kept back are of one class with two rows or more, or are learnt perfectly.
     #[error("the rows kept back do not move the model: keep back rows of more classes")]
     Unmoved,
-    /// All that the rows kept back ask for was in the last models already.
-    #[error("the rows kept back ask for nothing that the last {HISTORY} models did not bring")]
+    /// All that the rows kept back ask for was in the last models already, or asked for lately.
+    #[error(
+        "the rows kept back ask for nothing that the last {HISTORY} models did not bring, and that was not asked for lately"
+    )]
     NothingNew,
     /// A difference of published models that is of another model, or not finite.
     #[error("difference {index} of published models (0 is the oldest) is not one of this model")]
     History {
+        /// Which, counted from the first of those given.
+        index: usize,
+    },
+    /// What was asked for lately is of another model.
+    #[error(
+        "direction {index} of those asked for lately (0 is the oldest) is not one of this model"
+    )]
+    Asked {
         /// Which, counted from the first of those given.
         index: usize,
     },
@@ -35,13 +45,23 @@ pub enum DirectionsError {
     Quantisation(#[from] DirectionError),
 }
 
+/// What is not new to a rater.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Known<'a> {
+    /// Differences of consecutive published models, the oldest first: the last [`HISTORY`] count.
+    pub differences: &'a [Vec<f32>],
+    /// Its own second directions at the last models, the oldest first ([`super::Asked::before`]): the last [`ASKED`] count.
+    pub asked: &'a [&'a [i8]],
+}
+
 /// The directions of a rater in one round: which way its rows kept back would move the model, and, if there is a
-/// history, what of that is at right angles to it.
+/// history, what of that is at right angles to it and to what was asked for lately.
 ///
 /// From the round's `weights`, [`DIRECTION_STEPS`] times the steps of the round's own `training`, same optimiser and
 /// learning rate, on `held_out`; every class equally often, and without those of fewer than two rows kept back. `v` is
-/// the difference, and the second direction `v°` is `v` minus its projection on the span of the last [`HISTORY`] of
-/// `history` (differences of consecutive published models, oldest first). Each is rounded to bytes as
+/// the difference, and the second direction `v°` is `v` minus its projection on the span of what is `known`. Where companies differ,
+/// the model swings: what rows want of it in one round they want back in the next, and honest updates are on the right side of that in
+/// every second round only. Without what was asked for lately, pay is not made of it. Each is rounded to bytes as
 /// [`Direction::quantise`] does, so that all directions of one model have about the same length and their products
 /// can be averaged over rounds.
 ///
@@ -60,13 +80,17 @@ pub fn directions(
     weights: &[f32],
     held_out: &Dataset,
     training: &TrainConfig,
-    history: &[Vec<f32>],
+    known: &Known<'_>,
     progress: &mut dyn FnMut(StepReport),
 ) -> Result<Vec<Vec<i8>>, DirectionsError> {
     let is_difference =
         |one: &Vec<f32>| one.len() == weights.len() && one.iter().all(|x| x.is_finite());
-    if let Some(index) = history.iter().position(|one| !is_difference(one)) {
+    if let Some(index) = known.differences.iter().position(|one| !is_difference(one)) {
         return Err(DirectionsError::History { index });
+    }
+    let is_other = |one: &&[i8]| one.len() != weights.len();
+    if let Some(index) = known.asked.iter().position(is_other) {
+        return Err(DirectionsError::Asked { index });
     }
     let settings = TrainConfig {
         steps: training.steps.saturating_mul(DIRECTION_STEPS),
@@ -85,9 +109,14 @@ pub fn directions(
     }
     let mut found = vec![Direction::quantise(params, &moved)?];
     // What only looks like a move of the model is no reason for a second direction.
-    let last = history.iter().rev().take(HISTORY);
+    let last = known.differences.iter().rev().take(HISTORY);
     if last.clone().any(|one| one.iter().any(|&x| x != 0.0)) {
-        let new = residual(&moved, last.map(Vec::as_slice)).ok_or(DirectionsError::NothingNew)?;
+        let asked = known.asked.iter().rev().take(ASKED);
+        let asked: Vec<Vec<f32>> = asked
+            .map(|one| one.iter().map(|&x| f32::from(x)).collect())
+            .collect();
+        let others = last.chain(&asked).map(Vec::as_slice);
+        let new = residual(&moved, others).ok_or(DirectionsError::NothingNew)?;
         found.push(Direction::quantise(params, &new)?);
     }
     Ok(found)
@@ -141,6 +170,14 @@ mod tests {
     }
 
     fn ask(held_out: &Dataset, history: &[Vec<f32>]) -> Result<Vec<Vec<i8>>, DirectionsError> {
+        ask_again(held_out, history, &[])
+    }
+
+    fn ask_again(
+        held_out: &Dataset,
+        differences: &[Vec<f32>],
+        asked: &[&[i8]],
+    ) -> Result<Vec<Vec<i8>>, DirectionsError> {
         let trainer = Trainer::new(model(), Device::cpu()).expect("valid sizes");
         let training = TrainConfig {
             steps: 4,
@@ -153,7 +190,7 @@ mod tests {
             &weights,
             held_out,
             &training,
-            history,
+            &Known { differences, asked },
             &mut |_| {},
         )
     }
@@ -218,6 +255,46 @@ mod tests {
         let second = |history: &[Vec<f32>]| ask(&held_out, history).expect("directions").remove(1);
         assert!(cosine(&second(&history), &known) > 0.9);
         assert!(cosine(&second(&history[..HISTORY]), &known).abs() < 0.05);
+    }
+
+    #[test]
+    fn what_was_asked_for_at_the_last_two_models_is_not_new() {
+        let held_out = rows(&[0, 1, 2].repeat(20));
+        let mut random = SeededRandom::new(4);
+        let mut noisy = |of: &[i8]| -> Vec<i8> {
+            let near = of
+                .iter()
+                .map(|&v| i32::from(v) + random.below(31) as i32 - 15);
+            near.map(|v| v.clamp(-127, 127) as i8).collect()
+        };
+        let history = vec![
+            (0..model().parameters())
+                .map(|at| (at % 5) as f32)
+                .collect(),
+        ];
+        let second = |asked: &[&[i8]]| {
+            let both = ask_again(&held_out, &history, asked).expect("directions");
+            let [_, second] = both.try_into().expect("two");
+            second
+        };
+        let plain: Vec<i8> = second(&[]);
+        let float = |of: &[i8]| -> Vec<f32> { of.iter().map(|&v| v.into()).collect() };
+        let (older, newer, oldest) = (noisy(&plain), noisy(&plain), noisy(&plain));
+        for asked in [&oldest, &older, &newer] {
+            assert!(cosine(&plain, &float(asked)) > 0.5);
+        }
+        let left = second(&[&oldest, &older, &newer]);
+        assert_eq!(left, second(&[&older, &newer]), "the last two count");
+        for known in [&older, &newer] {
+            assert!(cosine(&left, &float(known)).abs() < 0.05);
+        }
+        assert!(cosine(&left, &float(&oldest)).abs() > 0.05);
+        // In a first round there is nothing that it could be new beside.
+        assert_eq!(ask_again(&held_out, &[], &[&newer]).expect("one").len(), 1);
+        assert_eq!(
+            ask_again(&held_out, &history, &[&newer, &newer[1..]]),
+            Err(DirectionsError::Asked { index: 1 })
+        );
     }
 
     #[test]

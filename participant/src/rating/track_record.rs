@@ -21,6 +21,9 @@ const DOUBT: f64 = 2.0;
 /// .4) the least that keeps attackers with .3 and .4 of honest work in their updates at .03 of the weight where companies are alike;
 /// above it honest companies with few rows or classes of their own lose their place (docs/scoring.md).
 const ENOUGH: f64 = 0.33;
+/// Contributors that a rater must know to say what is usual. With three, a hospital of four is soon below a third of what is left
+/// of them; then no three weigh anything, and nothing moves any more (two of a hundred such federations on real rows).
+const ENOUGH_TO_COMPARE: usize = 4;
 /// Deviations of an update in a random direction that the long memory must be above to be told from chance.
 const SIGNIFICANT: f64 = 2.0;
 
@@ -77,7 +80,7 @@ impl TrackRecord {
 ///
 /// The long memory; but while more than half of them helped lately, by their short memories, the model still learns, and then at
 /// most the short memory and two standard errors by the spread that is usual among them, for who is erratic shall not be
-/// given more for it; and 0 for who helps by less than [`ENOUGH`] of what is usual. "Usual" is the median, the lower one of two.
+/// given more for it; and, among [`ENOUGH_TO_COMPARE`] or more, 0 for who helps by less than [`ENOUGH`] of what is usual. "Usual" is the median, the lower one of two.
 /// Of attackers, however hard they push, only their number enters.
 pub(super) fn scores(of: &[&TrackRecord]) -> Vec<f64> {
     let helping = of.iter().filter(|one| one.recent > 0.0).count();
@@ -89,6 +92,9 @@ pub(super) fn scores(of: &[&TrackRecord]) -> Vec<f64> {
     let slack = DOUBT * (usual_spread * SHORT / (2.0 - SHORT)).sqrt();
     let scores = of.iter().map(|one| one.long.min(one.recent + slack));
     let mut scores: Vec<f64> = scores.collect();
+    if of.len() < ENOUGH_TO_COMPARE {
+        return scores;
+    }
     let enough = ENOUGH * median(scores.iter().copied().filter(|score| *score > 0.0));
     for score in &mut scores {
         if (0.0..enough).contains(score) {
@@ -168,20 +174,23 @@ mod tests {
     fn who_is_erratic_is_given_no_more_than_others() {
         let steady = of(&[0.3, 0.25].repeat(10));
         let erratic = of(&[0.3, -0.3].repeat(10));
-        assert_eq!(scores(&[&steady, &steady, &erratic])[2], 0.0);
+        assert!(scores(&[&steady, &steady, &erratic])[2] < 0.05);
+        assert_eq!(scores(&[&steady, &steady, &steady, &erratic])[3], 0.0);
     }
 
     #[test]
     fn who_helps_by_less_than_a_third_of_what_is_usual_counts_for_nothing_while_the_model_learns() {
         let part = |part: f64| of(&[part * 0.3; 20]);
         let (usual, less, little, harms) = (part(1.0), part(0.34), part(0.32), part(-0.5));
-        let all = [&usual, &usual, &less, &little, &harms];
+        let all = [&usual, &usual, &usual, &less, &little, &harms];
         let scored = scores(&all);
-        assert_eq!((scored[2], scored[3]), (less.long, 0.0));
+        assert_eq!((scored[3], scored[4]), (less.long, 0.0));
         // What harms stays what it is: the ledger's median counts it.
-        assert_eq!(scored[4], harms.long);
+        assert_eq!(scored[5], harms.long);
         // Where as many harm as help, nobody knows what is usual.
         assert_eq!(scores(&[&usual, &little, &harms, &harms])[1], little.long);
+        // And of three nobody knows either.
+        assert_eq!(scores(&[&usual, &usual, &little])[2], little.long);
         // Few that help very much do not make the others worth nothing.
         let much = part(100.0);
         assert_eq!(

@@ -34,6 +34,7 @@ fn validator(dir: &Path) -> Validator {
         rows: Dataset::new(features, labels, 2, 2).unwrap(),
         seeds: Seeds::new(Some(5), SigningIdentity::from_seed(&[1; 32]).public()),
         averages: dir.join("rating.averages"),
+        asked: dir.join("rating.asked"),
     }
 }
 
@@ -70,6 +71,7 @@ fn directions_are_repeatable_for_a_seed_and_differ_from_round_to_round() {
     let ask = |round, differences: &[Vec<f32>]| {
         let start = RoundStart {
             round,
+            model: [round as u8; 32],
             weights: &weights,
             differences,
         };
@@ -85,12 +87,65 @@ fn directions_are_repeatable_for_a_seed_and_differ_from_round_to_round() {
 }
 
 #[test]
+fn what_was_asked_for_at_another_model_is_not_asked_again_and_at_the_same_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = validator(dir.path());
+    let weights = first.trainer.config().initial_weights(1);
+    let known: Vec<f32> = (0..weights.len()).map(|i| (i % 3) as f32).collect();
+    // From disk alone each time, as after kill -9.
+    let second = |model: u8| {
+        let start = RoundStart {
+            round: 1,
+            model: [model; 32],
+            weights: &weights,
+            differences: std::slice::from_ref(&known),
+        };
+        let found = validator(dir.path())
+            .directions(&start, &mut |_| {})
+            .unwrap();
+        found[1].clone()
+    };
+    let cosine = |x: &[i8], y: &[i8]| {
+        let product = |x: &[i8], y: &[i8]| -> f64 {
+            x.iter()
+                .zip(y)
+                .map(|(x, y)| f64::from(*x) * f64::from(*y))
+                .sum()
+        };
+        product(x, y) / (product(x, x) * product(y, y)).sqrt()
+    };
+    let asked = second(1);
+    assert_eq!(
+        second(1),
+        asked,
+        "a round that gave no model changes nothing"
+    );
+    // The same rows and seed ask for the same at another model: nothing but rounding is left of it.
+    let start = RoundStart {
+        round: 1,
+        model: [2; 32],
+        weights: &weights,
+        differences: std::slice::from_ref(&known),
+    };
+    match validator(dir.path()).directions(&start, &mut |_| {}) {
+        Ok(found) => assert!(cosine(&found[1], &asked).abs() < 0.2),
+        Err(reason) => assert!(reason.contains("asked for lately"), "{reason}"),
+    }
+    // What is damaged is set aside.
+    fs::write(dir.path().join("rating.asked"), b"nothing").unwrap();
+    assert_eq!(second(3), asked);
+    let aside = fs::read(dir.path().join("rating.asked.damaged")).unwrap();
+    assert_eq!(aside, b"nothing");
+}
+
+#[test]
 fn a_node_that_ends_need_not_wait_for_the_training_of_a_direction() {
     let dir = tempfile::tempdir().unwrap();
     let validator = validator(dir.path());
     let weights = validator.trainer.config().initial_weights(1);
     let start = RoundStart {
         round: 1,
+        model: [1; 32],
         weights: &weights,
         differences: &[],
     };
@@ -134,7 +189,7 @@ fn damaged_averages_are_set_aside_and_start_anew() {
         row(&validator(dir.path()), 2, [500, 1000]),
         [16_384, 32_767]
     );
-    let aside = fs::read(dir.path().join("rating.damaged")).unwrap();
+    let aside = fs::read(dir.path().join("rating.averages.damaged")).unwrap();
     assert_eq!(aside, b"not averages");
 }
 

@@ -70,8 +70,10 @@ type FloatRow = (Vec<(ParticipantId, u16)>, Vec<Opinion>);
 /// What a rater remembers of one contributor.
 #[derive(Clone, Copy, Default)]
 struct Average {
-    /// The long memory of a_ij, which is all that pay asks.
+    /// The long memory of what helps, and the short one with its spread.
     helps: f64,
+    recent: f64,
+    spread: f64,
     /// What rounds earned.
     earns: f64,
     /// What the square of `helps` would be of updates in random directions.
@@ -111,8 +113,13 @@ impl Floats {
         let moved: Vec<f64> = pairs
             .map(|(to, from)| f64::from(*to) - f64::from(*from))
             .collect();
-        let last = rated.history.len().saturating_sub(HISTORY);
-        let new = without(&moved, &rated.history[last..]);
+        let known = rated.known.differences;
+        let last = known.len().saturating_sub(HISTORY);
+        // What it asked for is what it sent: bytes.
+        let asked = rated.known.asked.iter();
+        let asked = asked.map(|one| one.iter().map(|x| f32::from(*x)).collect());
+        let known: Vec<Vec<f32>> = known[last..].iter().cloned().chain(asked).collect();
+        let new = without(&moved, &known);
         let directions = [unit(moved), unit(new)];
         let step = 2_f64.powi(rated.unit_log2.into());
         // In a first round all that helps is new.
@@ -153,7 +160,11 @@ impl Floats {
             // Of what is earned, a round weighs .9 of the one after it; what helps starts with the first round's value.
             let rate = 0.1 / (1.0 - 0.9_f64.powi(average.rounds));
             average.earns += rate * (earns - average.earns);
-            let rate = if average.rounds == 1 { 1.0 } else { 0.03 };
+            let first = average.rounds == 1;
+            let of = |rate: f64| if first { 1.0 } else { rate };
+            average.spread += of(0.1) * ((helps - average.recent).powi(2) - average.spread);
+            average.recent += of(0.2) * (helps - average.recent);
+            let rate = of(0.03);
             average.helps += rate * (helps - average.helps);
             average.chance =
                 (1.0 - rate).powi(2) * average.chance + rate.powi(2) / rated.weights.len() as f64;
@@ -164,14 +175,39 @@ impl Floats {
         Ok(())
     }
 
-    /// What was earned, the largest 65535, by those above two deviations of random directions.
+    /// What was earned, the largest 65535, by those above two deviations of random directions whose score is above 0.
     fn opinions(&self, rated: &Rated<'_>) -> Vec<Opinion> {
         let averages = &self.averages[rated.rater];
+        let ids = rated.rates.iter().map(|at| rated.accepted.of[*at].0.0);
+        let known: Vec<&Average> = ids.filter_map(|id| averages.get(&id)).collect();
+        let learns = 2 * known.iter().filter(|one| one.recent > 0.0).count() > known.len();
+        let median = |mut values: Vec<f64>| {
+            values.sort_by(f64::total_cmp);
+            let middle = values.len().saturating_sub(1) / 2;
+            values.get(middle).copied().unwrap_or(0.0)
+        };
+        let slack = 2.0 * (median(known.iter().map(|one| one.spread).collect()) / 9.0).sqrt();
+        let unless_less = |one: &Average| match learns {
+            true => one.helps.min(one.recent + slack),
+            false => one.helps,
+        };
+        let usual = known.iter().map(|one| unless_less(one));
+        let usual = median(usual.filter(|score| *score > 0.0).collect());
+        let enough = if learns && known.len() >= 4 {
+            0.33 * usual
+        } else {
+            0.0
+        };
+        let scored = |one: &Average| match unless_less(one) {
+            score if score < enough => 0.0,
+            score => score,
+        };
         let rewards: Vec<(usize, f64)> = rated
             .rates
             .iter()
             .filter_map(|at| Some((*at, averages.get(&rated.accepted.of[*at].0.0)?)))
             .filter(|(_, average)| average.helps > 2.0 * average.chance.sqrt())
+            .filter(|(_, average)| scored(average) > 0.0)
             .map(|(at, average)| (at, average.earns))
             .collect();
         let most = rewards

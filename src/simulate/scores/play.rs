@@ -57,6 +57,8 @@ pub(super) struct Round {
 struct Model {
     weights: Vec<f32>,
     history: Vec<Vec<f32>>,
+    /// How many rounds gave it.
+    published: u64,
 }
 
 impl Model {
@@ -64,6 +66,7 @@ impl Model {
         Self {
             weights: start.to_vec(),
             history: Vec::new(),
+            published: 0,
         }
     }
 
@@ -75,6 +78,7 @@ impl Model {
             self.history.remove(0);
         }
         self.weights = next;
+        self.published += 1;
     }
 }
 
@@ -106,6 +110,7 @@ pub(super) fn play(
         )?;
         let moment = Moment {
             round,
+            models: model.published,
             weights: &model.weights,
             history: &model.history,
             quantiser: &quantiser,

@@ -5,7 +5,7 @@ use unsilo_fhe::{ChunkSample, Entropy};
 use unsilo_ledger::{OwnerId, ParticipantId, raters};
 use unsilo_participant::{
     Opinion, Score,
-    rating::{self, Averages},
+    rating::{self, Asked, Averages, Known},
 };
 use unsilo_train::TrainConfig;
 
@@ -32,7 +32,8 @@ pub(super) struct Rated<'a> {
     pub(super) round: usize,
     pub(super) rater: usize,
     pub(super) weights: &'a [f32],
-    pub(super) history: &'a [Vec<f32>],
+    /// What was not new to it.
+    pub(super) known: Known<'a>,
     /// The settings that its directions came from.
     pub(super) training: &'a TrainConfig,
     pub(super) accepted: &'a Accepted<'a>,
@@ -70,11 +71,14 @@ pub(super) fn drawn(federation: &Federation<'_>, round: usize, parameters: usize
 /// Asks and hears the raters of a round. Each owner has one, its first participant.
 pub(super) struct Raters {
     averages: Vec<Averages>,
+    asked: Vec<Asked>,
 }
 
 /// Where a round stands when it is rated.
 pub(super) struct Moment<'a> {
     pub(super) round: usize,
+    /// How many rounds before it gave a model.
+    pub(super) models: u64,
     pub(super) weights: &'a [f32],
     pub(super) history: &'a [Vec<f32>],
     pub(super) quantiser: &'a Quantiser,
@@ -85,6 +89,7 @@ impl Raters {
     pub(super) fn new(participants: usize) -> Self {
         Self {
             averages: vec![Averages::new(); participants],
+            asked: vec![Asked::new(); participants],
         }
     }
 
@@ -134,16 +139,28 @@ impl Raters {
         observe: &mut dyn FnMut(&Rated<'_>),
     ) -> Option<Vec<Opinion>> {
         let setting = federation.setting;
+        // Its number stands for the model's hash.
+        let mut model = [0; 32];
+        model[..8].copy_from_slice(&moment.models.to_be_bytes());
+        let before = self.asked[rater].clone();
+        let asked = before.before(&model);
+        let known = Known {
+            differences: moment.history,
+            asked: &asked,
+        };
         let mut directions = rating::directions(
             &federation.trainer,
             &moment.quantiser.params,
             moment.weights,
             federation.rating_rows(rater),
             training,
-            moment.history,
+            &known,
             &mut |_| {},
         )
         .ok()?;
+        if let [_, second] = &directions[..] {
+            self.asked[rater].keep(model, second.clone());
+        }
         let sample = ChunkSample::draw(
             &moment.quantiser.params,
             setting.sampled_chunks,
@@ -185,7 +202,7 @@ impl Raters {
             round: moment.round,
             rater,
             weights: moment.weights,
-            history: moment.history,
+            known,
             training,
             accepted,
             rates: &rates,

@@ -4,7 +4,7 @@
 //! `UNSILO_ROWS=mnist.csv cargo test --release --workspace sampled_scores -- --ignored --nocapture`
 
 use unsilo_fhe::{ChunkSample, Entropy};
-use unsilo_participant::rating::{DIRECTION_STEPS, directions};
+use unsilo_participant::rating::{DIRECTION_STEPS, Known, directions};
 
 use super::{
     Setting, Split,
@@ -76,7 +76,10 @@ fn measure(setting: &Setting, data: &unsilo_train::Dataset) -> String {
                 &weights,
                 federation.rating_rows(rater),
                 &training,
-                &history,
+                &Known {
+                    differences: &history,
+                    asked: &[],
+                },
                 &mut |_| {},
             )
             .expect("directions");

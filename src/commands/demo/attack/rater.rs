@@ -61,6 +61,7 @@ mod tests {
         let weights = [0.5; 4_810];
         let start = RoundStart {
             round: 1,
+            model: [1; 32],
             weights: &weights,
             differences: &[],
         };
