@@ -29,7 +29,8 @@ pub(crate) fn private_directory(path: &Path) -> Result<(), NodeError> {
 /// Writes `bytes` to `path` so that after a crash the file is the old one or the new one, with mode 0600;
 /// durable when it returns.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), NodeError> {
-    let fresh = path.with_extension("new");
+    // Beside the whole name: two files that differ in their extension alone may be written at the same time.
+    let fresh = path.with_added_extension("new");
     let written = write_new(&fresh, bytes).and_then(|()| fs::rename(&fresh, path));
     if let Err(error) = written {
         // A half-written file would only take up space; the error that matters is the first one.

@@ -53,7 +53,7 @@ impl Rater for Validator {
         progress: &mut dyn FnMut(StepReport),
     ) -> Result<Vec<Vec<i8>>, String> {
         let seed = self.seeds.of("direction", start.round).map_err(text)?;
-        let mut asked = self.asked().map_err(text)?;
+        let mut asked = self.asked();
         let found = directions(
             &self.trainer,
             &self.params,
@@ -72,7 +72,8 @@ impl Rater for Validator {
         .map_err(text)?;
         if let [_, second] = &found[..] {
             asked.keep(start.model, second.clone());
-            keystore::write(&self.asked, &asked.to_bytes()).map_err(text)?;
+            let kept = keystore::write(&self.asked, &asked.to_bytes());
+            kept.unwrap_or_else(|error| not_kept(&error));
         }
         Ok(found)
     }
@@ -100,11 +101,20 @@ impl Rater for Validator {
 }
 
 impl Validator {
-    fn asked(&self) -> Result<Asked, NodeError> {
+    /// What was asked for lately. Nothing where it cannot be read: it makes pay fairer, and no rating needs it.
+    fn asked(&self) -> Asked {
         let parameters = self.params.parameters();
         let read = |bytes: &[u8]| Asked::from_bytes(bytes, parameters).map_err(text);
-        read_or_new(&self.asked, Asked::max_bytes(parameters), read)
+        read_or_new(&self.asked, Asked::max_bytes(parameters), read).unwrap_or_else(|error| {
+            not_kept(&error);
+            Asked::new()
+        })
     }
+}
+
+/// A disk that is full stops the node where the directions themselves are kept, and says so.
+fn not_kept(error: &NodeError) {
+    tracing::warn!(%error, "what this company asked for lately is not remembered: mend that file's place");
 }
 
 fn text(error: impl fmt::Display) -> String {

@@ -4,13 +4,13 @@ use std::fmt;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use unsilo_ledger::Hash;
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
-/// Models whose second directions count as asked for already. Measured (docs/scoring.md, what was asked for lately): two pay
-/// honest companies most alike of 0, 1, 2, 3 and 5 without paying those more that swing the model.
+/// Models whose second directions count as asked for already. Of 0, 1, 2, 3 and 5 (docs/scoring.md, what was asked for lately): more
+/// pay honest companies more alike, and from three on pay those more that swing the model where classes are skewed.
 pub const ASKED: usize = 2;
 
-/// A rater's second directions at the last models that it asked at, the newest last. They follow from the company's rows: kept
+/// A rater's second directions at the last models at which it worked some out, the newest last. They follow from the company's rows: kept
 /// like them. They must survive a restart: [`Asked::to_bytes`].
 ///
 /// By model and not by round: where a round gave no model, what was asked for is as wanted as before.
@@ -59,10 +59,18 @@ impl Asked {
 
     /// Remembers the second direction at `model`, instead of one that was asked for there before.
     pub fn keep(&mut self, model: Hash, direction: Vec<i8>) {
-        self.0.retain(|(at, _)| *at != model);
+        self.0.retain_mut(|(at, of)| {
+            let stays = *at != model;
+            if !stays {
+                of.zeroize();
+            }
+            stays
+        });
         self.0.push((model, direction));
         let excess = self.0.len().saturating_sub(ASKED + 1);
-        self.0.drain(..excess);
+        for (_, mut of) in self.0.drain(..excess) {
+            of.zeroize();
+        }
     }
 
     /// Bytes on disk at most, for a model of so many parameters.
@@ -71,10 +79,10 @@ impl Asked {
     }
 
     /// For disk, in the ledger's encoding.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::new();
+    pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
+        let mut bytes = Zeroizing::new(Vec::new());
         // Writing to memory cannot fail.
-        let _ = self.serialize(&mut bytes);
+        let _ = self.serialize(&mut *bytes);
         bytes
     }
 
@@ -134,7 +142,7 @@ mod tests {
                 Err(AskedError::Format(_))
             ));
         }
-        let mut many = bytes.clone();
+        let mut many = bytes.to_vec();
         many[0] = 200;
         assert!(matches!(
             Asked::from_bytes(&many, 3),

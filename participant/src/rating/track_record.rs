@@ -18,7 +18,7 @@ const SPREAD: f64 = 0.1;
 /// Standard errors that the short memory is given before it counts against a contributor.
 const DOUBT: f64 = 2.0;
 /// The part of what is usual that a contributor must help by while the model still learns. Of the rules measured (0, .25, .3, .33,
-/// .4) the least that keeps attackers with .3 and .4 of honest work in their updates at .03 of the weight where companies are alike;
+/// .4) the least that keeps four of ten whose updates are .15 honest work at .03 of the weight where companies are alike;
 /// above it honest companies with few rows or classes of their own lose their place (docs/scoring.md).
 const ENOUGH: f64 = 0.33;
 /// Contributors that a rater must know to say what is usual. With three, a hospital of four is soon below a third of what is left

@@ -122,7 +122,7 @@ impl Session {
         };
         format!(
             "round {round}: this company has no score for the contribution of participant {participant}: {reason}. If it has \
-             rated that participant before, the rating falls by a tenth; if this comes up again, ask these companies"
+             rated that participant before, this counts as a round in which it did not help; if it comes up again, ask these companies"
         )
     }
 

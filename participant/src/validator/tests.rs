@@ -136,6 +136,10 @@ fn what_was_asked_for_at_another_model_is_not_asked_again_and_at_the_same_it_is(
     assert_eq!(second(3), asked);
     let aside = fs::read(dir.path().join("rating.asked.damaged")).unwrap();
     assert_eq!(aside, b"nothing");
+    // And where it can be neither read nor written, the company rates all the same.
+    fs::remove_file(dir.path().join("rating.asked")).unwrap();
+    fs::create_dir(dir.path().join("rating.asked")).unwrap();
+    assert_eq!(second(4), asked);
 }
 
 #[test]
