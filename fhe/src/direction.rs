@@ -191,12 +191,9 @@ impl Direction {
 
     /// L2 norm, blinding included.
     pub(crate) fn norm(&self) -> f64 {
-        let squared: f64 = self
-            .entries
-            .iter()
-            .map(|&entry| f64::from(entry).powi(2))
-            .sum();
-        squared.sqrt()
+        // Integers, so that the additions need not wait for each other.
+        let squares = self.entries.iter().map(|&entry| i64::from(entry).pow(2));
+        (squares.sum::<i64>() as f64).sqrt()
     }
 
     /// Any entries at all, blinding included, for tests beyond the norm bound.

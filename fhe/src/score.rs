@@ -86,6 +86,8 @@ pub fn products(
     if threshold == 0 {
         return Err(ScoreError::OutOfRange);
     }
+    // Once: a pass over millions of entries each.
+    let norms: Vec<f64> = directions.iter().map(|v| v.norm()).collect();
     let mut scored = Scored::default();
     for (participant, queried) in queried {
         let participant = *participant;
@@ -110,10 +112,8 @@ pub fn products(
                 .collect()
         };
         let plausible = |hidden: &[u64]| {
-            let pairs = scaled(hidden).into_iter().zip(directions);
-            pairs
-                .into_iter()
-                .all(|(x, v)| x.unsigned_abs() as f64 <= largest(v, exponent))
+            let mut pairs = scaled(hidden).into_iter().zip(&norms);
+            pairs.all(|(x, norm)| x.unsigned_abs() as f64 <= largest(*norm, exponent))
         };
         let named = |indices: Vec<usize>| indices.into_iter().map(|index| seats[index]).collect();
         match interpolation.decode(&rows, plausible) {
@@ -164,9 +164,9 @@ fn check_length(directions: usize, participant: u32, words: &[u64]) -> Result<()
     }
 }
 
-/// The largest product with an update of twice the estimated norm, noise included (8 sigma). The validator's own
+/// The largest product of a direction of norm `of_direction` with an update of twice the estimated norm, noise included (8 sigma). The validator's own
 /// judgement: nobody else has to come to the same.
-fn largest(direction: &Direction, exponent: u16) -> f64 {
-    let norm = (f64::from(exponent) / 8.0).exp2();
-    (2.0 * DELTA as f64 * norm + 8.0 * SIGMA) * direction.norm()
+fn largest(of_direction: f64, exponent: u16) -> f64 {
+    let of_update = (f64::from(exponent) / 8.0).exp2();
+    (2.0 * DELTA as f64 * of_update + 8.0 * SIGMA) * of_direction
 }
